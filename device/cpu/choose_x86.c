@@ -1,0 +1,12 @@
+// Which inner loops an x86 processor runs.
+#include "loops.h"
+
+const loops *loops_best(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
+        return loops_avx512();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return loops_avx2();
+    return loops_plain();
+}

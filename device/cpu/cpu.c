@@ -1,0 +1,133 @@
+// The cpu backend: starts as `ref`, then every entry runs in tiles on our threads, and chains of steps run tile by tile.
+#include "host_memory.h"
+#include "one.h"
+#include "pool.h"
+#include "tiles.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct cpu {
+    cpu_tools tools;
+    pool *pool;
+    char words[160];               // what describe says
+} cpu;
+
+static cpu *own(const bptt_device *d) { return d->own; }
+
+static void cpu_close(bptt_device *d)
+{
+    if (!d) return;
+    if (d->own) {
+        pool_close(own(d)->pool);
+        blas_close(&own(d)->tools.blas);
+    }
+    free(d->own);
+    host_close(d);
+}
+
+static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+{
+    enum { MOST_THREADS = 1024 };
+    if (c->threads > MOST_THREADS)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "%u threads are too many; at most %d", c->threads, MOST_THREADS);
+    bptt_device *made = NULL;
+    const bptt_status s = host_open(b, c, &made, e);
+    if (s) return s;
+    cpu *mine = made->own = calloc(1, sizeof *mine);
+    made->threads = c->threads ? c->threads : pool_cores();
+    if (mine) mine->pool = pool_open(made->threads);
+    if (!mine || !mine->pool) {
+        const unsigned threads = made->threads;
+        cpu_close(made);
+        return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower --threads", threads);
+    }
+    mine->tools.loops = loops_best();
+    mine->tools.ref = bptt_ref_f32();
+    blas_open(&mine->tools.blas);
+    (void)snprintf(mine->words, sizeof mine->words, "%u threads, %s, %s", made->threads, mine->tools.loops->name,
+                   mine->tools.blas.name);
+    *d = made;
+    return BPTT_OK;
+}
+
+static const char *cpu_describe(const bptt_device *d) { return own(d)->words; }
+
+static size_t cpu_pad(size_t cols)
+{
+    enum { LINE = 16, PAGE = 1024 };                       // floats in a cache line, in a page
+    const size_t whole = (cols + LINE - 1) / LINE * LINE;
+    return whole > 0 && whole % (PAGE / 4) == 0 ? whole + LINE : whole;    // rows must not share cache sets
+}
+
+// ---- running --------------------------------------------------------------------------------------------------------
+
+// Steps first .. first + n - 1, cut into tiles: one step any way it likes, a chain by rows.
+typedef struct job {
+    bptt_device *d;
+    const bptt_step *step;
+    size_t n;
+    tiling tiling;
+    const bptt_slots *slots;
+} job;
+
+static void run_tile(void *work, size_t i)
+{
+    const job *j = work;
+    for (size_t k = 0; k < j->n; k++) {
+        const bptt_step part = tile_of(&j->step[k], j->tiling, i);
+        one_step(&own(j->d)->tools, j->d, &part, j->slots);
+    }
+}
+
+static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tiling.cols, run_tile, j); }
+
+static int blas_alone(const cpu *c)
+{
+    if (!c->tools.blas.set_threads) return 1;
+    const int before = c->tools.blas.get_threads();
+    if (before != 1) c->tools.blas.set_threads(1);
+    return before;
+}
+
+static void blas_back(const cpu *c, int before)
+{
+    if (before != 1) c->tools.blas.set_threads(before);
+}
+
+static void cpu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    const int before = blas_alone(own(d));
+    run_job(&(job){d, s, 1, tiling_of(s), slots});
+    blas_back(own(d), before);
+}
+
+static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
+{
+    const bptt_plan *p = handle;
+    const bptt_status s = host_inputs(d, p, slots, e);
+    if (s) return s;
+    const int before = blas_alone(own(d));
+    for (size_t i = 0, n; i < p->steps; i += n) {
+        const bptt_step *first = &p->step[i];
+        for (n = 1; first->chain && i + n < p->steps && p->step[i + n].chain == first->chain;) n++;
+        const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
+        run_job(&(job){d, first, n, t, slots});
+    }
+    blas_back(own(d), before);
+    return BPTT_OK;
+}
+
+bptt_backend bptt_cpu(void)
+{
+    bptt_backend b = bptt_ref_f32();
+    b.name = "cpu";
+    b.transposed_copies = true;
+    b.pad = cpu_pad;
+    b.open = cpu_open;
+    b.close = cpu_close;
+    b.describe = cpu_describe;
+    b.run = cpu_run;
+    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cpu_entry;
+    return b;
+}

@@ -1,0 +1,10 @@
+// Inner loops for any processor.
+#define LOOPS(name) plain_##name
+#define LOOPS_NAME "plain C"
+#define LOOPS_MULTIPLY NULL
+
+#include "loops_text.h"
+
+#include "loops_table.h"
+
+const loops *loops_plain(void) { return &plain_table; }

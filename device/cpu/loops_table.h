@@ -1,0 +1,11 @@
+// The table of one instruction set, after loops_text.h and multiply_text.h. LOOPS_NAME and LOOPS_MULTIPLY are given.
+static const loops LOOPS(table) = {
+    .name = LOOPS_NAME,
+    .cell_forward = LOOPS(cell_forward),
+    .cell_backward = LOOPS(cell_backward),
+    .add = LOOPS(add),
+    .xent = LOOPS(xent),
+    .sumsq = LOOPS(sumsq),
+    .update = LOOPS(update),
+    .multiply = LOOPS_MULTIPLY,
+};

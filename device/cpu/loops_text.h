@@ -1,0 +1,200 @@
+// The text of the inner loops. Before it is included: LOOPS(name).
+//
+// Rows are cut into pieces of LANES elements: the compiler turns each loop over lanes into vector instructions, and every
+// instruction set computes the same lanes in the same order.
+#include "loops.h"
+#include "number_f32.h"
+
+#include "cells.h"
+#include "optimizers.h"
+
+#include <string.h>
+
+enum { LANES = 16 };
+
+// A piece is LANES elements in contiguous memory; results may lie where operands do. The last, shorter piece of a row is
+// worked on in a padded copy: TAIL(t, x, n, rest) declares t with x's n elements and `rest` behind them.
+#define TAIL(t, x, n, rest)                                                                                            \
+    float t[LANES];                                                                                                    \
+    for (size_t l_ = 0; l_ < LANES; l_++) t[l_] = l_ < (n) ? (x)[l_] : (rest)
+
+static inline void forward_piece(int cell, const float *z, const float *b, const float *b2, float *h)
+{
+    float t[LANES];
+    for (size_t l = 0; l < LANES; l++) t[l] = z[l];
+    if (b)
+        for (size_t l = 0; l < LANES; l++) t[l] += b[l];
+    if (b2)
+        for (size_t l = 0; l < LANES; l++) t[l] += b2[l];
+    if (cell == BPTT_RELU)
+        for (size_t l = 0; l < LANES; l++) t[l] = relu_forward(t[l]);
+    else
+        for (size_t l = 0; l < LANES; l++) t[l] = tanh_forward(t[l]);
+    for (size_t l = 0; l < LANES; l++) h[l] = t[l];
+}
+
+static void LOOPS(cell_forward)(int cell, size_t n, const float *z, const float *b, const float *b2, float *h)
+{
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) forward_piece(cell, z + j, b ? b + j : NULL, b2 ? b2 + j : NULL, h + j);
+    if (j == n) return;
+    const float none[LANES] = {0};
+    TAIL(zt, z + j, n - j, 0);
+    TAIL(bt, b ? b + j : none, n - j, 0);
+    TAIL(b2t, b2 ? b2 + j : none, n - j, 0);
+    forward_piece(cell, zt, b ? bt : NULL, b2 ? b2t : NULL, zt);
+    memcpy(h + j, zt, (n - j) * sizeof *h);
+}
+
+static inline void backward_piece(int cell, const float *y, const float *dy, float *dz)
+{
+    float t[LANES];
+    if (cell == BPTT_RELU)
+        for (size_t l = 0; l < LANES; l++) t[l] = relu_backward(y[l], dy[l]);
+    else
+        for (size_t l = 0; l < LANES; l++) t[l] = tanh_backward(y[l], dy[l]);
+    for (size_t l = 0; l < LANES; l++) dz[l] = t[l];
+}
+
+static void LOOPS(cell_backward)(int cell, size_t n, const float *y, const float *dy, float *dz)
+{
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) backward_piece(cell, y + j, dy + j, dz + j);
+    if (j == n) return;
+    TAIL(yt, y + j, n - j, 0);
+    TAIL(dt, dy + j, n - j, 0);
+    backward_piece(cell, yt, dt, dt);
+    memcpy(dz + j, dt, (n - j) * sizeof *dz);
+}
+
+static void LOOPS(add)(size_t n, const float *x, float *y)
+{
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        float t[LANES];
+        for (size_t l = 0; l < LANES; l++) t[l] = y[j + l] + x[j + l];
+        for (size_t l = 0; l < LANES; l++) y[j + l] = t[l];
+    }
+    for (; j < n; j++) y[j] += x[j];
+}
+
+// Lanes added up in a fixed tree.
+static double total(const double t[LANES])
+{
+    double s[LANES];
+    memcpy(s, t, sizeof s);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) s[l] += s[l + half];
+    return s[0];
+}
+
+static float largest(size_t n, const float *x)
+{
+    float top[LANES];
+    for (size_t l = 0; l < LANES; l++) top[l] = x[0];
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        for (size_t l = 0; l < LANES; l++) top[l] = LESS(top[l], x[j + l]) ? x[j + l] : top[l];
+    for (; j < n; j++) top[0] = LESS(top[0], x[j]) ? x[j] : top[0];
+    for (size_t l = 1; l < LANES; l++) top[0] = LESS(top[0], top[l]) ? top[l] : top[0];
+    return top[0];
+}
+
+// e = exp(x - top), added to sum.
+static inline void exp_piece(const float *x, float top, float *e, float sum[LANES])
+{
+    for (size_t l = 0; l < LANES; l++) e[l] = f32_exp(x[l] - top);
+    for (size_t l = 0; l < LANES; l++) sum[l] += e[l];
+}
+
+static double LOOPS(xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale)
+{
+    const float top = largest(n, x), wanted = x[target];
+    float e[LANES], sum[LANES] = {0};
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        exp_piece(x + j, top, e, sum);
+        if (gradient)
+            for (size_t l = 0; l < LANES; l++) x[j + l] = e[l];
+    }
+    if (j < n) {
+        TAIL(t, x + j, n - j, -INFINITY);
+        exp_piece(t, top, e, sum);
+        if (gradient) memcpy(x + j, e, (n - j) * sizeof *x);
+    }
+    double lanes[LANES];
+    for (size_t l = 0; l < LANES; l++) lanes[l] = (double)sum[l];
+    const double all = total(lanes);
+    if (gradient) {
+        const float each = (float)((double)scale / all);
+        for (j = 0; j < n; j++) x[j] *= each;
+        x[target] -= scale;
+    }
+    return k * (log(all) + (double)top - (double)wanted);
+}
+
+static double LOOPS(sumsq)(size_t n, const float *x)
+{
+    double sum[LANES] = {0};
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        for (size_t l = 0; l < LANES; l++) sum[l] += (double)x[j + l] * (double)x[j + l];
+    for (size_t l = 0; j + l < n; l++) sum[l] += (double)x[j + l] * (double)x[j + l];
+    return total(sum);
+}
+
+static inline void sgd(const struct bptt_rule *o, float *w, const float *g, float *m, float rate)
+{
+    for (size_t l = 0; l < LANES; l++) m[l] = sgd_m(g[l], m[l], (float)o->momentum);
+    for (size_t l = 0; l < LANES; l++) w[l] = sgd_w(w[l], m[l], rate);
+}
+
+static inline void rmsprop(const struct bptt_rule *o, float *w, const float *g, float *v, float rate)
+{
+    const float decay = (float)o->decay, rest = (float)(1 - o->decay), epsilon = (float)o->epsilon;
+    for (size_t l = 0; l < LANES; l++) v[l] = mean_square(v[l], g[l], decay, rest);
+    for (size_t l = 0; l < LANES; l++) w[l] = rmsprop_w(w[l], g[l], v[l], rate, epsilon);
+}
+
+static inline void adam(const struct bptt_rule *o, float *w, const float *g, float *m, float *v, float rate, float root)
+{
+    const float beta1 = (float)o->beta1, rest1 = (float)(1 - o->beta1);
+    const float beta2 = (float)o->beta2, rest2 = (float)(1 - o->beta2), epsilon = (float)o->epsilon;
+    for (size_t l = 0; l < LANES; l++) m[l] = mean_of(m[l], g[l], beta1, rest1);
+    for (size_t l = 0; l < LANES; l++) v[l] = mean_square(v[l], g[l], beta2, rest2);
+    for (size_t l = 0; l < LANES; l++) w[l] = adam_w(w[l], m[l], v[l], rate, root, epsilon);
+}
+
+// w, g, m, v: pieces; m, v may be scratch where the optimizer has none.
+static inline void update_piece(const struct bptt_rule *o, float *w, const float *g, float *m, float *v, float scale,
+                                float limit, float rate, float root)
+{
+    float wl[LANES], gl[LANES], ml[LANES], vl[LANES];
+    for (size_t l = 0; l < LANES; l++) gl[l] = clipped(g[l], scale, limit);
+    for (size_t l = 0; l < LANES; l++) wl[l] = w[l], ml[l] = m[l], vl[l] = v[l];
+    if (o->optimizer == BPTT_SGD)
+        sgd(o, wl, gl, ml, rate);
+    else if (o->optimizer == BPTT_RMSPROP)
+        rmsprop(o, wl, gl, vl, rate);
+    else
+        adam(o, wl, gl, ml, vl, rate, root);
+    for (size_t l = 0; l < LANES; l++) w[l] = wl[l], m[l] = ml[l], v[l] = vl[l];
+}
+
+static void LOOPS(update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,
+                          float limit, float rate, float root)
+{
+    float none[LANES] = {0};
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        update_piece(o, w + j, g + j, m ? m + j : none, v ? v + j : none, scale, limit, rate, root);
+    if (j == n) return;
+    TAIL(wt, w + j, n - j, 0);
+    TAIL(gt, g + j, n - j, 0);
+    TAIL(mt, m ? m + j : none, n - j, 0);
+    TAIL(vt, v ? v + j : none, n - j, 0);
+    update_piece(o, wt, gt, mt, vt, scale, limit, rate, root);
+    memcpy(w + j, wt, (n - j) * sizeof *w);
+    if (m) memcpy(m + j, mt, (n - j) * sizeof *m);
+    if (v) memcpy(v + j, vt, (n - j) * sizeof *v);
+}

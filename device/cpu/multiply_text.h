@@ -1,0 +1,71 @@
+// The small product: c = a b + beta c for few rows, b in place, accumulators in registers. Before it is included:
+// LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N VEC_STORE_N for the
+// first n < WIDTH lanes (zero, untouched beyond), ROWS: most rows a tile may have, and TILES(X): X(1) .. X(ROWS).
+#include <stddef.h>
+
+enum { AHEAD = 8 };       // rows of b fetched before they are needed: its rows are too far apart for the hardware to guess
+
+// R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all).
+#define TILE(R, V)                                                                                                     \
+    static inline void tile_##R##_##V(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,      \
+                                      float *c, size_t ldc, size_t n)                                                  \
+    {                                                                                                                  \
+        VEC sum[R][V];                                                                                                 \
+        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
+                sum[r][v] = !beta ? VEC_ZERO                                                                           \
+                            : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH)                            \
+                                                        : VEC_LOAD_N(c + r * ldc + v * WIDTH, n);                      \
+        for (size_t k = 0; k < K; k++) {                                                                               \
+            VEC bk[V];                                                                                                 \
+            __builtin_prefetch(b + (k + AHEAD) * ldb);                                                                 \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
+                bk[v] = v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH)                                  \
+                                                  : VEC_LOAD_N(b + k * ldb + v * WIDTH, n);                            \
+            _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) {                                                \
+                const VEC ar = VEC_SPLAT(a[r * lda + k]);                                                              \
+                _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]);    \
+            }                                                                                                          \
+        }                                                                                                              \
+        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
+                if (v + 1 < (V) || n == WIDTH)                                                                         \
+                    VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]);                                                     \
+                else                                                                                                   \
+                    VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n);                                                \
+    }
+
+// A strip of one or two vectors of columns, the last n lanes wide.
+#define STRIP(R)                                                                                                       \
+    TILE(R, 1)                                                                                                         \
+    TILE(R, 2)                                                                                                         \
+    static void strip_##R(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,  \
+                          float *c, size_t ldc)                                                                        \
+    {                                                                                                                  \
+        if (columns == 2 * WIDTH)                                                                                      \
+            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, WIDTH);                                                      \
+        else if (columns > WIDTH)                                                                                      \
+            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, columns - WIDTH);                                            \
+        else                                                                                                           \
+            tile_##R##_1(K, a, lda, b, ldb, beta, c, ldc, columns);                                                    \
+    }
+TILES(STRIP)
+
+typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
+                            float *c, size_t ldc);
+#define STRIP_NAME(R) strip_##R,
+static strip_function *const strip[] = {NULL, TILES(STRIP_NAME)};
+
+// Rows are cut into tiles of nearly equal height.
+static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
+                            int beta, float *c, size_t ldc)
+{
+    const size_t tiles = (N + ROWS - 1) / ROWS;
+    for (size_t j = 0; j < M; j += 2 * WIDTH) {
+        const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
+            strip[rows](columns, K, a + first * lda, lda, b + j, ldb, beta, c + first * ldc + j, ldc);
+        }
+    }
+}

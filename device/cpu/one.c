@@ -1,0 +1,168 @@
+// The entries on one thread. What is not here runs as in `ref`; so does whatever has a transposed operand.
+#include "one.h"
+#include "host_memory.h"
+
+#include <math.h>
+#include <string.h>
+
+static float *at(bptt_mat m, size_t i) { return (float *)m.buf->data + m.at + i * m.ld; }
+static double *total(bptt_mat m, size_t i) { return (double *)m.buf->data + m.at + i * m.ld; }
+static size_t id(bptt_mat m, size_t i) { return (size_t)((const int32_t *)m.buf->data)[m.at + i * m.ld]; }
+
+enum { BLOCK = 16 };
+
+// y = x', in square blocks that stay in cache.
+static void transpose(bptt_mat x, bptt_mat y)
+{
+    const float *const from = (const float *)x.buf->data + x.at;
+    float *const to = (float *)y.buf->data + y.at;
+    for (size_t i0 = 0; i0 < y.rows; i0 += BLOCK)
+        for (size_t j0 = 0; j0 < y.cols; j0 += BLOCK)
+            for (size_t i = i0; i < y.rows && i < i0 + BLOCK; i++)
+                for (size_t j = j0; j < y.cols && j < j0 + BLOCK; j++) to[i * y.ld + j] = from[j * x.ld + i];
+}
+
+static void copy(const bptt_step *s)
+{
+    const bptt_mat x = s->op[0], y = s->op[1];
+    if (x.t)
+        transpose(x, y);
+    else
+        for (size_t i = 0; i < y.rows; i++) memmove(at(y, i), at(x, i), y.cols * sizeof(float));
+}
+
+// The small product where b stays in cache or there are few rows to stream it for; else BLAS.
+enum { CACHED = 1 << 20, FEW = 64 };
+
+static bool gemm(const cpu_tools *c, const bptt_step *s)
+{
+    const bptt_mat a = s->op[0], b = s->op[1], y = s->op[2];
+    const bool small = a.rows <= FEW || b.rows * b.cols <= CACHED;
+    if (c->loops->multiply && !a.t && !b.t && !y.t && s->alpha == 1 && small) {
+        c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
+        return true;
+    }
+    if (!c->blas.sgemm || y.t || !blas_fits(y.rows, y.cols, a.cols, a.ld, b.ld, y.ld)) return false;
+    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };       // CBLAS's numbers
+    c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
+                  (float)s->alpha, (const float *)a.buf->data + a.at, (int)a.ld, (const float *)b.buf->data + b.at,
+                  (int)b.ld, (float)s->beta, at(y, 0), (int)y.ld);
+    return true;
+}
+
+static void gather(const cpu_tools *c, const bptt_step *s)
+{
+    const bptt_mat ids = s->op[0], w = s->op[1], z = s->op[2];
+    for (size_t i = 0; i < z.rows; i++)
+        if (s->beta)
+            c->loops->add(z.cols, at(w, id(ids, i)), at(z, i));
+        else
+            memcpy(at(z, i), at(w, id(ids, i)), z.cols * sizeof(float));
+}
+
+static void scatter(const cpu_tools *c, const bptt_step *s)
+{
+    const bptt_mat ids = s->op[0], dz = s->op[1], dw = s->op[2];
+    for (size_t v = 0; !s->beta && v < dw.rows; v++) memset(at(dw, v), 0, dw.cols * sizeof(float));
+    for (size_t i = 0; i < dz.rows; i++) c->loops->add(dz.cols, at(dz, i), at(dw, id(ids, i)));
+}
+
+// Sums of CHUNK rows first, then their sum: the error grows with the logarithm of neither but stays small.
+enum { CHUNK = 64, WIDTH = 64 };
+
+static void colsum(const cpu_tools *c, const bptt_step *s)
+{
+    const bptt_mat dz = s->op[0], db = s->op[1];
+    if (!s->beta) memset(at(db, 0), 0, db.cols * sizeof(float));
+    for (size_t j = 0; j < db.cols; j += WIDTH) {
+        const size_t n = db.cols - j < WIDTH ? db.cols - j : WIDTH;
+        for (size_t i0 = 0; i0 < dz.rows; i0 += CHUNK) {
+            float sum[WIDTH] = {0};
+            for (size_t i = i0; i < dz.rows && i < i0 + CHUNK; i++) c->loops->add(n, at(dz, i) + j, sum);
+            c->loops->add(n, sum, at(db, 0) + j);
+        }
+    }
+}
+
+static void softmax_xent(const cpu_tools *c, const bptt_step *s, const bptt_slots *slots)
+{
+    const bptt_mat ids = s->op[0], k = s->op[1], x = s->op[2], loss = s->op[3];
+    const double weight = slots->scalar[BPTT_WEIGHT];
+    for (size_t i = 0; i < x.rows; i++) {
+        const double ki = (double)*at(k, i);
+        *total(loss, i) = c->loops->xent(x.cols, at(x, i), id(ids, i), ki, s->gradient,
+                                         weight > 0 ? (float)(ki / weight) : 0);
+    }
+}
+
+static void update(const cpu_tools *c, const bptt_step *s, const bptt_slots *slots)
+{
+    const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
+    const struct bptt_rule *o = &s->rule;
+    const double loss = total(stat, 0)[0], norm = sqrt(total(stat, 0)[1]);
+    if (!isfinite(loss) || !isfinite(norm)) return;
+    const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
+    const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
+    for (size_t i = 0; i < w.rows; i++)
+        c->loops->update(o, w.cols, at(w, i), at(g, i), m.buf ? at(m, i) : NULL, v.buf ? at(v, i) : NULL,
+                         (float)(by_norm ? o->clip / (norm + 1e-6) : 1.0), by_value ? (float)o->clip : INFINITY,
+                         (float)slots->scalar[BPTT_RATE], (float)slots->scalar[BPTT_ROOT]);
+}
+
+static void cell(const cpu_tools *c, const bptt_step *s)
+{
+    const bptt_mat b = s->op[1], b2 = s->op[2];
+    if (s->entry == BPTT_CELL_FORWARD)
+        for (size_t i = 0; i < s->op[3].rows; i++)
+            c->loops->cell_forward(s->cell, s->op[3].cols, at(s->op[0], i), b.buf ? at(b, 0) : NULL,
+                                   b2.buf ? at(b2, 0) : NULL, at(s->op[3], i));
+    else
+        for (size_t i = 0; i < s->op[2].rows; i++)
+            c->loops->cell_backward(s->cell, s->op[2].cols, at(s->op[0], i), at(s->op[1], i), at(s->op[2], i));
+}
+
+// In fixed pieces, so that the sum is the same however a matrix is padded or tiled.
+static void sumsq(const cpu_tools *c, const bptt_step *s)
+{
+    enum { PIECE = 1 << 12 };
+    const bptt_mat x = s->op[0];
+    double sum = 0;
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j += PIECE)
+            sum += c->loops->sumsq(x.cols - j < PIECE ? x.cols - j : PIECE, at(x, i) + j);
+    *total(s->op[1], 0) = sum;
+}
+
+static bool transposed(const bptt_step *s)
+{
+    for (size_t i = 0; bptt_entry_roles[s->entry][i]; i++)
+        if (s->op[i].buf && s->op[i].t) return true;
+    return false;
+}
+
+void one_step(const cpu_tools *c, bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    const bool plain = !transposed(s);
+    if (s->entry == BPTT_GEMM && gemm(c, s)) return;
+    if (s->entry == BPTT_COPY && s->op[1].type == BPTT_F32 && !s->op[1].t) {
+        copy(s);
+        return;
+    }
+    if (plain) {
+        switch (s->entry) {
+        case BPTT_GATHER: gather(c, s); return;
+        case BPTT_SCATTER: scatter(c, s); return;
+        case BPTT_CELL_FORWARD:
+        case BPTT_CELL_BACKWARD: cell(c, s); return;
+        case BPTT_COLSUM: colsum(c, s); return;
+        case BPTT_ADD_ROW:
+            for (size_t i = 0; i < s->op[1].rows; i++) c->loops->add(s->op[1].cols, at(s->op[0], 0), at(s->op[1], i));
+            return;
+        case BPTT_SOFTMAX_XENT: softmax_xent(c, s, slots); return;
+        case BPTT_SUMSQ: sumsq(c, s); return;
+        case BPTT_UPDATE: update(c, s, slots); return;
+        default: break;
+        }
+    }
+    c->ref.entry[s->entry](d, s, slots);
+}

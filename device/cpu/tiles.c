@@ -1,0 +1,101 @@
+// Cutting steps into tiles.
+#include "tiles.h"
+
+#include <string.h>
+
+enum {
+    ELEMENTS = 1 << 14,            // of an elementwise tile: some microseconds
+    MOST = 64,                     // tiles
+    PRODUCT_WORK = 4 << 20,        // multiply-adds that make a tile of a product worth dealing
+    PRODUCT_MOST = 16,
+    PRODUCT_SIDE = 64,             // no narrower tiles: BLAS gets slow
+    CHAIN_ROWS = 8,                // no lower tiles of a chain: the small product gets slow,
+    CHAIN_ROWS_WIDE = 16,          // sooner where its matrix
+    WIDE = 1 << 19                 // has more elements than a core's cache
+};
+
+// The operand that decides the shape: the last one written.
+static const bptt_mat *output(const bptt_step *s)
+{
+    const char *roles = bptt_entry_roles[s->entry];
+    for (size_t i = strlen(roles); i-- > 0;)
+        if (roles[i] == '=' || roles[i] == '+') return &s->op[i];
+    return &s->op[strlen(roles) - 1];
+}
+
+size_t step_rows(const bptt_step *s) { return output(s)->rows; }
+
+void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count)
+{
+    *first = n * i / tiles;
+    *count = n * (i + 1) / tiles - *first;
+}
+
+static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
+static size_t at_least_one(size_t a) { return a > 0 ? a : 1; }
+
+static tiling product(const bptt_step *s)
+{
+    const size_t N = s->op[2].rows, M = s->op[2].cols, K = at_least_one(s->op[0].cols);
+    tiling t = {1, 1};
+    while (t.rows * t.cols < PRODUCT_MOST && N / t.rows * (M / t.cols) * K > 2 * (size_t)PRODUCT_WORK) {
+        const bool down = N / t.rows >= M / t.cols;
+        if ((down ? N / t.rows : M / t.cols) < 2 * PRODUCT_SIDE) break;
+        *(down ? &t.rows : &t.cols) *= 2;
+    }
+    return t;
+}
+
+tiling tiling_of(const bptt_step *s)
+{
+    switch (s->entry) {
+    case BPTT_GEMM: return product(s);
+    case BPTT_SUM:
+    case BPTT_SUMSQ: return (tiling){1, 1};
+    case BPTT_UPDATE:
+        return (tiling){1, at_least_one(at_most(s->op[0].cols / ELEMENTS, MOST))};
+    case BPTT_SCATTER:
+    case BPTT_COLSUM:
+        return (tiling){1, at_least_one(at_most(s->op[strlen(bptt_entry_roles[s->entry]) - 1].cols / 32, 16))};
+    default: {
+        const bptt_mat *y = output(s);
+        const size_t tiles = y->rows * y->cols / ELEMENTS;
+        return (tiling){at_least_one(at_most(at_most(tiles, MOST), y->rows)), 1};
+    }
+    }
+}
+
+static bptt_mat across(bptt_mat m, tiling t, size_t i)
+{
+    size_t first, count;
+    cut(m.cols, t.cols, i, &first, &count);
+    return m.buf ? bptt_cols(m, first, count) : m;
+}
+
+bptt_step tile_of(const bptt_step *s, tiling t, size_t i)
+{
+    const char *roles = bptt_entry_roles[s->entry];
+    bptt_step part = *s;
+    size_t first, count;
+    cut(step_rows(s), t.rows, i / t.cols, &first, &count);
+    for (size_t k = 0; roles[k]; k++) {
+        if (!s->op[k].buf) continue;
+        if (t.rows > 1 && strchr("r=+", roles[k])) part.op[k] = bptt_rows(part.op[k], first, count);
+        if (t.cols == 1) continue;
+        const bool index = s->entry == BPTT_SCATTER && k == 0;       // ids have one column and are read by all
+        const bool stat = s->entry == BPTT_UPDATE && k == 4;
+        const bool left = s->entry == BPTT_GEMM && k == 0;           // a is cut by rows only, b by columns
+        if (!index && !stat && !left) part.op[k] = across(part.op[k], t, i % t.cols);
+    }
+    return part;
+}
+
+size_t chain_tiles(const bptt_step *s, size_t n)
+{
+    const size_t rows = step_rows(s);
+    size_t tiles = 1, lowest = CHAIN_ROWS;
+    for (size_t i = 0; i < n; i++)
+        if (s[i].entry == BPTT_GEMM && s[i].op[1].rows * s[i].op[1].cols > WIDE) lowest = CHAIN_ROWS_WIDE;
+    while (tiles < MOST && rows / (2 * tiles) >= lowest) tiles *= 2;
+    return tiles;
+}

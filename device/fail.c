@@ -1,0 +1,72 @@
+// What every backend and the host share of backend.h: errors, sizes, views, names.
+#include "backend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
+{
+    if (!e) return code;
+    e->code = code;
+    va_list a;
+    va_start(a, format);
+    (void)vsnprintf(e->words, sizeof e->words, format, a);
+    va_end(a);
+    return code;
+}
+
+bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e)
+{
+    if ((b && a > SIZE_MAX / b) || (c && a * b > SIZE_MAX / c))
+        return bptt_fail(e, BPTT_NO_MEMORY, "a block of %zu x %zu x %zu bytes is larger than any memory", a, b, c);
+    *bytes = a * b * c;
+    return BPTT_OK;
+}
+
+size_t bptt_type_size(bptt_type t)
+{
+    switch (t) {
+    case BPTT_F32:
+    case BPTT_I32: return 4;
+    case BPTT_F64: return 8;
+    case BPTT_BF16:
+    case BPTT_F16: return 2;
+    case BPTT_C128: return 16;
+    }
+    return 0;
+}
+
+bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count)
+{
+    m.at += m.t ? first : first * m.ld;
+    m.rows = count;
+    return m;
+}
+
+bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count)
+{
+    m.at += m.t ? first * m.ld : first;
+    m.cols = count;
+    return m;
+}
+
+bptt_mat bptt_flip(bptt_mat m)
+{
+    const size_t rows = m.rows;
+    m.rows = m.cols;
+    m.cols = rows;
+    m.t = !m.t;
+    return m;
+}
+
+const char *const bptt_entry_name[BPTT_ENTRIES] = {
+#define ENTRY_NAME(name, function, roles) #function,
+    BPTT_ENTRY_LIST(ENTRY_NAME)
+#undef ENTRY_NAME
+};
+
+const char *const bptt_entry_roles[BPTT_ENTRIES] = {
+#define ENTRY_ROLES(name, function, roles) roles,
+    BPTT_ENTRY_LIST(ENTRY_ROLES)
+#undef ENTRY_ROLES
+};

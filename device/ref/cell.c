@@ -1,0 +1,37 @@
+// The seed's cell by itself: bptt_elman_forward and bptt_elman_vjp of bptt.h.
+#include "backend.h"
+#include "elman.h"
+
+static bptt_status check(const bptt_elman *e, bptt_error *error)
+{
+    if (!e || !e->B || !e->I || !e->H) return bptt_fail(error, BPTT_BAD_CONFIG, "B, I and H must be at least 1");
+    if (e->I > SIZE_MAX - e->H) return bptt_fail(error, BPTT_BAD_CONFIG, "I + H is larger than any memory");
+    if (e->type != BPTT_F32 && e->type != BPTT_F64)
+        return bptt_fail(error, BPTT_BAD_CONFIG, "the cell's type must be BPTT_F32 or BPTT_F64, not %d", (int)e->type);
+    if (e->cell != BPTT_TANH && e->cell != BPTT_RELU)
+        return bptt_fail(error, BPTT_BAD_CONFIG, "no cell has the number %d", (int)e->cell);
+    if (!e->W || !e->b) return bptt_fail(error, BPTT_BAD_INPUT, "the cell has no W or no b");
+    return BPTT_OK;
+}
+
+bptt_status bptt_elman_forward(const bptt_elman *e, const void *x, const void *h, void *concat, void *pre, void *next,
+                               bptt_error *error)
+{
+    const bptt_status s = check(e, error);
+    if (s) return s;
+    if (!x || !h) return bptt_fail(error, BPTT_BAD_INPUT, "the cell has no x or no h");
+    (e->type == BPTT_F32 ? f32_elman_forward : f64_elman_forward)(e, x, h, concat, pre, next);
+    return BPTT_OK;
+}
+
+bptt_status bptt_elman_vjp(const bptt_elman *e, const void *concat, const void *next, const bptt_elman_cotangent *s,
+                           void *dx, void *dh, void *dW, void *db, bptt_error *error)
+{
+    const bptt_status st = check(e, error);
+    if (st) return st;
+    if (!s) return bptt_fail(error, BPTT_BAD_INPUT, "no cotangent was given");
+    if (s->next && !next) return bptt_fail(error, BPTT_BAD_INPUT, "a cotangent of next needs next");
+    if (dW && !concat) return bptt_fail(error, BPTT_BAD_INPUT, "dW needs concat");
+    (e->type == BPTT_F32 ? f32_elman_vjp : f64_elman_vjp)(e, concat, next, s, dx, dh, dW, db);
+    return BPTT_OK;
+}

@@ -1,0 +1,4 @@
+// The seed's cell over double.
+#include "number_f64.h"
+
+#include "elman_text.h"

@@ -1,0 +1,56 @@
+// The seed's cell with all its saved tensors, row by row in plain loops, over any number type: include a number_*.h
+// first. It shares only cells.h with the unrolled network, so that one can judge the other. Declarations: elman.h.
+#include "elman.h"
+
+#include "cells.h"
+
+// c = [x; h], z = W c + b, y = f(z).  concat, pre, next may be NULL.
+void REF(elman_forward)(const bptt_elman *e, const void *x_, const void *h_, void *concat_, void *pre_, void *next_)
+{
+    const REAL *const W = e->W, *const b = e->b, *const x = x_, *const h = h_;
+    REAL *const concat = concat_, *const pre = pre_, *const next = next_;
+    const size_t I = e->I, H = e->H, C = I + H;
+    for (size_t r = 0; r < e->B; r++) {
+        for (size_t k = 0; concat && k < C; k++) concat[r * C + k] = k < I ? x[r * I + k] : h[r * H + k - I];
+        for (size_t j = 0; j < H; j++) {
+            TOTAL z = b[j];
+            for (size_t k = 0; k < I; k++) z += (TOTAL)W[j * C + k] * (TOTAL)x[r * I + k];
+            for (size_t k = 0; k < H; k++) z += (TOTAL)W[j * C + I + k] * (TOTAL)h[r * H + k];
+            const REAL rounded = REAL_FROM(z);
+            if (pre) pre[r * H + j] = rounded;
+            if (next) next[r * H + j] = e->cell == BPTT_RELU ? relu_forward(rounded) : tanh_forward(rounded);
+        }
+    }
+}
+
+// dz of one row and unit: s.pre + s.next f'(z).
+static REAL REF(elman_dz)(const bptt_elman *e, const REAL *next, const bptt_elman_cotangent *s, size_t i)
+{
+    const REAL *const s_pre = s->pre, *const s_next = s->next;
+    REAL dz = s_pre ? s_pre[i] : ZERO;
+    if (s_next) dz = ADD(dz, e->cell == BPTT_RELU ? relu_backward(next[i], s_next[i]) : tanh_backward(next[i], s_next[i]));
+    return dz;
+}
+
+// dc = s.concat + W' dz, dx = s.x + dc[0:I], dh = s.h + dc[I:], dW += dz c', db += dz.
+void REF(elman_vjp)(const bptt_elman *e, const void *concat_, const void *next, const bptt_elman_cotangent *s,
+                           void *dx_, void *dh_, void *dW_, void *db_)
+{
+    const REAL *const W = e->W, *const concat = concat_;
+    const REAL *const s_x = s->x, *const s_h = s->h, *const s_c = s->concat;
+    REAL *const dx = dx_, *const dh = dh_, *const dW = dW_, *const db = db_;
+    const size_t I = e->I, H = e->H, C = I + H;
+    for (size_t r = 0; r < e->B; r++)
+        for (size_t k = 0; k < C; k++) {
+            TOTAL dc = s_c ? s_c[r * C + k] : ZERO;
+            for (size_t j = 0; j < H; j++) dc += (TOTAL)W[j * C + k] * (TOTAL)REF(elman_dz)(e, next, s, r * H + j);
+            if (k < I && dx) dx[r * I + k] = ADD(s_x ? s_x[r * I + k] : ZERO, REAL_FROM(dc));
+            if (k >= I && dh) dh[r * H + k - I] = ADD(s_h ? s_h[r * H + k - I] : ZERO, REAL_FROM(dc));
+        }
+    for (size_t r = 0; r < e->B; r++)
+        for (size_t j = 0; j < H; j++) {
+            const REAL dz = REF(elman_dz)(e, next, s, r * H + j);
+            if (db) db[j] = ADD(db[j], dz);
+            for (size_t k = 0; dW && k < C; k++) dW[j * C + k] = ADD(dW[j * C + k], MUL(dz, concat[r * C + k]));
+        }
+}

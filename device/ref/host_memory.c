@@ -1,0 +1,141 @@
+// Device memory that is host memory, and plans run entry by entry.
+#include "host_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+bptt_status host_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+{
+    (void)c;
+    bptt_device *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the %s backend", b->name);
+    made->backend = *b;
+    made->threads = 1;
+    *d = made;
+    return BPTT_OK;
+}
+
+void host_close(bptt_device *d) { free(d); }
+
+const char *host_describe(const bptt_device *d)
+{
+    (void)d;
+    return "plain C loops, one thread: judges the other backends";
+}
+
+bptt_status host_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
+{
+    (void)d;
+    const size_t whole = bytes > SIZE_MAX - ALIGN ? 0 : (bytes + ALIGN) / ALIGN * ALIGN;    // never 0 bytes
+    bptt_buf *b = calloc(1, sizeof *b);
+    if (b && whole) b->data = aligned_alloc(ALIGN, whole);
+    if (!b || !b->data) {
+        free(b);
+        return bptt_fail(e, BPTT_NO_MEMORY,
+                         "no memory for a block of %zu bytes; lower --hidden, --layers, --batch or --steps", bytes);
+    }
+    memset(b->data, 0, whole);
+    b->bytes = bytes;
+    *out = b;
+    return BPTT_OK;
+}
+
+void host_free(bptt_device *d, bptt_buf *b)
+{
+    (void)d;
+    if (b) free(b->data);
+    free(b);
+}
+
+static bool convertible(bptt_type a, bptt_type b)
+{
+    const bool real_a = a == BPTT_F32 || a == BPTT_F64 || a == BPTT_C128;
+    const bool real_b = b == BPTT_F32 || b == BPTT_F64 || b == BPTT_C128;
+    return a == b || (real_a && real_b);
+}
+
+// dst[to] = src[from]. Between complex and real the imaginary part is dropped, or zero.
+static void convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from)
+{
+    const size_t n = bptt_type_size(dst_type), m = bptt_type_size(src_type);
+    char *const d = (char *)dst + to * n;
+    const char *const s = (const char *)src + from * m;
+    if (dst_type == src_type) {
+        memcpy(d, s, n);
+        return;
+    }
+    double x[2] = {0, 0};
+    float f;
+    if (src_type == BPTT_F32) {
+        memcpy(&f, s, sizeof f);
+        x[0] = (double)f;
+    } else
+        memcpy(x, s, sizeof x[0]);
+    if (dst_type == BPTT_F32) {
+        f = (float)x[0];
+        memcpy(d, &f, sizeof f);
+    } else
+        memcpy(d, x, n);
+}
+
+static size_t place(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m.ld + i : i * m.ld + j); }
+
+bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e)
+{
+    if (!convertible(dst.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
+    for (size_t i = 0; i < dst.rows; i++) {
+        if (dst.type == as && !dst.t)
+            memcpy((char *)dst.buf->data + place(dst, i, 0) * bptt_type_size(as),
+                   (const char *)src + i * dst.cols * bptt_type_size(as), dst.cols * bptt_type_size(as));
+        else
+            for (size_t j = 0; j < dst.cols; j++)
+                convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
+    }
+    return BPTT_OK;
+}
+
+bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e)
+{
+    if (!convertible(src.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
+    for (size_t i = 0; i < src.rows; i++)
+        for (size_t j = 0; j < src.cols; j++)
+            convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
+    return BPTT_OK;
+}
+
+bptt_status host_sync(bptt_device *d, bptt_error *e)
+{
+    (void)d, (void)e;
+    return BPTT_OK;
+}
+
+bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
+{
+    (void)d, (void)e;
+    union { const bptt_plan *plan; void *handle; } u = {.plan = p};
+    *handle = u.handle;
+    return BPTT_OK;
+}
+
+void host_forget(bptt_device *d, void *handle) { (void)d, (void)handle; }
+
+bptt_status host_inputs(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
+{
+    for (size_t i = 0; i < BPTT_INPUTS; i++) {
+        if (!p->input[i].buf || !slots->input[i]) continue;
+        const bptt_status s = d->backend.write(d, p->input[i], slots->input[i], slots->type[i], e);
+        if (s) return s;
+    }
+    return BPTT_OK;
+}
+
+bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
+{
+    const bptt_plan *p = handle;
+    const bptt_status s = host_inputs(d, p, slots, e);
+    if (s) return s;
+    for (size_t i = 0; i < p->steps; i++) d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
+    return BPTT_OK;
+}

@@ -1,0 +1,26 @@
+// Device memory that is host memory, and plans run entry by entry: what `ref` and the backends that start from it share.
+#ifndef HOST_MEMORY_H
+#define HOST_MEMORY_H
+
+#include "backend.h"
+
+struct bptt_buf {
+    void *data;              // aligned to 64 bytes
+    size_t bytes;
+};
+
+bptt_status host_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
+void host_close(bptt_device *d);
+const char *host_describe(const bptt_device *d);
+bptt_status host_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
+void host_free(bptt_device *d, bptt_buf *b);
+bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
+bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
+bptt_status host_sync(bptt_device *d, bptt_error *e);
+bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
+bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
+void host_forget(bptt_device *d, void *handle);
+// The writes that run begins with.
+bptt_status host_inputs(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e);
+
+#endif

@@ -1,0 +1,26 @@
+// The number of bptt_ref_f64: double.
+#include <math.h>
+
+#define REF(name) f64_##name
+#define REF_NAME "ref"
+#define REAL double
+#define REAL_TYPE BPTT_F64
+#define TOTAL double
+#define TOTAL_TYPE BPTT_F64
+#define INLINE static inline
+
+#define ADD(a, b) ((a) + (b))
+#define SUB(a, b) ((a) - (b))
+#define MUL(a, b) ((a) * (b))
+#define DIV(a, b) ((a) / (b))
+#define SQRT(a) sqrt(a)
+#define ZERO 0.0
+#define ONE 1.0
+#define LESS(a, b) ((a) < (b))
+#define BELOW_ZERO(a) ((a) < 0.0)
+#define ABOVE_ZERO(a) ((a) > 0.0)
+#define TANH(a) tanh(a)
+#define REAL_FROM(x) (x)
+#define REAL_PART(x) (x)
+#define TOTAL_EXP(x) exp(x)
+#define TOTAL_LOG(x) log(x)

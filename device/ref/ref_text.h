@@ -1,0 +1,260 @@
+// Every entry of backend.h in plain loops, over any number type: include a number_*.h first, then this text once.
+// It judges the other backends, so it is written to be read, in the order of the list in backend.h.
+#include "host_memory.h"
+
+#include "cells.h"
+#include "optimizers.h"
+
+#include <string.h>
+
+// Element (i, j) of a matrix of reals.
+static REAL *REF(at)(bptt_mat m, size_t i, size_t j)
+{
+    return (REAL *)m.buf->data + m.at + (m.t ? j * m.ld + i : i * m.ld + j);
+}
+static TOTAL *REF(total)(bptt_mat m, size_t i) { return (TOTAL *)m.buf->data + m.at + i * m.ld; }
+static int32_t REF(id)(bptt_mat m, size_t i) { return ((const int32_t *)m.buf->data)[m.at + i * m.ld]; }
+#define AT(m, i, j) (*REF(at)(m, i, j))
+
+static void REF(copy)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat x = s->op[0], y = s->op[1];
+    for (size_t i = 0; i < y.rows; i++)
+        for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = AT(x, i, j);
+}
+
+static void REF(fill)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat y = s->op[0];
+    for (size_t i = 0; i < y.rows; i++)
+        for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = REAL_FROM(s->value);
+}
+
+// A block of columns at a time, so that its sums stay in registers or cache while k runs.
+static void REF(gemm)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    enum { BLOCK = 64 };
+    const bptt_mat a = s->op[0], b = s->op[1], c = s->op[2];
+    const size_t across = b.t ? b.ld : 1;                      // from b(k, j) to b(k, j + 1)
+    for (size_t j0 = 0; j0 < c.cols; j0 += BLOCK)
+        for (size_t i = 0; i < c.rows; i++) {
+            const size_t n = c.cols - j0 < BLOCK ? c.cols - j0 : BLOCK;
+            TOTAL sum[BLOCK] = {0};
+            for (size_t k = 0; k < a.cols; k++) {
+                const TOTAL aik = AT(a, i, k);
+                const REAL *bk = &AT(b, k, j0);
+                if (across == 1)
+                    for (size_t j = 0; j < n; j++) sum[j] += aik * (TOTAL)bk[j];
+                else
+                    for (size_t j = 0; j < n; j++) sum[j] += aik * (TOTAL)bk[j * across];
+            }
+            for (size_t j = 0; j < n; j++) {
+                const TOTAL ab = s->alpha < 0 ? -sum[j] : sum[j];
+                AT(c, i, j0 + j) = REAL_FROM(s->beta ? (TOTAL)AT(c, i, j0 + j) + ab : ab);
+            }
+        }
+}
+
+static void REF(gather)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat id = s->op[0], w = s->op[1], z = s->op[2];
+    for (size_t i = 0; i < z.rows; i++)
+        for (size_t j = 0; j < z.cols; j++) {
+            const REAL x = AT(w, (size_t)REF(id)(id, i), j);
+            AT(z, i, j) = s->beta ? ADD(AT(z, i, j), x) : x;
+        }
+}
+
+static void REF(scatter)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat id = s->op[0], dz = s->op[1], dw = s->op[2];
+    for (size_t v = 0; v < dw.rows; v++)
+        for (size_t j = 0; j < dw.cols; j++) {
+            TOTAL sum = s->beta ? AT(dw, v, j) : ZERO;
+            for (size_t i = 0; i < dz.rows; i++)
+                if ((size_t)REF(id)(id, i) == v) sum += AT(dz, i, j);
+            AT(dw, v, j) = REAL_FROM(sum);
+        }
+}
+
+static void REF(scale_rows)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat k = s->op[0], x = s->op[1], y = s->op[2];
+    for (size_t i = 0; i < y.rows; i++)
+        for (size_t j = 0; j < y.cols; j++) {
+            const REAL kx = MUL(AT(k, i, 0), AT(x, i, j));
+            AT(y, i, j) = s->beta ? ADD(AT(y, i, j), kx) : kx;
+        }
+}
+
+static void REF(cell_forward)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat z = s->op[0], b = s->op[1], b2 = s->op[2], h = s->op[3];
+    for (size_t i = 0; i < h.rows; i++)
+        for (size_t j = 0; j < h.cols; j++) {
+            REAL x = AT(z, i, j);
+            if (b.buf) x = ADD(x, AT(b, 0, j));
+            if (b2.buf) x = ADD(x, AT(b2, 0, j));
+            AT(h, i, j) = s->cell == BPTT_RELU ? relu_forward(x) : tanh_forward(x);
+        }
+}
+
+static void REF(cell_backward)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat y = s->op[0], dy = s->op[1], dz = s->op[2];
+    for (size_t i = 0; i < dz.rows; i++)
+        for (size_t j = 0; j < dz.cols; j++)
+            AT(dz, i, j) = s->cell == BPTT_RELU ? relu_backward(AT(y, i, j), AT(dy, i, j))
+                                                : tanh_backward(AT(y, i, j), AT(dy, i, j));
+}
+
+static void REF(colsum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat dz = s->op[0], db = s->op[1];
+    for (size_t j = 0; j < db.cols; j++) {
+        TOTAL sum = s->beta ? AT(db, 0, j) : ZERO;
+        for (size_t i = 0; i < dz.rows; i++) sum += AT(dz, i, j);
+        AT(db, 0, j) = REAL_FROM(sum);
+    }
+}
+
+static void REF(add_row)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat b = s->op[0], x = s->op[1];
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = ADD(AT(x, i, j), AT(b, 0, j));
+}
+
+// *largest = max_j x[i][j] by real part; returns sum_j exp(x[i][j] - largest). A NaN anywhere makes the sum NaN.
+static TOTAL REF(partition)(bptt_mat x, size_t i, REAL *largest)
+{
+    REAL top = AT(x, i, 0);
+    for (size_t j = 1; j < x.cols; j++)
+        if (LESS(top, AT(x, i, j))) top = AT(x, i, j);
+    TOTAL sum = ZERO;
+    for (size_t j = 0; j < x.cols; j++) sum += TOTAL_EXP((TOTAL)AT(x, i, j) - (TOTAL)top);
+    *largest = top;
+    return sum;
+}
+
+static void REF(softmax_xent)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d;
+    const bptt_mat id = s->op[0], k = s->op[1], x = s->op[2], loss = s->op[3];
+    const double weight = slots->scalar[BPTT_WEIGHT];
+    for (size_t i = 0; i < x.rows; i++) {
+        REAL top;
+        const TOTAL sum = REF(partition)(x, i, &top);
+        const size_t target = (size_t)REF(id)(id, i);
+        const TOTAL ki = AT(k, i, 0);
+        *REF(total)(loss, i) = ki * (TOTAL_LOG(sum) + (TOTAL)top - (TOTAL)AT(x, i, target));
+        if (!s->gradient) continue;
+        const TOTAL scale = weight > 0 ? ki / weight : ZERO;
+        for (size_t j = 0; j < x.cols; j++) {
+            const TOTAL p = TOTAL_EXP((TOTAL)AT(x, i, j) - (TOTAL)top) / sum;
+            AT(x, i, j) = REAL_FROM(scale * (j == target ? p - 1.0 : p));
+        }
+    }
+}
+
+static void REF(log_softmax)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat x = s->op[0];
+    for (size_t i = 0; i < x.rows; i++) {
+        REAL top;
+        const TOTAL log_sum = TOTAL_LOG(REF(partition)(x, i, &top));
+        for (size_t j = 0; j < x.cols; j++)
+            AT(x, i, j) = REAL_FROM((TOTAL)AT(x, i, j) - (TOTAL)top - log_sum);
+    }
+}
+
+static void REF(sum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat x = s->op[0];
+    TOTAL *const out = REF(total)(s->op[1], 0);
+    TOTAL sum = s->beta ? *out : 0;
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j++) sum += REF(total)(x, i)[j];
+    *out = sum;
+}
+
+static void REF(sumsq)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat x = s->op[0];
+    TOTAL sum = 0;
+    for (size_t i = 0; i < x.rows; i++)
+        for (size_t j = 0; j < x.cols; j++) sum += (TOTAL)AT(x, i, j) * (TOTAL)AT(x, i, j);
+    *REF(total)(s->op[1], 0) = sum;
+}
+
+static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d;
+    const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
+    const struct bptt_rule *o = &s->rule;
+    const double loss = REAL_PART(REF(total)(stat, 0)[0]), norm = sqrt(REAL_PART(REF(total)(stat, 0)[1]));
+    if (!isfinite(loss) || !isfinite(norm)) return;
+    const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
+    const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
+    const REAL scale = REAL_FROM(by_norm ? o->clip / (norm + 1e-6) : 1.0);
+    const REAL limit = REAL_FROM(by_value ? o->clip : (double)INFINITY);
+    const REAL rate = REAL_FROM(slots->scalar[BPTT_RATE]), root = REAL_FROM(slots->scalar[BPTT_ROOT]);
+    const REAL epsilon = REAL_FROM(o->epsilon);
+    for (size_t i = 0; i < w.rows; i++)
+        for (size_t j = 0; j < w.cols; j++) {
+            REAL *const wij = &AT(w, i, j);
+            const REAL gij = clipped(AT(g, i, j), scale, limit);
+            if (o->optimizer == BPTT_SGD) {
+                AT(m, i, j) = sgd_m(gij, AT(m, i, j), REAL_FROM(o->momentum));
+                *wij = sgd_w(*wij, AT(m, i, j), rate);
+            } else if (o->optimizer == BPTT_RMSPROP) {
+                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_FROM(o->decay), REAL_FROM(1 - o->decay));
+                *wij = rmsprop_w(*wij, gij, AT(v, i, j), rate, epsilon);
+            } else {
+                AT(m, i, j) = mean_of(AT(m, i, j), gij, REAL_FROM(o->beta1), REAL_FROM(1 - o->beta1));
+                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_FROM(o->beta2), REAL_FROM(1 - o->beta2));
+                *wij = adam_w(*wij, AT(m, i, j), AT(v, i, j), rate, root, epsilon);
+            }
+        }
+}
+
+static size_t REF(pad)(size_t cols) { return cols; }
+
+static bptt_backend REF(backend)(void)
+{
+    return (bptt_backend){
+        .name = REF_NAME,
+        .real = REAL_TYPE,
+        .sum = TOTAL_TYPE,
+        .pad = REF(pad),
+        .open = host_open,
+        .close = host_close,
+        .describe = host_describe,
+        .alloc = host_alloc,
+        .free = host_free,
+        .write = host_write,
+        .read = host_read,
+        .sync = host_sync,
+        .prepare = host_prepare,
+        .run = host_run,
+        .forget = host_forget,
+        .entry = {
+#define ENTRY_FUNCTION(name, function, roles) [BPTT_##name] = REF(function),
+            BPTT_ENTRY_LIST(ENTRY_FUNCTION)
+#undef ENTRY_FUNCTION
+        },
+    };
+}
