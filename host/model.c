@@ -1,0 +1,263 @@
+// A model: configuration, tensors, first weights. See host/README.md for the table of tensors.
+#include "model.h"
+#include "prng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bptt_model_defaults(bptt_model_config *c)
+{
+    *c = (bptt_model_config){
+        .cell = BPTT_TANH, .hidden = 128, .layers = 1, .biases = 1, .type = BPTT_F32, .init = BPTT_INIT_REFERENCE,
+        .seed = 1, .optimizer = BPTT_ADAM, .decay = 0.95, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+        .clip_mode = BPTT_CLIP_NORM, .clip = 5,
+    };
+}
+
+static bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
+{
+    if (x >= least && x <= most) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_CONFIG, "%s is %zu, but must be from %zu to %zu", what, x, least, most);
+}
+
+static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
+{
+    const struct { const char *what; double x; double least, below; } real[] = {
+        {"momentum", c->momentum, 0, 1},       {"decay", c->decay, 0, 1},
+        {"beta1", c->beta1, 0, 1},             {"beta2", c->beta2, 0, 1},
+        {"epsilon", c->epsilon, 0, INFINITY},  {"clip", c->clip, 0, INFINITY},
+    };
+    for (size_t i = 0; i < sizeof real / sizeof real[0]; i++)
+        if (!(real[i].x >= real[i].least && real[i].x < real[i].below))
+            return bptt_fail(e, BPTT_BAD_CONFIG, "%s is %g, but must be at least %g and below %g", real[i].what,
+                             real[i].x, real[i].least, real[i].below);
+    return BPTT_OK;
+}
+
+static bptt_status check_config(const bptt_model_config *c, bptt_error *e)
+{
+    bptt_status s = in_range("vocab", c->vocab, 2, 65536, e);
+    if (!s && c->input) s = in_range("input", c->input, 1, 65536, e);
+    if (!s) s = in_range("hidden", c->hidden, 1, 65536, e);
+    if (!s) s = in_range("layers", c->layers, 1, 64, e);
+    if (!s) s = in_range("biases", (size_t)c->biases, 1, 2, e);
+    if (!s) s = in_range("cell", (size_t)c->cell, BPTT_TANH, BPTT_RELU, e);
+    if (!s) s = in_range("init", (size_t)c->init, BPTT_INIT_REFERENCE, BPTT_INIT_UNIFORM, e);
+    if (!s) s = in_range("optimizer", (size_t)c->optimizer, BPTT_SGD, BPTT_ADAM, e);
+    if (!s) s = in_range("clip_mode", (size_t)c->clip_mode, BPTT_CLIP_NORM, BPTT_CLIP_VALUE, e);
+    return s ? s : check_numbers(c, e);
+}
+
+// The k-th tensor of layer l, or of the decoder when l = L.
+static void describe(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
+{
+    static const char *const name[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+    const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
+    if (l == c->layers) {
+        *t = (bptt_tensor){.rows = c->vocab, .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
+        (void)snprintf(t->name, sizeof t->name, "decoder.%s", k == 0 ? "weight" : "bias");
+        return;
+    }
+    *t = (bptt_tensor){.rows = H, .cols = k == WEIGHT_IH ? in : k == WEIGHT_HH ? H : 1, .rank = k < BIAS_IH ? 2 : 1};
+    (void)snprintf(t->name, sizeof t->name, "rnn.%s_l%zu", name[k], l);
+}
+
+static bool part_needed(const bptt_model_config *c, bptt_part part)
+{
+    if (part == BPTT_MOMENT1) return c->optimizer != BPTT_RMSPROP;
+    if (part == BPTT_MOMENT2) return c->optimizer != BPTT_SGD;
+    return true;
+}
+
+// The rows of the layout of one part: every tensor as it lies in memory.
+static void part_table(const bptt_model *m, tensor *t, bptt_part part, shape *table)
+{
+    for (size_t i = 0; i < m->tensors; i++) {
+        const bptt_tensor *info = &t[i].info;
+        const size_t rows = info->rank == 2 ? info->cols : 1;
+        table[i] = (shape){&t[i].part[part], rows, info->rows, m->device->backend.real};
+    }
+}
+
+static bptt_status make_tensors(bptt_model *m, bptt_error *e)
+{
+    const bptt_model_config *c = &m->config;
+    m->per_layer = c->biases == 2 ? 4 : 3;
+    m->tensors = m->L * m->per_layer + 2;
+    m->tensor = calloc(m->tensors, sizeof *m->tensor);
+    shape *table = calloc(m->tensors, sizeof *table);
+    bptt_status s = m->tensor && table ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of tensors");
+    for (size_t i = 0; !s && i < m->tensors; i++)
+        describe(&m->tensor[i].info, c, i / m->per_layer < m->L ? i / m->per_layer : m->L,
+                 i / m->per_layer < m->L ? i % m->per_layer : i - m->L * m->per_layer);
+    for (bptt_part p = BPTT_WEIGHTS; !s && p <= BPTT_MOMENT2; p++) {
+        if (!part_needed(c, p)) continue;
+        part_table(m, m->tensor, p, table);
+        s = layout_alloc(m->device, table, m->tensors, m->block[p], e);
+        if (s) break;
+        const bptt_mat last = m->tensor[m->tensors - 1].part[p];
+        const size_t words = last.at + last.ld;
+        m->whole[p] = (bptt_mat){.buf = last.buf, .rows = 1, .cols = words, .ld = words, .type = last.type};
+    }
+    free(table);
+    return s;
+}
+
+// First weights, one tensor at a time, in PyTorch's layout.
+static bptt_status first_weights(bptt_model *m, bptt_error *e)
+{
+    const double k = 1 / sqrt((double)m->config.hidden);
+    uint64_t random = m->config.seed;
+    for (size_t i = 0; i < m->tensors; i++) {
+        const bptt_tensor *t = &m->tensor[i].info;
+        if (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE) continue;             // zero already
+        float *x = malloc(t->rows * t->cols * sizeof *x);
+        if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the first weights of %s", t->name);
+        for (size_t n = 0; n < t->rows * t->cols; n++) x[n] = (float)((2 * splitmix_uniform24(&random) - 1) * k);
+        const bptt_status s = bptt_model_write(m, BPTT_WEIGHTS, i, x, BPTT_F32, e);
+        free(x);
+        if (s) return s;
+    }
+    return BPTT_OK;
+}
+
+bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    bptt_status s = check_config(c, e);
+    if (s) return s;
+    bptt_model *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
+    made->config = *c;
+    made->V = c->vocab;
+    made->I = c->input ? c->input : c->vocab;
+    made->H = c->hidden;
+    made->L = c->layers;
+    s = b->open(b, &(bptt_device_config){.threads = c->threads}, &made->device, e);
+    if (!s) {
+        made->config.backend = made->device->backend.name;
+        made->config.threads = made->device->threads;
+        s = make_tensors(made, e);
+    }
+    if (!s) s = first_weights(made, e);
+    if (s) {
+        bptt_model_close(made);
+        return s;
+    }
+    *m = made;
+    return BPTT_OK;
+}
+
+bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    if (!c || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
+    bptt_backend b;
+    const bptt_status s = find_backend(c->backend, c->type, &b, e);
+    return s ? s : bptt_model_open_on(&b, c, m, e);
+}
+
+void bptt_model_close(bptt_model *m)
+{
+    if (!m) return;
+    if (m->device) {
+        for (size_t p = 0; p < PARTS; p++) layout_free(m->device, m->block[p]);
+        m->device->backend.close(m->device);
+    }
+    free(m->tensor);
+    free(m->vocabulary);
+    free(m);
+}
+
+bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e)
+{
+    const bptt_status s = check_config(c, e);
+    if (s) return s;
+    *bytes = 0;
+    for (size_t l = 0; l <= c->layers; l++)
+        for (size_t k = 0; k < (l == c->layers ? 2 : c->biases == 2 ? 4 : 3); k++) {
+            bptt_tensor t;
+            bptt_mat view;
+            describe(&t, c, l, k);
+            size_t one;
+            const bptt_status st = layout_size(b, &(shape){&view, t.rank == 2 ? t.cols : 1, t.rows, b->real}, 1, &one, e);
+            if (st) return st;
+            for (bptt_part p = BPTT_WEIGHTS; p <= BPTT_MOMENT2; p++)
+                if (part_needed(c, p)) *bytes += one;
+        }
+    return BPTT_OK;
+}
+
+bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which)
+{
+    return (size_t)which < m->per_layer ? m->tensor[l * m->per_layer + which].part[part] : (bptt_mat){0};
+}
+
+bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 2].part[part]; }
+bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 1].part[part]; }
+
+void bptt_model_get_config(const bptt_model *m, bptt_model_config *c) { *c = m->config; }
+size_t bptt_model_tensors(const bptt_model *m) { return m->tensors; }
+uint64_t bptt_model_updates(const bptt_model *m) { return m->updates; }
+
+size_t bptt_model_parameters(const bptt_model *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->tensors; i++) n += m->tensor[i].info.rows * m->tensor[i].info.cols;
+    return n;
+}
+
+bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *e)
+{
+    if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
+    *t = m->tensor[i].info;
+    return BPTT_OK;
+}
+
+// PyTorch's view of a part of a tensor.
+static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_mat *view, bptt_error *e)
+{
+    if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
+    if ((unsigned)part >= PARTS || !m->tensor[i].part[part].buf)
+        return bptt_fail(e, BPTT_BAD_INPUT, "this model's optimizer keeps no part %d", (int)part);
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for %s", m->tensor[i].info.name);
+    *view = m->tensor[i].info.rank == 2 ? bptt_flip(m->tensor[i].part[part]) : m->tensor[i].part[part];
+    return BPTT_OK;
+}
+
+bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e)
+{
+    bptt_mat view;
+    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    return s ? s : m->device->backend.read(m->device, x, as, view, e);
+}
+
+bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_error *e)
+{
+    bptt_mat view;
+    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    return s ? s : m->device->backend.write(m->device, view, x, as, e);
+}
+
+bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *e)
+{
+    if (!bytes || n != m->V || n > 256)
+        return bptt_fail(e, BPTT_BAD_INPUT, "a vocabulary of %zu bytes does not fit a model of %zu tokens", n, m->V);
+    bool seen[256] = {false};
+    for (size_t i = 0; i < n; i++) {
+        if (seen[bytes[i]]) return bptt_fail(e, BPTT_BAD_INPUT, "byte 0x%02x is twice in the vocabulary", bytes[i]);
+        seen[bytes[i]] = true;
+    }
+    unsigned char *copy = malloc(n);
+    if (!copy) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a vocabulary");
+    memcpy(copy, bytes, n);
+    free(m->vocabulary);
+    m->vocabulary = copy;
+    return BPTT_OK;
+}
+
+void bptt_model_vocabulary(const bptt_model *m, const unsigned char **bytes, size_t *n)
+{
+    *bytes = m->vocabulary;
+    *n = m->vocabulary ? m->V : 0;
+}

@@ -1,0 +1,172 @@
+// Writing models, and the pieces of files that models and trainers share.
+#include "model_file.h"
+#include "number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- metadata -------------------------------------------------------------------------------------------------------
+
+void put_text(metadata *m, const char *key, const char *value)
+{
+    if (m->n == PAIRS) return;
+    char *const kept = m->value[m->n];
+    (void)snprintf(kept, sizeof m->value[0], "%s", value);
+    m->pair[m->n++] = (st_pair){key, kept};
+}
+
+void put_count(metadata *m, const char *key, uint64_t value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    put_text(m, key, text);
+}
+
+void put_real(metadata *m, const char *key, double value)
+{
+    char text[32];
+    format_real(text, value);
+    put_text(m, key, text);
+}
+
+void put_model(metadata *m, const bptt_model *model)
+{
+    const bptt_model_config *c = &model->config;
+    put_text(m, "format", "pt");
+    put_text(m, "bptt", BPTT_VERSION);
+    put_text(m, "cell", c->cell == BPTT_RELU ? "relu" : "tanh");
+    put_count(m, "vocab", c->vocab);
+    put_count(m, "input", c->input);
+    put_count(m, "hidden", c->hidden);
+    put_count(m, "layers", c->layers);
+    put_count(m, "biases", (uint64_t)c->biases);
+    put_count(m, "init", (uint64_t)c->init);
+    put_count(m, "seed", c->seed);
+    put_count(m, "optimizer", (uint64_t)c->optimizer);
+    put_real(m, "momentum", c->momentum);
+    put_real(m, "decay", c->decay);
+    put_real(m, "beta1", c->beta1);
+    put_real(m, "beta2", c->beta2);
+    put_real(m, "epsilon", c->epsilon);
+    put_count(m, "clip_mode", (uint64_t)c->clip_mode);
+    put_real(m, "clip", c->clip);
+    put_count(m, "updates", model->updates);
+    if (!model->vocabulary || m->n == PAIRS) return;
+    for (size_t v = 0; v < model->V; v++) (void)snprintf(m->vocabulary + 2 * v, 3, "%02x", model->vocabulary[v]);
+    m->pair[m->n++] = (st_pair){"vocabulary", m->vocabulary};
+}
+
+bptt_status get_count(const st_reader *r, const char *key, uint64_t *value, bptt_error *e)
+{
+    const char *text = st_metadata(r, key);
+    if (text && parse_count(text, value)) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_FILE, "the file's metadata has no whole number \"%s\"", key);
+}
+
+bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_error *e)
+{
+    const char *text = st_metadata(r, key);
+    if (text && parse_real(text, value)) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_FILE, "the file's metadata has no number \"%s\"", key);
+}
+
+// ---- tensors --------------------------------------------------------------------------------------------------------
+
+static void describe(st_tensor *t, const bptt_model *m, const bptt_tensor *info, const char *before)
+{
+    *t = (st_tensor){.dtype = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32, .rank = info->rank};
+    t->shape[0] = info->rows;
+    t->shape[1] = info->cols;
+    (void)snprintf(t->name, sizeof t->name, "%s%s", before, info->name);
+}
+
+// With one bias: the zeros that PyTorch adds beside this bias_ih.
+static bool zeros_follow(const bptt_model *m, size_t i)
+{
+    return m->config.biases == 1 && i < m->L * m->per_layer && i % m->per_layer == BIAS_IH;
+}
+
+static void describe_zeros(st_tensor *t, size_t i, const bptt_model *m)
+{
+    describe(t, m, &m->tensor[i].info, "");
+    (void)snprintf(t->name, sizeof t->name, "rnn.bias_hh_l%zu", i / m->per_layer);
+}
+
+size_t weight_entries(const bptt_model *m, st_tensor *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->tensors; i++) {
+        if (t) describe(&t[n], m, &m->tensor[i].info, "");
+        n++;
+        if (!zeros_follow(m, i)) continue;
+        if (t) describe_zeros(&t[n], i, m);
+        n++;
+    }
+    return n;
+}
+
+size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_tensor *t)
+{
+    if (!m->whole[part].buf) return 0;
+    char before[32];
+    (void)snprintf(before, sizeof before, "train.%s.", prefix);
+    for (size_t i = 0; t && i < m->tensors; i++) describe(&t[i], m, &m->tensor[i].info, before);
+    return m->tensors;
+}
+
+// One tensor in host memory at a time.
+static bptt_status write_tensor(bptt_model *m, bptt_part part, size_t i, bool zeros, st_writer *w, bptt_error *e)
+{
+    const bptt_type real = m->device->backend.real;
+    const size_t bytes = m->tensor[i].info.rows * m->tensor[i].info.cols * bptt_type_size(real);
+    void *x = calloc(1, bytes);
+    if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", m->tensor[i].info.name);
+    bptt_status s = zeros ? BPTT_OK : bptt_model_read(m, part, i, x, real, e);
+    if (!s) s = st_write(w, x, bytes, e);
+    free(x);
+    return s;
+}
+
+bptt_status write_weights(bptt_model *m, st_writer *w, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < m->tensors; i++) {
+        s = write_tensor(m, BPTT_WEIGHTS, i, false, w, e);
+        if (!s && zeros_follow(m, i)) s = write_tensor(m, BPTT_WEIGHTS, i, true, w, e);
+    }
+    return s;
+}
+
+bptt_status write_part(bptt_model *m, bptt_part part, st_writer *w, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && m->whole[part].buf && i < m->tensors; i++) s = write_tensor(m, part, i, false, w, e);
+    return s;
+}
+
+bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e)
+{
+    if (!m || !path) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_save needs a model and a path");
+    const size_t n = weight_entries(m, NULL);
+    st_tensor *t = calloc(n, sizeof *t);
+    metadata *meta = calloc(1, sizeof *meta);
+    st_writer *w = NULL;
+    bptt_status s = t && meta ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", path);
+    if (!s) {
+        (void)weight_entries(m, t);
+        put_model(meta, m);
+        s = st_write_open(path, t, n, meta->pair, meta->n, &w, e);
+    }
+    if (!s) {
+        s = write_weights(m, w, e);
+        if (s)
+            st_write_abort(w);
+        else
+            s = st_write_commit(w, e);
+    }
+    free(t);
+    free(meta);
+    return s;
+}

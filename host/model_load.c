@@ -1,0 +1,170 @@
+// Reading models: bptt's own files, and files with just PyTorch's tensors.
+#include "model_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bptt_status shape_is(const st_tensor *t, const char *name, int rank, uint64_t rows, uint64_t cols, bptt_error *e)
+{
+    if (!t) return bptt_fail(e, BPTT_BAD_FILE, "the file has no tensor %s", name);
+    if (t->rank != rank || t->shape[0] != rows || (rank == 2 && t->shape[1] != cols))
+        return bptt_fail(e, BPTT_BAD_FILE, "%s has another shape than [%llu%s%.0llu]", name, (unsigned long long)rows,
+                         rank == 2 ? ", " : "", rank == 2 ? (unsigned long long)cols : 0);
+    if (t->dtype != ST_F32 && t->dtype != ST_F64)
+        return bptt_fail(e, BPTT_BAD_FILE, "%s holds %s, but only F32 and F64 can be read; convert it", name,
+                         st_dtype_name(t->dtype));
+    return BPTT_OK;
+}
+
+static bool all_zero(const unsigned char *x, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (x[i]) return false;
+    return true;
+}
+
+static const st_tensor *layer_tensor_of(const st_reader *r, const char *kind, size_t l)
+{
+    char name[48];
+    (void)snprintf(name, sizeof name, "rnn.%s_l%zu", kind, l);
+    return st_find(r, name);
+}
+
+// One trained bias unless some bias_hh is other than zeros.
+static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_error *e)
+{
+    *biases = 1;
+    for (size_t l = 0; l < layers && *biases == 1; l++) {
+        const st_tensor *t = layer_tensor_of(r, "bias_hh", l);
+        if (!t) continue;
+        const size_t bytes = (size_t)(t->end - t->begin);
+        unsigned char *x = malloc(bytes + 1);
+        if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", t->name);
+        const bptt_status s = st_read(r, t, x, e);
+        if (!s && !all_zero(x, bytes)) *biases = 2;
+        free(x);
+        if (s) return s;
+    }
+    return BPTT_OK;
+}
+
+// Sizes from the tensors alone.
+static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_error *e)
+{
+    const st_tensor *ih = layer_tensor_of(r, "weight_ih", 0), *hh = layer_tensor_of(r, "weight_hh", 0);
+    const st_tensor *out = st_find(r, "decoder.weight");
+    if (st_find(r, "encoder.weight"))
+        return bptt_fail(e, BPTT_BAD_FILE, "the file has an embedding (encoder.weight), which this version cannot read");
+    if (!ih || !hh || !out || ih->rank != 2 || hh->rank != 2 || out->rank != 2)
+        return bptt_fail(e, BPTT_BAD_FILE, "this is no recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
+                         "is missing");
+    if (hh->shape[0] != hh->shape[1])
+        return bptt_fail(e, BPTT_BAD_FILE, "rnn.weight_hh_l0 is not square: a gated cell, which this version cannot read");
+    c->hidden = (size_t)hh->shape[1];
+    c->vocab = (size_t)out->shape[0];
+    c->input = ih->shape[1] == out->shape[0] ? 0 : (size_t)ih->shape[1];
+    c->layers = 0;
+    while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
+    return count_biases(r, c->layers, &c->biases, e);
+}
+
+static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bptt_error *e)
+{
+    uint64_t whole[8] = {0};
+    static const char *const name[] = {"vocab", "input", "hidden", "layers", "biases", "init", "optimizer", "clip_mode"};
+    const struct { const char *name; double *to; } real[] = {
+        {"momentum", &c->momentum}, {"decay", &c->decay}, {"beta1", &c->beta1},
+        {"beta2", &c->beta2},       {"epsilon", &c->epsilon}, {"clip", &c->clip},
+    };
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < 8; i++) {
+        s = get_count(r, name[i], &whole[i], e);
+        if (!s && whole[i] > 65536) s = bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", name[i]);
+    }
+    for (size_t i = 0; !s && i < sizeof real / sizeof real[0]; i++) s = get_real(r, real[i].name, real[i].to, e);
+    if (!s) s = get_count(r, "seed", &c->seed, e);
+    if (s) return s;
+    c->vocab = (size_t)whole[0], c->input = (size_t)whole[1], c->hidden = (size_t)whole[2], c->layers = (size_t)whole[3];
+    c->biases = (int)whole[4], c->init = (bptt_init)whole[5];
+    c->optimizer = (bptt_optimizer)whole[6], c->clip_mode = (bptt_clip)whole[7];
+    const char *cell = st_metadata(r, "cell");
+    if (!cell || (strcmp(cell, "tanh") && strcmp(cell, "relu")))
+        return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%s\" is unknown to this version", cell ? cell : "");
+    c->cell = strcmp(cell, "relu") == 0 ? BPTT_RELU : BPTT_TANH;
+    return BPTT_OK;
+}
+
+bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_reader *r, bptt_error *e)
+{
+    for (size_t i = 0; m->whole[part].buf && i < m->tensors; i++) {
+        const bptt_tensor *info = &m->tensor[i].info;
+        char name[96];
+        if (part == BPTT_WEIGHTS)
+            (void)snprintf(name, sizeof name, "%s", info->name);
+        else
+            (void)snprintf(name, sizeof name, "train.%s.%s", prefix, info->name);
+        const st_tensor *t = st_find(r, name);
+        bptt_status s = shape_is(t, name, info->rank, info->rows, info->cols, e);
+        if (s) return s;
+        void *x = malloc((size_t)(t->end - t->begin) + 1);
+        if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
+        s = st_read(r, t, x, e);
+        if (!s) s = bptt_model_write(m, part, i, x, t->dtype == ST_F64 ? BPTT_F64 : BPTT_F32, e);
+        free(x);
+        if (s) return s;
+    }
+    return BPTT_OK;
+}
+
+static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+
+static bptt_status read_vocabulary(bptt_model *m, const st_reader *r, bptt_error *e)
+{
+    const char *text = st_metadata(r, "vocabulary");
+    unsigned char byte[256];
+    if (!text) return BPTT_OK;
+    const size_t n = strlen(text) / 2;
+    if (strlen(text) % 2 || n > sizeof byte || n != m->V)
+        return bptt_fail(e, BPTT_BAD_FILE, "the vocabulary does not hold %zu bytes in hex", m->V);
+    for (size_t v = 0; v < n; v++) {
+        const int high = hex(text[2 * v]), low = hex(text[2 * v + 1]);
+        if (high < 0 || low < 0) return bptt_fail(e, BPTT_BAD_FILE, "the vocabulary is not lower-case hex");
+        byte[v] = (unsigned char)(16 * high + low);
+    }
+    const bptt_status s = bptt_model_set_vocabulary(m, byte, n, e);
+    return s == BPTT_BAD_INPUT ? bptt_fail(e, BPTT_BAD_FILE, "the vocabulary names a byte twice") : s;
+}
+
+bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    bptt_model_config made;
+    bptt_model_defaults(&made);
+    bptt_status s = st_metadata(r, "bptt") ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
+    if (s) return s;
+    if (c) made.backend = c->backend, made.threads = c->threads, made.type = c->type;
+    const st_tensor *out = st_find(r, "decoder.weight");              // before memory is taken: sizes must be the file's
+    s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
+    if (s) return s;
+    bptt_model *opened = NULL;
+    s = bptt_model_open(&made, &opened, e);
+    if (s) return s == BPTT_BAD_CONFIG ? bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built") : s;
+    s = read_part(opened, BPTT_WEIGHTS, "", r, e);
+    if (!s) s = read_vocabulary(opened, r, e);
+    if (!s && st_metadata(r, "updates")) s = get_count(r, "updates", &opened->updates, e);
+    if (s)
+        bptt_model_close(opened);
+    else
+        *m = opened;
+    return s;
+}
+
+bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    if (!path || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_load needs a path and a place for the model");
+    st_reader *r = NULL;
+    bptt_status s = st_read_open(path, 0, &r, e);
+    if (!s) s = model_from(r, c, m, e);
+    st_read_close(r);
+    return s;
+}

@@ -1,0 +1,281 @@
+// The time loops: which entry runs on what, in which order. Knows time, no device, touches no element.
+// The mathematics beside it: host/README.md.
+#include "run.h"
+
+#include <stdlib.h>
+
+// ---- adding steps ---------------------------------------------------------------------------------------------------
+
+enum { SET = 0, PLUS = 1 };              // overwrite the result, or add to it
+
+static bptt_step *add(bptt_plan *p, bptt_entry entry, unsigned chain)
+{
+    if (p->steps == p->room) {
+        const size_t room = p->room ? 2 * p->room : 64;
+        bptt_step *more = realloc(p->step, room * sizeof *more);
+        if (!more) {
+            p->failed = true;
+            return &p->spare;
+        }
+        p->step = more;
+        p->room = room;
+    }
+    bptt_step *s = &p->step[p->steps++];
+    *s = (bptt_step){.entry = entry, .alpha = 1, .chain = chain};
+    return s;
+}
+
+static void copy(bptt_plan *p, bptt_mat x, bptt_mat y)
+{
+    bptt_step *s = add(p, BPTT_COPY, 0);
+    s->op[0] = x, s->op[1] = y;
+}
+
+static void gemm(bptt_plan *p, unsigned chain, bptt_mat a, bptt_mat b, int beta, bptt_mat c)
+{
+    bptt_step *s = add(p, BPTT_GEMM, chain);
+    s->beta = beta;
+    s->op[0] = a, s->op[1] = b, s->op[2] = c;
+}
+
+static void gather(bptt_plan *p, bptt_mat id, bptt_mat w, bptt_mat z)
+{
+    bptt_step *s = add(p, BPTT_GATHER, 0);
+    s->op[0] = id, s->op[1] = w, s->op[2] = z;
+}
+
+static void scatter(bptt_plan *p, bptt_mat id, bptt_mat dz, bptt_mat dw)
+{
+    bptt_step *s = add(p, BPTT_SCATTER, 0);
+    s->op[0] = id, s->op[1] = dz, s->op[2] = dw;
+}
+
+static void scale_rows(bptt_plan *p, unsigned chain, bptt_mat k, bptt_mat x, int beta, bptt_mat y)
+{
+    bptt_step *s = add(p, BPTT_SCALE_ROWS, chain);
+    s->beta = beta;
+    s->op[0] = k, s->op[1] = x, s->op[2] = y;
+}
+
+static void cell_forward(bptt_plan *p, unsigned chain, const bptt_model *m, size_t l, bptt_mat z, bptt_mat h)
+{
+    bptt_step *s = add(p, BPTT_CELL_FORWARD, chain);
+    s->cell = m->config.cell;
+    s->op[0] = z, s->op[3] = h;
+    s->op[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
+    s->op[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
+}
+
+static void cell_backward(bptt_plan *p, unsigned chain, const bptt_model *m, bptt_mat y, bptt_mat dy, bptt_mat dz)
+{
+    bptt_step *s = add(p, BPTT_CELL_BACKWARD, chain);
+    s->cell = m->config.cell;
+    s->op[0] = y, s->op[1] = dy, s->op[2] = dz;
+}
+
+static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)
+{
+    bptt_step *s = add(p, BPTT_COLSUM, 0);
+    s->beta = beta;
+    s->op[0] = dz, s->op[1] = db;
+}
+
+static void reduce(bptt_plan *p, bptt_entry sum_or_sumsq, bptt_mat x, bptt_mat out)
+{
+    bptt_step *s = add(p, sum_or_sumsq, 0);
+    s->op[0] = x, s->op[1] = out;
+}
+
+static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
+{
+    const bptt_model_config *c = &m->config;
+    bptt_step *s = add(p, BPTT_UPDATE, 0);
+    s->rule = (struct bptt_rule){.optimizer = c->optimizer, .clip_mode = c->clip_mode, .clip = c->clip,
+                                 .momentum = c->momentum, .decay = c->decay, .beta1 = c->beta1, .beta2 = c->beta2,
+                                 .epsilon = c->epsilon};
+    for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->op[part] = m->whole[part];
+    s->op[4] = stat;
+}
+
+// ---- views ----------------------------------------------------------------------------------------------------------
+
+// Block t of a matrix that holds B rows for each t.
+static bptt_mat at(const bptt_run *r, bptt_mat m, size_t t) { return bptt_rows(m, t * r->B, r->B); }
+// Blocks first .. first + count - 1.
+static bptt_mat span(const bptt_run *r, bptt_mat m, size_t first, size_t count)
+{
+    return bptt_rows(m, first * r->B, count * r->B);
+}
+// States of layer l: forward only, the layers take turns in two buffers.
+static bptt_mat states(const bptt_run *r, size_t l) { return r->mem.h[r->config.gradient ? l : l % 2]; }
+// W' for a product: the stored transpose if there is one, else a view.
+static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
+
+// ---- forward --------------------------------------------------------------------------------------------------------
+
+// Steps t0 .. t0+S-1 of layer l: h block 0 is the state before, blocks 1..S the states after each step.
+static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, size_t t0, size_t S)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
+    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
+    const bptt_mat all = span(r, h, 1, S);
+    copy(p, at(r, mem->state, l), at(r, h, 0));
+    if (l == 0 && mem->token.buf)
+        gather(p, span(r, mem->token, t0, S), w_ih, all);                         // z = rows of W_ih
+    else
+        gemm(p, 0, l == 0 ? span(r, mem->dense, t0, S) : below, w_ih, SET, all);  // z = x W_ih
+    const unsigned chain = (unsigned)p->steps + 1;
+    for (size_t t = 0; t < S; t++) {
+        bptt_mat before = at(r, h, t);
+        if (r->config.keep) {
+            const bptt_mat kept = r->config.gradient ? at(r, mem->kept[l], t) : mem->kept[0];
+            scale_rows(p, chain, at(r, mem->keep, t0 + t), before, SET, kept);
+            before = kept;
+        }
+        gemm(p, chain, before, w_hh, PLUS, at(r, h, t + 1));                      // z += h(t) W_hh
+        cell_forward(p, chain, m, l, at(r, h, t + 1), at(r, h, t + 1));           // h(t+1) = f(z + b)
+    }
+    copy(p, at(r, h, S), at(r, mem->state, l));
+}
+
+// Rows first .. first + n - 1 of the window, whose top states are h [n][H]: loss, and with `gradient` dh [n][H] and the
+// decoder's gradient.
+static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, bool gradient, bool add_up, bptt_mat dh)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    const size_t n = h.rows;
+    const bptt_mat w = model_decoder_weight(m, BPTT_WEIGHTS), logits = bptt_rows(mem->logits, 0, n);
+    const unsigned chain = (unsigned)p->steps + 1;
+    gemm(p, chain, h, w, SET, logits);
+    bptt_step *s = add(p, BPTT_ADD_ROW, chain);
+    s->op[0] = model_decoder_bias(m, BPTT_WEIGHTS), s->op[1] = logits;
+    s = add(p, BPTT_SOFTMAX_XENT, chain);
+    s->gradient = gradient;
+    s->op[0] = bptt_rows(mem->target, first, n), s->op[1] = bptt_rows(mem->weight, first, n);
+    s->op[2] = logits, s->op[3] = bptt_rows(mem->losses, first, n);
+    if (!gradient) return;
+    gemm(p, chain, logits, transposed(w, mem->out_flipped), SET, dh);             // dh = dlogits W'
+    gemm(p, 0, bptt_flip(h), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
+    colsum(p, logits, add_up, model_decoder_bias(m, BPTT_GRADIENT));
+}
+
+static void decoder_blocks(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, bool gradient)
+{
+    for (size_t i = 0; i < h.rows; i += r->R) {
+        const size_t n = h.rows - i < r->R ? h.rows - i : r->R;
+        const bptt_mat dh = gradient ? bptt_rows(r->mem.dh[0], i, n) : (bptt_mat){0};
+        decoder(p, r, bptt_rows(h, i, n), first + i, gradient, i > 0, dh);
+    }
+}
+
+// Forward only: S steps at a time through all layers, in two buffers.
+static void plan_evaluate(bptt_plan *p, const bptt_run *r)
+{
+    for (size_t t = 0; t < r->T; t += r->S) {
+        const size_t S = r->T - t < r->S ? r->T - t : r->S, L = r->model->L;
+        for (size_t l = 0; l < L; l++)
+            layer_forward(p, r, l, l ? span(r, states(r, l - 1), 1, S) : (bptt_mat){0}, states(r, l), t, S);
+        decoder_blocks(p, r, span(r, states(r, L - 1), 1, S), t * r->B, false);
+    }
+    reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, 0, 1));
+}
+
+// One step and its log-probabilities, left in the first B rows of logits.
+static void plan_next(bptt_plan *p, const bptt_run *r)
+{
+    const size_t L = r->model->L;
+    const bptt_mat logits = at(r, r->mem.logits, 0);
+    for (size_t l = 0; l < L; l++)
+        layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), 0, 1);
+    gemm(p, 0, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
+    bptt_step *s = add(p, BPTT_ADD_ROW, 0);
+    s->op[0] = model_decoder_bias(r->model, BPTT_WEIGHTS), s->op[1] = logits;
+    s = add(p, BPTT_LOG_SOFTMAX, 0);
+    s->op[0] = logits;
+}
+
+// ---- backward -------------------------------------------------------------------------------------------------------
+
+// dh: on entry the gradient of the states after each step from above, on exit dz.
+static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dh)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
+    const unsigned chain = (unsigned)p->steps + 1;
+    for (size_t t = r->T; t-- > 0;) {
+        const bptt_mat dz = at(r, dh, t);
+        const bptt_mat before = t > 0 ? at(r, dh, t - 1) : at(r, mem->dstate, l);
+        cell_backward(p, chain, m, at(r, mem->h[l], t + 1), dz, dz);
+        if (!r->config.keep) {
+            gemm(p, chain, dz, back, t > 0 ? PLUS : SET, before);                 // dh(t) += dz(t) W_hh'
+            continue;
+        }
+        gemm(p, chain, dz, back, SET, mem->dkept);
+        scale_rows(p, chain, at(r, mem->keep, t), mem->dkept, t > 0 ? PLUS : SET, before);
+    }
+}
+
+// After the loop: the layer's gradient as products over the whole window, and what goes to the layer below.
+static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dz, bptt_mat dh_below)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    const bptt_mat dw_ih = model_layer(m, BPTT_GRADIENT, l, WEIGHT_IH);
+    const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
+    const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
+    const bptt_mat before = r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T);
+    gemm(p, 0, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH));     // dW_hh = h' dz
+    colsum(p, dz, SET, db);
+    if (db2.buf) copy(p, db, db2);
+    if (l == 0 && mem->token.buf) {
+        scatter(p, mem->token, dz, dw_ih);
+        return;
+    }
+    gemm(p, 0, bptt_flip(l == 0 ? mem->dense : span(r, mem->h[l - 1], 1, r->T)), dz, SET, dw_ih);
+    if (dh_below.buf) gemm(p, 0, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
+}
+
+static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    for (size_t l = 0; l < m->L; l++) {
+        if (mem->hh_flipped[l].buf)
+            copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH)), mem->hh_flipped[l]);
+        if (mem->ih_flipped[l].buf)
+            copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH)), mem->ih_flipped[l]);
+    }
+    if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
+    for (size_t l = 0; l < m->L; l++)
+        layer_forward(p, r, l, l ? span(r, mem->h[l - 1], 1, r->T) : (bptt_mat){0}, mem->h[l], 0, r->T);
+    decoder_blocks(p, r, span(r, mem->h[m->L - 1], 1, r->T), 0, true);
+    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, 0, 1));
+    for (size_t l = m->L, turn = 0; l-- > 0; turn = 1 - turn) {
+        layer_backward_in_time(p, r, l, mem->dh[turn]);
+        layer_gradient(p, r, l, mem->dh[turn], l > 0 ? mem->dh[1 - turn] : mem->dx);
+    }
+    reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
+    if (train) update(p, m, mem->stat);
+}
+
+void plan_work(bptt_plan *p, const bptt_run *r, work w)
+{
+    *p = (bptt_plan){0};
+    p->input[IN_TOKEN] = w == NEXT ? at(r, r->mem.token, 0) : r->mem.token;
+    if (w != NEXT) {
+        p->input[IN_TARGET] = r->mem.target;
+        p->input[IN_WEIGHT] = r->mem.weight;
+        p->input[IN_DENSE] = r->mem.dense;
+    }
+    p->input[IN_KEEP] = r->mem.keep;
+    if (w == EVALUATE)
+        plan_evaluate(p, r);
+    else if (w == NEXT)
+        plan_next(p, r);
+    else
+        plan_gradient(p, r, w == TRAIN);
+}

@@ -1,0 +1,320 @@
+// A run: memory for B streams of T steps, and the calls that send windows through it.
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    STEPS_AT_A_TIME = 32,          // of a forward-only pass
+    LOGITS_AT_A_TIME = 1 << 18,    // elements of a decoder block: 1 MiB of floats
+    FIXED_SHAPES = 16,
+    SHAPES_PER_LAYER = 4
+};
+
+// Rows of the decoder at a time: blocks of nearly equal size, functions of the shape alone.
+static size_t decoder_rows(size_t rows, size_t V)
+{
+    const size_t most = LOGITS_AT_A_TIME / V > 64 ? LOGITS_AT_A_TIME / V : 64;
+    const size_t blocks = (rows + most - 1) / most;
+    return (rows + blocks - 1) / blocks;
+}
+
+// The table of a run's memory. views: room for SHAPES_PER_LAYER * (L + 2). Returns its number of rows.
+static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const bptt_run *r, run_memory *mem,
+                        bptt_mat *views, shape *table)
+{
+    const size_t B = r->B, N = r->T * B, H = m->hidden, L = m->layers, V = m->vocab, R = r->R;
+    const bptt_type real = b->real, sum = b->sum;
+    const bool back = r->config.gradient, flip = back && b->transposed_copies, keep = r->config.keep;
+    size_t n = 0;
+    mem->h = views, mem->kept = views + L + 2;
+    mem->hh_flipped = views + 2 * (L + 2), mem->ih_flipped = views + 3 * (L + 2);
+    const shape fixed[FIXED_SHAPES] = {
+        {&mem->token, m->input ? 0 : N, 1, BPTT_I32},
+        {&mem->target, N, 1, BPTT_I32},
+        {&mem->dense, m->input ? N : 0, m->input, real},
+        {&mem->weight, N, 1, real},
+        {&mem->keep, keep ? N : 0, 1, real},
+        {&mem->state, L * B, H, real},
+        {&mem->dh[0], back ? N : 0, H, real},
+        {&mem->dh[1], back && L > 1 ? N : 0, H, real},
+        {&mem->dkept, back && keep ? B : 0, H, real},
+        {&mem->dstate, back ? L * B : 0, H, real},
+        {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
+        {&mem->logits, R > B ? R : B, V, real},
+        {&mem->losses, N, 1, sum},
+        {&mem->stat, 1, 2, sum},
+        {&mem->out_flipped, flip ? V : 0, H, real},
+    };
+    for (size_t i = 0; i < FIXED_SHAPES; i++)
+        if (fixed[i].view) table[n++] = fixed[i];
+    for (size_t l = 0; l < (back ? L : L < 2 ? L : 2); l++)
+        table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, H, real};
+    for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, H, real};
+    for (size_t l = 0; l < L; l++) {
+        table[n++] = (shape){&mem->hh_flipped[l], flip ? H : 0, H, real};
+        table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? H : 0, H, real};
+    }
+    return n;
+}
+
+static bptt_status check_config(const bptt_model_config *m, const bptt_run_config *c, bptt_error *e)
+{
+    if (c->batch == 0 || c->steps == 0)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "batch and steps must be at least 1, not %zu and %zu", c->batch, c->steps);
+    if (c->batch > INT32_MAX || c->steps > INT32_MAX / c->batch)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "batch %zu times steps %zu must stay below 2^31", c->batch, c->steps);
+    if (c->input_gradient && (!m->input || !c->gradient))
+        return bptt_fail(e, BPTT_BAD_CONFIG, "input_gradient needs a dense model and gradient = 1");
+    return BPTT_OK;
+}
+
+static void set_sizes(bptt_run *r, const bptt_model_config *m, const bptt_run_config *c)
+{
+    r->config = *c;
+    r->B = c->batch, r->T = c->steps;
+    r->S = c->gradient || c->steps < STEPS_AT_A_TIME ? c->steps : STEPS_AT_A_TIME;
+    r->R = decoder_rows(r->S * r->B, m->vocab);
+}
+
+bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
+                     bptt_error *e)
+{
+    bptt_status s = check_config(m, c, e);
+    if (s) return s;
+    bptt_run r = {0};
+    set_sizes(&r, m, c);
+    run_memory mem = {0};
+    bptt_mat *views = calloc(SHAPES_PER_LAYER * (m->layers + 2), sizeof *views);
+    shape *table = calloc(FIXED_SHAPES + SHAPES_PER_LAYER * (m->layers + 2), sizeof *table);
+    if (!views || !table)
+        s = bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of shapes");
+    else
+        s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
+    free(table);
+    free(views);
+    if (!s) *bytes += r.T * r.B * sizeof(float);
+    return s;
+}
+
+static bptt_status make_memory(bptt_run *r, bptt_error *e)
+{
+    const bptt_model_config *m = &r->model->config;
+    bptt_device *d = r->model->device;
+    r->views = calloc(SHAPES_PER_LAYER * (m->layers + 2), sizeof *r->views);
+    r->ones = malloc(r->T * r->B * sizeof *r->ones);
+    shape *table = calloc(FIXED_SHAPES + SHAPES_PER_LAYER * (m->layers + 2), sizeof *table);
+    bptt_status s = BPTT_OK;
+    if (!r->views || !r->ones || !table)
+        s = bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run of %zu x %zu", r->T, r->B);
+    else
+        s = layout_alloc(d, table, run_table(&d->backend, m, r, &r->mem, r->views, table), r->block, e);
+    free(table);
+    for (size_t i = 0; !s && i < r->T * r->B; i++) r->ones[i] = 1;
+    if (!s) s = d->backend.write(d, r->mem.weight, r->ones, BPTT_F32, e);
+    if (!s && r->mem.keep.buf) s = d->backend.write(d, r->mem.keep, r->ones, BPTT_F32, e);
+    return s;
+}
+
+static bptt_status make_plans(bptt_run *r, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    for (work w = EVALUATE; w < WORKS; w++) {
+        if ((w == NEXT && r->model->config.input) || (w > NEXT && !r->config.gradient)) continue;
+        plan_work(&r->plan[w], r, w);
+        if (r->plan[w].failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T);
+        const bptt_status s = d->backend.prepare(d, &r->plan[w], &r->handle[w], e);
+        if (s) return s;
+    }
+    return BPTT_OK;
+}
+
+bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
+{
+    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
+    bptt_status s = check_config(&m->config, c, e);
+    if (s) return s;
+    bptt_run *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
+    made->model = m;
+    set_sizes(made, &m->config, c);
+    s = make_memory(made, e);
+    if (!s) s = make_plans(made, e);
+    if (s) {
+        bptt_run_close(made);
+        return s;
+    }
+    *r = made;
+    return BPTT_OK;
+}
+
+void bptt_run_close(bptt_run *r)
+{
+    if (!r) return;
+    bptt_device *d = r->model->device;
+    for (work w = EVALUATE; w < WORKS; w++) {
+        d->backend.forget(d, r->handle[w]);
+        free(r->plan[w].step);
+    }
+    layout_free(d, r->block);
+    free(r->views);
+    free(r->ones);
+    free(r);
+}
+
+bptt_status bptt_run_reset(bptt_run *r, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    const bptt_step s = {.entry = BPTT_FILL, .op = {r->mem.state}};
+    d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+    return d->backend.sync(d, e);
+}
+
+bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e)
+{
+    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the state");
+    return r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
+}
+
+bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e)
+{
+    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
+    return r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
+}
+
+// ---- windows --------------------------------------------------------------------------------------------------------
+
+static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
+{
+    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "the window has no %s", what);
+    for (size_t i = 0; i < n; i++)
+        if (id[i] < 0 || (size_t)id[i] >= r->model->V)
+            return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
+                             i / r->B, i % r->B, r->model->V - 1);
+    return BPTT_OK;
+}
+
+static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
+{
+    const size_t N = r->T * r->B;
+    const bool dense = r->model->config.input > 0;
+    if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
+    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
+    if (dense && w->dense_type != BPTT_F32 && w->dense_type != BPTT_F64 && w->dense_type != BPTT_C128)
+        return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
+    if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
+    bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
+    if (!s) s = check_tokens(r, "target", w->target, N, e);
+    *weight = (double)N;
+    if (s || !w->weight) return s;
+    *weight = 0;
+    for (size_t i = 0; i < N; i++) {
+        if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
+            return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
+                             (double)w->weight[i], i / r->B, i % r->B);
+        *weight += (double)w->weight[i];
+    }
+    return BPTT_OK;
+}
+
+static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
+{
+    slots->input[IN_TOKEN] = w->token, slots->type[IN_TOKEN] = BPTT_I32;
+    slots->input[IN_TARGET] = w->target, slots->type[IN_TARGET] = BPTT_I32;
+    slots->input[IN_DENSE] = w->dense, slots->type[IN_DENSE] = w->dense_type;
+    slots->input[IN_WEIGHT] = w->weight ? w->weight : r->weighted ? r->ones : NULL;
+    slots->input[IN_KEEP] = w->keep ? w->keep : r->keeping ? r->ones : NULL;
+    slots->type[IN_WEIGHT] = slots->type[IN_KEEP] = BPTT_F32;
+    r->weighted = w->weight != NULL;
+    r->keeping = w->keep != NULL;
+}
+
+// Adam's corrections depend on how many updates there were; see BPTT_RATE, BPTT_ROOT.
+static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
+{
+    const bptt_model_config *c = &m->config;
+    const double n = (double)(m->updates + 1);
+    const bool adam = c->optimizer == BPTT_ADAM;
+    slots->scalar[BPTT_RATE] = adam ? rate / (1 - pow(c->beta1, n)) : rate;
+    slots->scalar[BPTT_ROOT] = adam ? sqrt(1 - pow(c->beta2, n)) : 1;
+}
+
+static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
+{
+    bptt_model *m = r->model;
+    bptt_device *d = m->device;
+    bptt_slots slots = {0};
+    double stat[2] = {0, 0};
+    bptt_status s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    if (s) return s;
+    if (!isfinite(rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
+    fill_slots(r, w, &slots);
+    fill_rate(m, rate, &slots);
+    s = d->backend.run(d, r->handle[todo], &slots, e);
+    if (!s) s = d->backend.read(d, stat, BPTT_F64, r->mem.stat, e);
+    if (s) return s;
+    if (todo == EVALUATE) stat[1] = 0;
+    if (!isfinite(stat[0]) || !isfinite(stat[1]))
+        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite after %llu updates; the weights are as they were. "
+                         "Lower the rate or the clip", isfinite(stat[0]) ? "gradient" : "loss",
+                         (unsigned long long)m->updates);
+    if (todo == TRAIN) m->updates++;
+    const double weight = slots.scalar[BPTT_WEIGHT];
+    if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};
+    return BPTT_OK;
+}
+
+bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
+{
+    return go(r, EVALUATE, w, 0, report, e);
+}
+
+static bptt_status needs_gradient(const bptt_run *r, bptt_error *e)
+{
+    return r->config.gradient ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without gradient");
+}
+
+bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
+{
+    const bptt_status s = needs_gradient(r, e);
+    return s ? s : go(r, GRADIENT, w, 0, report, e);
+}
+
+bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
+{
+    const bptt_status s = needs_gradient(r, e);
+    return s ? s : go(r, TRAIN, w, rate, report, e);
+}
+
+bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    if (r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model has no next token");
+    if (!logp) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
+    bptt_status s = check_tokens(r, "token", token, r->B, e);
+    if (s) return s;
+    bptt_slots slots = {.input = {[IN_TOKEN] = token}, .type = {[IN_TOKEN] = BPTT_I32}};
+    slots.input[IN_KEEP] = r->keeping ? r->ones : NULL;
+    r->keeping = false;
+    s = d->backend.run(d, r->handle[NEXT], &slots, e);
+    return s ? s : d->backend.read(d, logp, BPTT_F32, bptt_rows(r->mem.logits, 0, r->B), e);
+}
+
+bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    const run_memory *mem = &r->mem;
+    bptt_status s = needs_gradient(r, e);
+    if (s) return s;
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the result");
+    if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
+    if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
+    if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run keeps no result %d", (int)what);
+    for (size_t l = 0; !s && l < r->model->L; l++) {
+        const size_t each = mem->h[l].rows * mem->h[l].cols * bptt_type_size(as);
+        s = d->backend.read(d, (char *)x + l * each, as, mem->h[l], e);
+    }
+    return s;
+}

@@ -1,0 +1,33 @@
+// Drawing a token from log-probabilities.
+#include "prng.h"
+
+#include "bptt.h"
+
+#include <math.h>
+
+static int32_t largest(const float *logp, size_t V)
+{
+    size_t best = 0;
+    for (size_t v = 1; v < V; v++)
+        if (logp[v] > logp[best]) best = v;
+    return (int32_t)best;
+}
+
+// Inverse of the cumulative distribution; rounding at its end falls to the last token that has any probability.
+int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random)
+{
+    const size_t top = (size_t)largest(logp, V);
+    if (!(temperature > 0)) return (int32_t)top;
+    double sum = 0;
+    for (size_t v = 0; v < V; v++) sum += exp(((double)logp[v] - (double)logp[top]) / temperature);
+    double left = splitmix_uniform53(random) * sum;
+    size_t last = top;
+    for (size_t v = 0; v < V; v++) {
+        const double p = exp(((double)logp[v] - (double)logp[top]) / temperature);
+        if (!(p > 0)) continue;
+        last = v;
+        left -= p;
+        if (left < 0) break;
+    }
+    return (int32_t)last;
+}

@@ -1,0 +1,59 @@
+// The loss of a model over a text.
+#include "score.h"
+#include "corpus.h"
+
+#include <stdlib.h>
+
+bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*progress)(void *, size_t, size_t),
+                         void *user, bptt_report *report, bptt_error *e)
+{
+    int32_t token[SCORE_STEPS], target[SCORE_STEPS];
+    float weight[SCORE_STEPS];
+    double sum = 0;
+    if (n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu bytes holds nothing to predict", n);
+    bptt_status s = bptt_run_reset(r, e);
+    for (size_t first = 0; !s && first + 1 < n; first += SCORE_STEPS) {
+        const size_t count = stream_window(id, n, first, SCORE_STEPS, token, target, weight);
+        bptt_report one;
+        s = bptt_run_evaluate(r, &(bptt_window){.token = token, .target = target, .weight = weight}, &one, e);
+        if (!s) sum += one.loss * one.weight;
+        if (!s && progress && progress(user, first + count, n - 1))
+            s = bptt_fail(e, BPTT_CANCELLED, "stopped after %zu of %zu predictions", first + count, n - 1);
+    }
+    if (!s && report) *report = (bptt_report){.loss = sum / (double)(n - 1), .weight = (double)(n - 1)};
+    return s;
+}
+
+// Tokens of text, or BAD_INPUT for a byte the model never saw.
+static bptt_status tokens_of(const bptt_model *m, const unsigned char *text, size_t n, unsigned char *id, bptt_error *e)
+{
+    const unsigned char *byte;
+    size_t V;
+    int token[256];
+    bptt_model_vocabulary(m, &byte, &V);
+    if (!byte) return bptt_fail(e, BPTT_BAD_INPUT, "the model has no vocabulary, so it cannot read text");
+    for (size_t v = 0; v < 256; v++) token[v] = -1;
+    for (size_t v = 0; v < V; v++) token[byte[v]] = (int)v;
+    for (size_t i = 0; i < n; i++) {
+        if (token[text[i]] < 0)
+            return bptt_fail(e, BPTT_BAD_INPUT, "byte 0x%02x at position %zu is not in the model's vocabulary of %zu",
+                             text[i], i, V);
+        id[i] = (unsigned char)token[text[i]];
+    }
+    return BPTT_OK;
+}
+
+bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress)(void *, size_t, size_t), void *user,
+                       bptt_report *report, bptt_error *e)
+{
+    if (!m || !text || n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu bytes holds nothing to predict", n);
+    unsigned char *id = malloc(n);
+    if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
+    bptt_run *r = NULL;
+    bptt_status s = tokens_of(m, text, n, id, e);
+    if (!s) s = bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = SCORE_STEPS}, &r, e);
+    if (!s) s = score_stream(r, id, n, progress, user, report, e);
+    bptt_run_close(r);
+    free(id);
+    return s;
+}

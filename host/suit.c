@@ -1,0 +1,28 @@
+// Sizes that suit a text of n bytes; they depend on n alone, so a run is the same on every machine.
+#include "bptt.h"
+
+// About one parameter for every two to twenty bytes, the range in which small texts neither starve nor drown a network.
+static const struct { size_t below, hidden, layers; } size[] = {
+    {20000, 64, 1}, {200000, 128, 1}, {1000000, 128, 2}, {5000000, 256, 2}, {50000000, 512, 2}, {SIZE_MAX, 1024, 2},
+};
+
+enum { WINDOWS = 4 };                       // an epoch has at least so many windows, if the text can give them
+enum { UPDATES = 2000, VALIDATE = 500 };    // at least so many updates; at most so many between validations
+
+static size_t windows(size_t n, size_t B, size_t T) { return n > B ? (n - 1) / B / T : 0; }
+
+void bptt_trainer_suit(bptt_trainer_config *c, size_t n)
+{
+    size_t i = 0;
+    while (n >= size[i].below && size[i].below != SIZE_MAX) i++;
+    c->model.hidden = size[i].hidden;
+    c->model.layers = size[i].layers;
+    c->batch = 32, c->steps = 64;
+    const size_t train = bptt_split(n, c->valid);
+    while (c->batch > 1 && windows(train, c->batch, c->steps) < WINDOWS) c->batch /= 2;
+    while (c->steps > 1 && windows(train, c->batch, c->steps) < WINDOWS) c->steps /= 2;
+    const size_t W = windows(train, c->batch, c->steps);
+    c->valid_every = W > 0 && W < VALIDATE ? VALIDATE / W * W : VALIDATE;
+    c->iterations = 0;
+    c->epochs = W * 10 < UPDATES && W > 0 ? (double)((UPDATES + W - 1) / W) : 10;
+}

@@ -1,0 +1,153 @@
+// Training on a text: windows in order, state carried, scheduled validation.
+#include "trainer.h"
+#include "run.h"
+#include "score.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void bptt_trainer_defaults(bptt_trainer_config *c)
+{
+    *c = (bptt_trainer_config){.batch = 32, .steps = 64, .rate = 2e-3, .valid = 0.05, .valid_every = 500, .epochs = 10};
+    bptt_model_defaults(&c->model);
+}
+
+static bptt_status check(const bptt_trainer_config *c, bptt_error *e)
+{
+    if (!(c->rate > 0) || isinf(c->rate)) return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
+    if (!(c->valid >= 0 && c->valid < 1))
+        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1", c->valid);
+    if (c->iterations == 0 && !(c->epochs > 0 && c->epochs < 1e15))
+        return bptt_fail(e, BPTT_BAD_CONFIG, "epochs is %g, but must be > 0 when iterations is 0", c->epochs);
+    if (c->model.input) return bptt_fail(e, BPTT_BAD_CONFIG, "a trainer of text has no dense input");
+    if (c->batch == 0 || c->steps == 0) return bptt_fail(e, BPTT_BAD_CONFIG, "batch and steps must be at least 1");
+    return BPTT_OK;
+}
+
+static bptt_status measure(bptt_trainer *t, bptt_error *e)
+{
+    const bptt_backend *b = &t->model->device->backend;
+    const bptt_run_config train = {.batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
+    const bptt_run_config judge = {.batch = 1, .steps = SCORE_STEPS};
+    size_t model = 0, run = 0, other = 0;
+    bptt_status s = model_size(b, &t->model->config, &model, e);
+    if (!s) s = run_size(b, &t->model->config, &train, &run, e);
+    if (!s && t->judge) s = run_size(b, &t->model->config, &judge, &other, e);
+    t->memory = model + run + other + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
+    return s;
+}
+
+bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
+{
+    const size_t B = t->config.batch, T = t->config.steps;
+    const size_t len = corpus_stream(&t->corpus, B);
+    t->windows = len / T;
+    if (t->windows == 0)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the training part of %zu bytes is too short for batch %zu x steps %zu: each "
+                         "stream has only %zu bytes; lower --batch or --steps", t->corpus.n_train, B, T, len);
+    if (t->config.iterations == 0) {
+        const double n = ceil(t->config.epochs * (double)t->windows);
+        t->config.iterations = n < 1 ? 1 : (uint64_t)n;
+    }
+    t->token = malloc(T * B * sizeof *t->token);
+    t->target = malloc(T * B * sizeof *t->target);
+    if (!t->token || !t->target) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %zu x %zu", T, B);
+    bptt_status s = bptt_model_set_vocabulary(t->model, t->corpus.byte, t->corpus.V, e);
+    if (!s) s = bptt_run_open(t->model, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &t->run, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2)
+        s = bptt_run_open(t->model, &(bptt_run_config){.batch = 1, .steps = SCORE_STEPS}, &t->judge, e);
+    return s ? s : measure(t, e);
+}
+
+bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
+{
+    if (!c || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_open needs a configuration and a place");
+    bptt_status s = check(c, e);
+    if (s) return s;
+    bptt_trainer *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
+    made->config = *c;
+    s = corpus_open(text, n, c->valid, &made->corpus, e);
+    made->config.model.vocab = made->corpus.V;
+    if (!s) s = bptt_model_open(&made->config.model, &made->model, e);
+    if (!s) s = trainer_finish_open(made, e);
+    if (s) {
+        bptt_trainer_close(made);
+        return s;
+    }
+    bptt_model_get_config(made->model, &made->config.model);
+    *t = made;
+    return BPTT_OK;
+}
+
+void bptt_trainer_close(bptt_trainer *t)
+{
+    if (!t) return;
+    bptt_run_close(t->run);
+    bptt_run_close(t->judge);
+    bptt_model_close(t->model);
+    corpus_close(&t->corpus);
+    free(t->token);
+    free(t->target);
+    free(t);
+}
+
+void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info)
+{
+    *info = (bptt_trainer_info){
+        .text = t->corpus.n, .vocab = t->corpus.V, .n_train = t->corpus.n_train,
+        .n_valid = t->corpus.n - t->corpus.n_train, .stream = corpus_stream(&t->corpus, t->config.batch),
+        .windows = t->windows, .parameters = bptt_model_parameters(t->model), .iteration = t->iteration,
+        .iterations = t->config.iterations, .memory = t->memory, .best_loss = t->best_loss,
+        .best_iteration = t->best_iteration,
+    };
+}
+
+void bptt_trainer_get_config(const bptt_trainer *t, bptt_trainer_config *c) { *c = t->config; }
+bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
+
+bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e)
+{
+    const size_t k = (size_t)(t->iteration % t->windows);
+    bptt_status s = k == 0 ? bptt_run_reset(t->run, e) : BPTT_OK;
+    if (s) return s;
+    corpus_window(&t->corpus, t->config.batch, t->config.steps, k, t->token, t->target);
+    s = bptt_run_train(t->run, &(bptt_window){.token = t->token, .target = t->target}, t->config.rate, report, e);
+    if (!s) t->iteration++;
+    return s;
+}
+
+// score_stream's progress, for callers that only want to stop.
+typedef struct stopper {
+    int (*stop)(void *);
+    void *user;
+} stopper;
+
+static int ask(void *user, size_t done, size_t total)
+{
+    (void)done, (void)total;
+    const stopper *s = user;
+    return s->stop(s->user);
+}
+
+bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report, bptt_error *e)
+{
+    if (!t->judge)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the text has no validation part: %zu of its %zu bytes are for training",
+                         t->corpus.n_train, t->corpus.n);
+    stopper s = {stop, user};
+    return score_stream(t->judge, t->corpus.id + t->corpus.n_train, t->corpus.n - t->corpus.n_train, stop ? ask : NULL,
+                        &s, report, e);
+}
+
+int bptt_trainer_validation_due(const bptt_trainer *t)
+{
+    return t->judge && t->config.valid_every > 0 && t->iteration > 0 && t->iteration % t->config.valid_every == 0;
+}
+
+void bptt_trainer_note(bptt_trainer *t, double loss, int *best)
+{
+    const bool better = isfinite(loss) && (t->best_iteration == 0 || loss < t->best_loss);
+    if (better) t->best_loss = loss, t->best_iteration = t->iteration;
+    if (best) *best = better;
+}

@@ -1,0 +1,176 @@
+// The complete state of a trainer as one file, and going on from it byte for byte.
+#include "model_file.h"
+#include "trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const moment[] = {[BPTT_MOMENT1] = "moment1", [BPTT_MOMENT2] = "moment2"};
+
+static void put_trainer(metadata *m, const bptt_trainer *t)
+{
+    const bptt_trainer_config *c = &t->config;
+    put_model(m, t->model);
+    put_count(m, "train.batch", c->batch);
+    put_count(m, "train.steps", c->steps);
+    put_real(m, "train.rate", c->rate);
+    put_real(m, "train.valid", c->valid);
+    put_count(m, "train.valid_every", c->valid_every);
+    put_count(m, "train.iterations", c->iterations);
+    put_count(m, "train.iteration", t->iteration);
+    put_real(m, "train.best_loss", t->best_loss);
+    put_count(m, "train.best_iteration", t->best_iteration);
+    put_count(m, "train.text_bytes", t->corpus.n);
+    put_text(m, "train.text_sha256", t->corpus.sha256);
+}
+
+static st_tensor state_entry(const bptt_trainer *t)
+{
+    const bptt_model *m = t->model;
+    st_tensor s = {.name = "train.state", .dtype = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32, .rank = 3};
+    s.shape[0] = m->L, s.shape[1] = t->config.batch, s.shape[2] = m->H;
+    return s;
+}
+
+static size_t trainer_entries(const bptt_trainer *t, st_tensor *list)
+{
+    size_t n = weight_entries(t->model, list);
+    for (bptt_part p = BPTT_MOMENT1; p <= BPTT_MOMENT2; p++)
+        n += part_entries(t->model, p, moment[p], list ? list + n : NULL);
+    if (list) list[n] = state_entry(t);
+    return n + 1;
+}
+
+static size_t state_bytes(const bptt_trainer *t)
+{
+    return t->model->L * t->config.batch * t->model->H * bptt_type_size(t->model->device->backend.real);
+}
+
+static bptt_status write_state(bptt_trainer *t, st_writer *w, bptt_error *e)
+{
+    void *h = malloc(state_bytes(t));
+    if (!h) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write the carried state");
+    bptt_status s = bptt_run_read_state(t->run, h, t->model->device->backend.real, e);
+    if (!s) s = st_write(w, h, state_bytes(t), e);
+    free(h);
+    return s;
+}
+
+bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
+{
+    if (!t || !path) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_save needs a trainer and a path");
+    const size_t n = trainer_entries(t, NULL);
+    st_tensor *list = calloc(n, sizeof *list);
+    metadata *meta = calloc(1, sizeof *meta);
+    st_writer *w = NULL;
+    bptt_status s = list && meta ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", path);
+    if (!s) {
+        (void)trainer_entries(t, list);
+        put_trainer(meta, t);
+        s = st_write_open(path, list, n, meta->pair, meta->n, &w, e);
+    }
+    if (!s) {
+        s = write_weights(t->model, w, e);
+        for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = write_part(t->model, p, w, e);
+        if (!s) s = write_state(t, w, e);
+        if (s)
+            st_write_abort(w);
+        else
+            s = st_write_commit(w, e);
+    }
+    free(list);
+    free(meta);
+    return s;
+}
+
+// ---- resume ---------------------------------------------------------------------------------------------------------
+
+static bptt_status read_schedule(bptt_trainer *t, const st_reader *r, bptt_error *e)
+{
+    bptt_trainer_config *c = &t->config;
+    uint64_t batch = 0, steps = 0;
+    bptt_status s = get_count(r, "train.batch", &batch, e);
+    if (!s) s = get_count(r, "train.steps", &steps, e);
+    if (!s) s = get_real(r, "train.rate", &c->rate, e);
+    if (!s) s = get_real(r, "train.valid", &c->valid, e);
+    if (!s) s = get_count(r, "train.valid_every", &c->valid_every, e);
+    if (!s) s = get_count(r, "train.iterations", &c->iterations, e);
+    if (!s) s = get_count(r, "train.iteration", &t->iteration, e);
+    if (!s) s = get_real(r, "train.best_loss", &t->best_loss, e);
+    if (!s) s = get_count(r, "train.best_iteration", &t->best_iteration, e);
+    if (!s && (batch == 0 || steps == 0 || batch > INT32_MAX || steps > INT32_MAX || !(c->rate > 0)))
+        s = bptt_fail(e, BPTT_BAD_FILE, "the file's batch, steps or rate is out of range");
+    c->batch = (size_t)batch, c->steps = (size_t)steps;
+    return s;
+}
+
+static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_error *e)
+{
+    const char *digest = st_metadata(r, "train.text_sha256");
+    uint64_t bytes = 0;
+    const bptt_status s = get_count(r, "train.text_bytes", &bytes, e);
+    if (s) return s;
+    if (bytes != t->corpus.n || !digest || strcmp(digest, t->corpus.sha256))
+        return bptt_fail(e, BPTT_BAD_INPUT, "this is not the text the run was started with: %zu bytes instead of %llu, or "
+                         "other contents (SHA-256 %.16s...)", t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
+    return BPTT_OK;
+}
+
+static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
+{
+    const st_tensor *found = st_find(r, "train.state"), want = state_entry(t);
+    if (!found || found->dtype != want.dtype || found->rank != 3 || memcmp(found->shape, want.shape, 3 * sizeof *want.shape))
+        return bptt_fail(e, BPTT_BAD_FILE, "the file has no carried state of the right shape");
+    void *h = malloc(state_bytes(t));
+    if (!h) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read the carried state");
+    bptt_status s = st_read(r, found, h, e);
+    if (!s) s = bptt_run_write_state(t->run, h, t->model->device->backend.real, e);
+    free(h);
+    return s;
+}
+
+static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, const void *text, size_t n,
+                               bptt_error *e)
+{
+    if (!st_metadata(r, "train.iteration"))
+        return bptt_fail(e, BPTT_BAD_FILE, "the file holds weights only, not a run to go on with; give the last state, not "
+                         "the best model");
+    bptt_model_config machine;                        // backend and threads are this machine's, the numbers are the file's
+    bptt_model_defaults(&machine);
+    if (c) machine.backend = c->model.backend, machine.threads = c->model.threads;
+    const st_tensor *state = st_find(r, "train.state");
+    if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
+    bptt_status s = read_schedule(t, r, e);
+    if (!s) s = corpus_open(text, n, t->config.valid, &t->corpus, e);
+    if (!s) s = same_text(t, r, e);
+    if (!s) s = model_from(r, &machine, &t->model, e);
+    for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
+    if (s) return s;
+    bptt_model_get_config(t->model, &t->config.model);
+    if (c && c->iterations)
+        t->config.iterations = c->iterations;
+    else if (c && c->epochs > 0)
+        t->config.iterations = 0, t->config.epochs = c->epochs;
+    s = trainer_finish_open(t, e);
+    return s ? s : read_state(t, r, e);
+}
+
+bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
+                                bptt_trainer **t, bptt_error *e)
+{
+    if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and a place");
+    st_reader *r = NULL;
+    bptt_status s = st_read_open(path, 0, &r, e);
+    if (s) return s;
+    bptt_trainer *made = calloc(1, sizeof *made);
+    s = made ? resume_from(made, r, c, text, n, e) : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
+    st_read_close(r);
+    if (s) {
+        bptt_trainer_close(made);
+        return s;
+    }
+    *t = made;
+    return BPTT_OK;
+}
