@@ -1,0 +1,205 @@
+// Temporary file, fsync, rename, fsync of the folder. The folder is held open from the start, so that neither a change
+// of the working folder nor a renamed parent separates the two names.
+#define _POSIX_C_SOURCE 200809L
+
+#include "atomic.h"
+
+#include "backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct atomic_file {
+    int fd, folder;             // -1: not open
+    char *path;                 // as the caller wrote it, for messages
+    char *target;               // where the links in path end: folder/name
+    const char *name;           // in target
+    char temporary[NAME_MAX + 1];   // in the folder; empty: none exists
+};
+
+bptt_status file_fail(bptt_error *e, bptt_status code, const char *path, const char *what)
+{
+    char words[128];
+    if (strerror_r(errno, words, sizeof words) != 0) snprintf(words, sizeof words, "error %d", errno);
+    return bptt_fail(e, code, "%.300s: %s: %s", path, what, words);
+}
+
+bptt_status write_all(int fd, const void *data, size_t bytes, const char *path, bptt_error *e)
+{
+    const char *p = data;
+    while (bytes > 0) {
+        const ssize_t n = write(fd, p, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n == 0) errno = ENOSPC;                 // no error and no progress: do not try for ever
+        if (n <= 0) return file_fail(e, BPTT_IO, path, "cannot write");
+        p += n;
+        bytes -= (size_t)n;
+    }
+    return BPTT_OK;
+}
+
+// ---- where the file is ----------------------------------------------------------------------------------------------
+
+// Where a link that stands at path and says text [n] leads. The caller frees it; NULL: no memory.
+static char *link_end(const char *path, const char *text, size_t n)
+{
+    const char *slash = strrchr(path, '/');
+    const size_t folder = text[0] == '/' || !slash ? 0 : (size_t)(slash - path) + 1;
+    char *end = malloc(folder + n + 1);
+    if (!end) return NULL;
+    memcpy(end, path, folder);
+    memcpy(end + folder, text, n);
+    end[folder + n] = '\0';
+    return end;
+}
+
+// The end of the chain of links that path begins, whether or not a file is there (realpath wants one).
+// The caller frees it; NULL: errno.
+static char *follow(const char *path)
+{
+    char *at = strdup(path);
+    for (int hop = 0; at && hop < 40; hop++) {      // Linux follows 40
+        char text[PATH_MAX];
+        const ssize_t n = readlink(at, text, sizeof text);
+        if (n < 0 && (errno == EINVAL || errno == ENOENT)) return at;          // no link; nothing
+        if (n == (ssize_t)sizeof text) errno = ENAMETOOLONG;
+        char *end = n >= 0 && n < (ssize_t)sizeof text ? link_end(at, text, (size_t)n) : NULL;
+        free(at);
+        at = end;
+        if (!at) return NULL;
+    }
+    if (!at) return NULL;
+    free(at);
+    errno = ELOOP;
+    return NULL;
+}
+
+// Splits f->target and opens the folder.
+static bptt_status open_folder(atomic_file *f, bptt_error *e)
+{
+    char *slash = strrchr(f->target, '/');
+    f->name = slash ? slash + 1 : f->target;
+    if (*f->name == '\0') return bptt_fail(e, BPTT_IO, "%.300s: this names a folder; give a file name", f->path);
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    if (!slash) {
+        f->folder = open(".", flags);
+    } else if (slash == f->target) {
+        f->folder = open("/", flags);
+    } else {
+        *slash = '\0';
+        f->folder = open(f->target, flags);
+    }
+    if (f->folder < 0) return file_fail(e, BPTT_IO, f->path, "cannot open its folder");
+    return BPTT_OK;
+}
+
+// What stands there now: *present, and its *mode. Only a file that the caller may write to is replaced.
+static bptt_status look(const atomic_file *f, bool *present, mode_t *mode, bptt_error *e)
+{
+    struct stat s;
+    *present = fstatat(f->folder, f->name, &s, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!*present) return errno == ENOENT ? BPTT_OK : file_fail(e, BPTT_IO, f->path, "cannot look at it");
+    if (!S_ISREG(s.st_mode))
+        return bptt_fail(e, BPTT_IO, "%.300s: exists and is not a regular file; choose another name", f->path);
+    if (faccessat(f->folder, f->name, W_OK, AT_EACCESS) != 0)
+        return file_fail(e, BPTT_IO, f->path, "is protected from writing");
+    *mode = s.st_mode & 0777;
+    return BPTT_OK;
+}
+
+// ---- the file -------------------------------------------------------------------------------------------------------
+
+static bptt_status create_temporary(atomic_file *f, bptt_error *e)
+{
+    char name[sizeof f->temporary];
+    for (int i = 0; i < 100; i++) {                 // a killed process may have left some
+        snprintf(name, sizeof name, ".%.200s.tmp.%ld.%d", f->name, (long)getpid(), i);
+        f->fd = openat(f->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (f->fd >= 0) {
+            memcpy(f->temporary, name, sizeof name);
+            return BPTT_OK;
+        }
+        if (errno != EEXIST) break;
+    }
+    return file_fail(e, BPTT_IO, f->path, "cannot create a temporary file beside it");
+}
+
+static bptt_status begin(atomic_file *f, const char *path, bptt_error *e)
+{
+    bool present;
+    mode_t mode = 0;
+    f->path = strdup(path);
+    if (!f->path) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
+    errno = 0;
+    f->target = follow(path);
+    if (!f->target) return file_fail(e, errno == ENOMEM ? BPTT_NO_MEMORY : BPTT_IO, path, "cannot follow the link");
+    bptt_status s = open_folder(f, e);
+    if (s == BPTT_OK) s = look(f, &present, &mode, e);
+    if (s == BPTT_OK) s = create_temporary(f, e);
+    if (s == BPTT_OK && present && fchmod(f->fd, mode) != 0)
+        s = file_fail(e, BPTT_IO, path, "cannot keep its permissions");
+    return s;
+}
+
+bptt_status atomic_open(const char *path, atomic_file **out, int *fd, bptt_error *e)
+{
+    atomic_file *f = calloc(1, sizeof *f);
+    if (!f) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
+    f->fd = f->folder = -1;
+    const bptt_status s = begin(f, path, e);
+    if (s != BPTT_OK) {
+        atomic_abort(f);
+        return s;
+    }
+    *out = f;
+    *fd = f->fd;
+    return BPTT_OK;
+}
+
+// After EINTR nothing is decided. After any other failure of fsync the data may be lost although the next fsync
+// succeeds, so there is no second try.
+static int sync_file(int fd)
+{
+    int s;
+    do s = fsync(fd);
+    while (s != 0 && errno == EINTR);
+    return s;
+}
+
+static bptt_status replace(atomic_file *f, bptt_error *e)
+{
+    if (sync_file(f->fd) != 0) return file_fail(e, BPTT_IO, f->path, "cannot bring the data to the disk");
+    const int closed = close(f->fd);
+    f->fd = -1;                                     // whatever close said
+    if (closed != 0 && errno != EINTR) return file_fail(e, BPTT_IO, f->path, "cannot close the temporary file");
+    if (renameat(f->folder, f->temporary, f->folder, f->name) != 0)
+        return file_fail(e, BPTT_IO, f->path, "cannot put the new file in place");
+    f->temporary[0] = '\0';
+    if (sync_file(f->folder) != 0 && errno != EINVAL)       // EINVAL: a file system without it
+        return file_fail(e, BPTT_IO, f->path, "the new file is in place, but a power cut may bring the old one back");
+    return BPTT_OK;
+}
+
+bptt_status atomic_commit(atomic_file *f, bptt_error *e)
+{
+    const bptt_status s = replace(f, e);
+    atomic_abort(f);                                // by now with nothing to remove, if s is BPTT_OK
+    return s;
+}
+
+void atomic_abort(atomic_file *f)
+{
+    if (!f) return;
+    if (f->fd >= 0) close(f->fd);
+    if (f->temporary[0] != '\0') unlinkat(f->folder, f->temporary, 0);
+    if (f->folder >= 0) close(f->folder);
+    free(f->target);
+    free(f->path);
+    free(f);
+}
