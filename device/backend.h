@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-typedef struct bptt_buf bptt_buf;          // memory of one device; what is inside is the backend's business
+typedef struct bptt_buf bptt_buf; // memory of one device; what is inside is the backend's business
 typedef struct bptt_device bptt_device;
 
 // A matrix view: element (i, j) is element at + i*ld + j of the buffer, or at + j*ld + i if t is set.
@@ -24,10 +24,10 @@ typedef struct bptt_mat {
     bool t;
 } bptt_mat;
 
-bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count);      // a block of rows
-bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count);      // a block of columns
-bptt_mat bptt_flip(bptt_mat m);                                  // the transpose, as a view
-size_t bptt_type_size(bptt_type t);                              // bytes of one element
+bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count); // a block of rows
+bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count); // a block of columns
+bptt_mat bptt_flip(bptt_mat m);                             // the transpose, as a view
+size_t bptt_type_size(bptt_type t);                         // bytes of one element
 
 // Entries. Operands in order, with the role each row plays:
 //   r  row i of this operand belongs to row i of the output (it is narrowed when rows are split)
@@ -53,6 +53,7 @@ size_t bptt_type_size(bptt_type t);                              // bytes of one
 //   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless both elements
 //                                  of stat [1][2] (loss sum, sum of squares of the gradient) are finite. m is absent
 //                                  for RMSProp, v for SGD
+// clang-format off
 #define BPTT_ENTRY_LIST(X)                       \
     X(COPY, copy, "r=")                          \
     X(FILL, fill, "=")                           \
@@ -69,27 +70,29 @@ size_t bptt_type_size(bptt_type t);                              // bytes of one
     X(SUM, sum, "rO")                            \
     X(SUMSQ, sumsq, "rO")                        \
     X(UPDATE, update, "++++w")
+// clang-format on
 
 typedef enum bptt_entry {
 #define BPTT_ENTRY_ENUM(name, function, roles) BPTT_##name,
     BPTT_ENTRY_LIST(BPTT_ENTRY_ENUM)
 #undef BPTT_ENTRY_ENUM
-    BPTT_ENTRIES
+        BPTT_ENTRIES
 } bptt_entry;
 
-extern const char *const bptt_entry_name[BPTT_ENTRIES];          // "copy", ...
-extern const char *const bptt_entry_roles[BPTT_ENTRIES];         // as above, one letter an operand
+extern const char *const bptt_entry_name[BPTT_ENTRIES];  // "copy", ...
+extern const char *const bptt_entry_roles[BPTT_ENTRIES]; // as above, one letter an operand
 
 #define BPTT_OPERANDS 5
 
 typedef struct bptt_step {
     bptt_entry entry;
     int alpha, beta;
-    int cell;                    // bptt_cell, for CELL_*
-    bool gradient;               // SOFTMAX_XENT
-    double value;                // FILL
-    struct bptt_rule {           // UPDATE: constants of the optimizer, the same in every run
-        int optimizer, clip_mode;
+    bptt_cell cell;    // CELL_*
+    bool gradient;     // SOFTMAX_XENT
+    double value;      // FILL
+    struct bptt_rule { // UPDATE: constants of the optimizer, the same in every run
+        bptt_optimizer optimizer;
+        bptt_clip clip_mode;
         double clip, momentum, decay, beta1, beta2, epsilon;
     } rule;
     // Steps next to each other with the same chain != 0 work on the same N rows: row i of all their outputs depends on
@@ -100,30 +103,30 @@ typedef struct bptt_step {
 
 // Slots: what changes from run to run.
 typedef enum bptt_scalar {
-    BPTT_WEIGHT,                 // sum of the weights of the window
-    BPTT_RATE,                   // step length with the optimizer's corrections in: Adam eta / (1 - beta1^n), else eta
-    BPTT_ROOT,                   // Adam sqrt(1 - beta2^n), else 1
+    BPTT_WEIGHT, // sum of the weights of the window
+    BPTT_RATE,   // step length with the optimizer's corrections in: Adam eta / (1 - beta1^n), else eta
+    BPTT_ROOT,   // Adam sqrt(1 - beta2^n), else 1
     BPTT_SCALARS
 } bptt_scalar;
 
 #define BPTT_INPUTS 5
 
 typedef struct bptt_slots {
-    const void *input[BPTT_INPUTS];        // host memory, packed; NULL: leave the device's copy as it is
-    bptt_type type[BPTT_INPUTS];           // of what input points to
+    const void *input[BPTT_INPUTS]; // host memory, packed; NULL: leave the device's copy as it is
+    bptt_type type[BPTT_INPUTS];    // of what input points to
     double scalar[BPTT_SCALARS];
 } bptt_slots;
 
 typedef struct bptt_plan {
     bptt_step *step;
-    size_t steps, room;                    // room: how many fit
-    bptt_mat input[BPTT_INPUTS];           // run() writes slots->input[i] here before the first step; buf NULL: none
-    bool failed;                           // an add found no memory; it went into spare
+    size_t steps, room;          // room: how many fit
+    bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first step; buf NULL: none
+    bool failed;                 // an add found no memory; it went into spare
     bptt_step spare;
 } bptt_plan;
 
 typedef struct bptt_device_config {
-    unsigned threads;                      // 0: the backend's choice
+    unsigned threads; // 0: the backend's choice
 } bptt_device_config;
 
 typedef void bptt_entry_function(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
@@ -132,15 +135,15 @@ typedef void bptt_entry_function(bptt_device *d, const bptt_step *s, const bptt_
 typedef struct bptt_backend bptt_backend;
 struct bptt_backend {
     const char *name;
-    bptt_type real;              // of weights, states and gradients
-    bptt_type sum;               // of losses and norms
-    bool transposed_copies;      // the plan keeps a stored transpose for products with W' (where those are slow)
-    size_t (*pad)(size_t cols);  // leading dimension for rows of that many reals
+    bptt_type real;             // of weights, states and gradients
+    bptt_type sum;              // of losses and norms
+    bool transposed_copies;     // the plan keeps a stored transpose for products with W' (where those are slow)
+    size_t (*pad)(size_t cols); // leading dimension for rows of that many reals
     bptt_status (*open)(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
-    void (*close)(bptt_device *d);                                                 // NULL is fine
-    const char *(*describe)(const bptt_device *d);                                 // what it runs on; belongs to d
-    bptt_status (*alloc)(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);     // zeroed, aligned
-    void (*free)(bptt_device *d, bptt_buf *b);                                     // NULL is fine
+    void (*close)(bptt_device *d);                                                     // NULL is fine
+    const char *(*describe)(const bptt_device *d);                                     // what it runs on; belongs to d
+    bptt_status (*alloc)(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e); // zeroed, aligned
+    void (*free)(bptt_device *d, bptt_buf *b);                                         // NULL is fine
     // Host side packed, rows x cols as the view reads, of type `as`; converts to or from the view's type.
     bptt_status (*write)(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
     bptt_status (*read)(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
@@ -148,19 +151,19 @@ struct bptt_backend {
     // A prepared plan; *handle is the backend's, p must outlive it. Nothing is allocated in run.
     bptt_status (*prepare)(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
     bptt_status (*run)(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
-    void (*forget)(bptt_device *d, void *handle);                                  // NULL is fine
+    void (*forget)(bptt_device *d, void *handle); // NULL is fine
     bptt_entry_function *entry[BPTT_ENTRIES];
 };
 
 struct bptt_device {
-    bptt_backend backend;        // its own copy: a test may override an entry of one device
+    bptt_backend backend; // its own copy: a test may override an entry of one device
     unsigned threads;
-    void *own;                   // the backend's
+    void *own; // the backend's
 };
 
-bptt_backend bptt_ref_f32(void);           // plain loops over float: judges the others
-bptt_backend bptt_ref_f64(void);           // the same text over double
-bptt_backend bptt_cpu(void);               // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
+bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
+bptt_backend bptt_ref_f64(void); // the same text over double
+bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
 // Fills *e (if not NULL) and returns code.
 bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)

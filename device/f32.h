@@ -9,6 +9,8 @@
 // integer operations on the bits: no division, no branch, no table, no library call. So a loop over any of them
 // becomes vector code of any width, and as each operation is correctly rounded, every width and every device gives
 // the same bits, provided that the compiler does not fuse on its own (-ffp-contract=off, -fmad=false).
+// Where the processor flushes subnormal numbers, only f32_tanh and f32_log of a subnormal number change: they are those
+// of zero.
 // Worst errors over all 2^32 floats, as measured by tests/exhaust_f32.c, stand above each function.
 //
 // 1 ulp is the distance between the two floats around the exact value.
@@ -62,7 +64,7 @@ F32_INLINE float f32_select(int c, float a, float b)
 // e^x = 2^k (1 + p), |p| < 0.42, for |x| < 100. Adding 3 * 2^22 rounds x / ln 2 to an integer, k, and leaves it in the
 // low bits of the sum. k ln 2 is taken off in two parts, the first of 15 bits, so that k times it is exact.
 typedef struct f32_power {
-    f32_bits k;            // k * 2^23 modulo 2^32: added to the bits of a float it multiplies by 2^k
+    f32_bits k; // k * 2^23 modulo 2^32: added to the bits of a float it multiplies by 2^k
     float p;
 } f32_power;
 
@@ -72,29 +74,30 @@ F32_INLINE f32_power f32_power_of(float x)
     const float k = rounded - 0x1.8p+23f;
     float r = F32_FMA(k, -0x1.62e4p-1f, x);
     r = F32_FMA(k, -0x1.7f7d1cp-20f, r);
-    // (e^r - 1 - r) / r^2 on |r| <= 0.34662; the relative error of e^r is below 4.8e-9, and half of that where it counts
-    // most, at the lower end
-    float q = 0x1.6602dep-10f;
-    q = F32_FMA(q, r, 0x1.123bep-7f);
-    q = F32_FMA(q, r, 0x1.555f6p-5f);
+    // (e^r - 1 - r) / r^2 on |r| <= 0.34662; the error of e^r is below 9e-9, and below 3e-10 for r < -0.2875, where
+    // the roundings leave it least room
+    float q = 0x1.5c97bap-10f;
+    q = F32_FMA(q, r, 0x1.123c14p-7f);
+    q = F32_FMA(q, r, 0x1.556ce2p-5f);
     q = F32_FMA(q, r, 0x1.55548ep-3f);
-    q = F32_FMA(q, r, 0x1.fffff2p-2f);
+    q = F32_FMA(q, r, 0x1.ffffep-2f);
     f32_power e;
     e.k = F32_TO_BITS(rounded) << 23;
     e.p = F32_FMA(r * r, q, r);
     return e;
 }
 
+// Worst error 0.982 ulp. exp(0) = 1.
 F32_INLINE float f32_exp(float x)
 {
     const f32_power e = f32_power_of(x);
     float y = F32_FROM_BITS(F32_TO_BITS(1.0f + e.p) + e.k);
-    const float beyond = x + F32_FROM_BITS(0x7f800000u);       // inf, or NaN
+    const float beyond = x + F32_FROM_BITS(0x7f800000u); // inf, or NaN
     y = f32_select(x < -0x1.5d589ep+6f, 0.0f, y);
     return f32_select(x <= 0x1.62e42ep+6f, y, beyond);
 }
 
-// 1 / (1 + E) = y + error, to about 2^-32, for E = s (1 + p) in [0, 1], s a power of two.
+// 1 / (1 + E) = y + error, to about 2^-32 of it, for E = s (1 + p) in [0, 1], s a power of two.
 typedef struct f32_pair {
     float y, error;
 } f32_pair;
@@ -102,7 +105,8 @@ typedef struct f32_pair {
 F32_INLINE f32_pair f32_logistic(float s, float p)
 {
     const float sp = s * p, E = s + sp;
-    // 1 / (1 + E) on [0, 1], relative error 1.5e-5, and none at 0 and 1: so the values of sigmoid do not decrease near 0
+    // 1 / (1 + E) on [0, 1], relative error 1.5e-5; none at 0 and below 2e-8 at 1, or sigmoid would decrease here and
+    // there near x = 0
     float y = 0x1.3a3fd2p-4f;
     y = F32_FMA(y, E, -0x1.5b246p-2f);
     y = F32_FMA(y, E, 0x1.6032ap-1f);
@@ -118,7 +122,7 @@ F32_INLINE f32_pair f32_logistic(float s, float p)
     return r;
 }
 
-// e^min(x,0) / (1 + e^-|x|)
+// e^min(x,0) / (1 + e^-|x|): so small values keep their precision. Worst error 1.195 ulp.
 F32_INLINE float f32_sigmoid(float x)
 {
     float a = F32_FROM_BITS(F32_TO_BITS(x) & 0x7fffffffu);
@@ -133,7 +137,8 @@ F32_INLINE float f32_sigmoid(float x)
     return f32_select(x < -0x1.5d589ep+6f, 0.0f, y);
 }
 
-// Near 0 an odd polynomial, elsewhere 2 / (1 + e^-2|x|) - 1, where 2 y - 1 is exact.
+// Near 0 an odd polynomial, elsewhere 2 / (1 + e^-2|x|) - 1, where 2 y - 1 is exact. Worst error 0.730 ulp. Subnormal
+// numbers are their own tanh.
 F32_INLINE float f32_tanh(float x)
 {
     const f32_bits sign = F32_TO_BITS(x) & 0x80000000u;
@@ -154,14 +159,14 @@ F32_INLINE float f32_tanh(float x)
     return F32_FROM_BITS(F32_TO_BITS(y) | sign);
 }
 
-// x = 2^k (1 + f) with 1 + f in [sqrt 1/2, sqrt 2)
+// x = 2^k (1 + f) with 1 + f in [sqrt 1/2, sqrt 2), and f exact. Worst error 0.825 ulp.
 F32_INLINE float f32_log(float x)
 {
     const int tiny = x < 0x1p-126f;
     const float scaled = x * 0x1p+24f;
     const f32_bits u = F32_TO_BITS(f32_select(tiny, scaled, x)) + (0x3f800000u - 0x3f3504f3u);
     const float bias = f32_select(tiny, 0x1p+23f + 127.0f + 24.0f, 0x1p+23f + 127.0f);
-    const float k = F32_FROM_BITS(0x4b000000u | (u >> 23)) - bias;      // an integer below 2^23 put into its last bits
+    const float k = F32_FROM_BITS(0x4b000000u | (u >> 23)) - bias; // an integer below 2^23 put into its last bits
     const float f = F32_FROM_BITS((u & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
     // (log(1 + f) - f + f^2 / 2) / f^3; the relative error of the logarithm is 8e-10 (2^-30.3)
     float q = 0x1.13be0cp-4f;
@@ -177,7 +182,7 @@ F32_INLINE float f32_log(float x)
     const float low = F32_FMA(ff, F32_FMA(f, q, -0.5f), k * 0x1.7f7d1cp-20f);
     float y = F32_FMA(k, 0x1.62e4p-1f, f + low);
     const float inf = F32_FROM_BITS(0x7f800000u);
-    y = f32_select(x < inf, y, x);                           // inf and NaN
+    y = f32_select(x < inf, y, x); // inf and NaN
     y = f32_select(x == 0.0f, -inf, y);
     return f32_select(x < 0.0f, F32_FROM_BITS(0x7fc00000u), y);
 }

@@ -1,7 +1,7 @@
 // One element of an update, one text for every backend. g: gradient before clipping, w: weight, m and v: moments.
 // Before it is included: REAL and INLINE, ADD SUB MUL DIV SQRT, ONE, and LESS(a, b).
-// scale and limit: clipping (norm: scale = clip / (|g| + 1e-6) if |g| > clip, else 1; value: limit = clip, else infinite).
-// rate and root: slots BPTT_RATE and BPTT_ROOT.
+// scale and limit: clipping (norm: scale = clip / (|g| + 1e-6) if |g| > clip, else 1; value: limit = clip, else
+// infinite). rate and root: slots BPTT_RATE and BPTT_ROOT.
 
 INLINE REAL clipped(REAL g, REAL scale, REAL limit)
 {

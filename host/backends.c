@@ -1,6 +1,6 @@
 // Which backends there are, and which one a name means.
 #include "backend.h"
-#include "clock.h"
+#include "machine.h"
 #include "model.h"
 
 #include <stdio.h>
@@ -21,7 +21,8 @@ bptt_status find_backend(const char *name, bptt_type type, bptt_backend *b, bptt
         *b = bptt_cpu();
         return BPTT_OK;
     }
-    return bptt_fail(e, BPTT_NO_BACKEND, "no backend is called \"%s\"; this build has cpu and ref (bptt devices)", name);
+    return bptt_fail(e, BPTT_NO_BACKEND, "no backend is called \"%s\"; this build has cpu and ref (bptt devices)",
+                     name);
 }
 
 bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error)

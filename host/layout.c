@@ -27,8 +27,8 @@ static bptt_status place_all(const bptt_backend *b, const shape *table, size_t n
             st = bptt_fail(e, BPTT_NO_MEMORY, "the sizes asked for need more memory than can be addressed");
         if (st) return st;
         if (block)
-            *s->view = (bptt_mat){.buf = block[k], .at = elements[k], .rows = s->rows, .cols = s->cols, .ld = ld,
-                                  .type = s->type};
+            *s->view = (bptt_mat){
+                .buf = block[k], .at = elements[k], .rows = s->rows, .cols = s->cols, .ld = ld, .type = s->type};
         elements[k] += (s->rows * ld + GRAIN - 1) / GRAIN * GRAIN;
     }
     return BPTT_OK;

@@ -10,9 +10,20 @@
 void bptt_model_defaults(bptt_model_config *c)
 {
     *c = (bptt_model_config){
-        .cell = BPTT_TANH, .hidden = 128, .layers = 1, .biases = 1, .type = BPTT_F32, .init = BPTT_INIT_REFERENCE,
-        .seed = 1, .optimizer = BPTT_ADAM, .decay = 0.95, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
-        .clip_mode = BPTT_CLIP_NORM, .clip = 5,
+        .cell = BPTT_TANH,
+        .hidden = 128,
+        .layers = 1,
+        .biases = 1,
+        .type = BPTT_F32,
+        .init = BPTT_INIT_REFERENCE,
+        .seed = 1,
+        .optimizer = BPTT_ADAM,
+        .decay = 0.95,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .epsilon = 1e-8,
+        .clip_mode = BPTT_CLIP_NORM,
+        .clip = 5,
     };
 }
 
@@ -24,10 +35,17 @@ static bptt_status in_range(const char *what, size_t x, size_t least, size_t mos
 
 static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
 {
-    const struct { const char *what; double x; double least, below; } real[] = {
-        {"momentum", c->momentum, 0, 1},       {"decay", c->decay, 0, 1},
-        {"beta1", c->beta1, 0, 1},             {"beta2", c->beta2, 0, 1},
-        {"epsilon", c->epsilon, 0, INFINITY},  {"clip", c->clip, 0, INFINITY},
+    const struct {
+        const char *what;
+        double x;
+        double least, below;
+    } real[] = {
+        {"momentum", c->momentum, 0, 1},
+        {"decay", c->decay, 0, 1},
+        {"beta1", c->beta1, 0, 1},
+        {"beta2", c->beta2, 0, 1},
+        {"epsilon", c->epsilon, 0, INFINITY},
+        {"clip", c->clip, 0, INFINITY},
     };
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++)
         if (!(real[i].x >= real[i].least && real[i].x < real[i].below))
@@ -112,7 +130,7 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
     uint64_t random = m->config.seed;
     for (size_t i = 0; i < m->tensors; i++) {
         const bptt_tensor *t = &m->tensor[i].info;
-        if (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE) continue;             // zero already
+        if (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE) continue; // zero already
         float *x = malloc(t->rows * t->cols * sizeof *x);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the first weights of %s", t->name);
         for (size_t n = 0; n < t->rows * t->cols; n++) x[n] = (float)((2 * splitmix_uniform24(&random) - 1) * k);
@@ -151,7 +169,8 @@ bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c
 
 bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
-    if (!c || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
+    if (!c || !m)
+        return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
     bptt_backend b;
     const bptt_status s = find_backend(c->backend, c->type, &b, e);
     return s ? s : bptt_model_open_on(&b, c, m, e);
@@ -180,7 +199,8 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
             bptt_mat view;
             describe(&t, c, l, k);
             size_t one;
-            const bptt_status st = layout_size(b, &(shape){&view, t.rank == 2 ? t.cols : 1, t.rows, b->real}, 1, &one, e);
+            const bptt_status st =
+                layout_size(b, &(shape){&view, t.rank == 2 ? t.cols : 1, t.rows, b->real}, 1, &one, e);
             if (st) return st;
             for (bptt_part p = BPTT_WEIGHTS; p <= BPTT_MOMENT2; p++)
                 if (part_needed(c, p)) *bytes += one;

@@ -4,25 +4,25 @@
 
 #include "layout.h"
 
-enum { PARTS = 4 };                   // of bptt_part
+enum { PARTS = 4 }; // of bptt_part
 
 // In memory every weight is [in][out], the transpose of PyTorch's; a bias is one row.
 typedef struct tensor {
     bptt_tensor info;
-    bptt_mat part[PARTS];             // [in][out]; buf NULL where the optimizer has no such moment
+    bptt_mat part[PARTS]; // [in][out]; buf NULL where the optimizer has no such moment
 } tensor;
 
 struct bptt_model {
-    bptt_model_config config;         // backend points to the device's own name
+    bptt_model_config config; // backend points to the device's own name
     bptt_device *device;
     size_t V, I, H, L;
     size_t tensors;
     tensor *tensor;
-    size_t per_layer;                 // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]
+    size_t per_layer; // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]
     bptt_buf *block[PARTS][LAYOUT_BLOCKS];
-    bptt_mat whole[PARTS];            // each part as one row, padding included: [1][words]
+    bptt_mat whole[PARTS]; // each part as one row, padding included: [1][words]
     uint64_t updates;
-    unsigned char *vocabulary;        // [V] or NULL
+    unsigned char *vocabulary; // [V] or NULL
 };
 
 typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tensor;
@@ -31,8 +31,8 @@ typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tenso
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
-bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part);      // [H][V]
-bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);        // [1][V]
+bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
+bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
 // Bytes of device memory a model of this configuration takes.
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e);
 

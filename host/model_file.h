@@ -18,14 +18,14 @@ typedef struct metadata {
 void put_text(metadata *m, const char *key, const char *value);
 void put_count(metadata *m, const char *key, uint64_t value);
 void put_real(metadata *m, const char *key, double value);
-void put_model(metadata *m, const bptt_model *model);             // "format", configuration, vocabulary, updates
+void put_model(metadata *m, const bptt_model *model); // "format", configuration, vocabulary, updates
 
 // BAD_FILE if the key is absent or its value is no number.
 bptt_status get_count(const st_reader *r, const char *key, uint64_t *value, bptt_error *e);
 bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_error *e);
 
 // Weights as PyTorch names them: with one bias a bias_hh of zeros goes beside each bias_ih.
-size_t weight_entries(const bptt_model *m, st_tensor *t);         // t NULL: count only
+size_t weight_entries(const bptt_model *m, st_tensor *t); // t NULL: count only
 bptt_status write_weights(bptt_model *m, st_writer *w, bptt_error *e);
 // Tensors of another part, named train.<prefix>.<name>; 0 where the model has no such part.
 size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_tensor *t);

@@ -55,12 +55,15 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
     const st_tensor *ih = layer_tensor_of(r, "weight_ih", 0), *hh = layer_tensor_of(r, "weight_hh", 0);
     const st_tensor *out = st_find(r, "decoder.weight");
     if (st_find(r, "encoder.weight"))
-        return bptt_fail(e, BPTT_BAD_FILE, "the file has an embedding (encoder.weight), which this version cannot read");
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "the file has an embedding (encoder.weight), which this version cannot read");
     if (!ih || !hh || !out || ih->rank != 2 || hh->rank != 2 || out->rank != 2)
-        return bptt_fail(e, BPTT_BAD_FILE, "this is no recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "this is no recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
                          "is missing");
     if (hh->shape[0] != hh->shape[1])
-        return bptt_fail(e, BPTT_BAD_FILE, "rnn.weight_hh_l0 is not square: a gated cell, which this version cannot read");
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "rnn.weight_hh_l0 is not square: a gated cell, which this version cannot read");
     c->hidden = (size_t)hh->shape[1];
     c->vocab = (size_t)out->shape[0];
     c->input = ih->shape[1] == out->shape[0] ? 0 : (size_t)ih->shape[1];
@@ -72,9 +75,13 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
 static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bptt_error *e)
 {
     uint64_t whole[8] = {0};
-    static const char *const name[] = {"vocab", "input", "hidden", "layers", "biases", "init", "optimizer", "clip_mode"};
-    const struct { const char *name; double *to; } real[] = {
-        {"momentum", &c->momentum}, {"decay", &c->decay}, {"beta1", &c->beta1},
+    static const char *const name[] = {"vocab",  "input", "hidden",    "layers",
+                                       "biases", "init",  "optimizer", "clip_mode"};
+    const struct {
+        const char *name;
+        double *to;
+    } real[] = {
+        {"momentum", &c->momentum}, {"decay", &c->decay},     {"beta1", &c->beta1},
         {"beta2", &c->beta2},       {"epsilon", &c->epsilon}, {"clip", &c->clip},
     };
     bptt_status s = BPTT_OK;
@@ -85,7 +92,8 @@ static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bpt
     for (size_t i = 0; !s && i < sizeof real / sizeof real[0]; i++) s = get_real(r, real[i].name, real[i].to, e);
     if (!s) s = get_count(r, "seed", &c->seed, e);
     if (s) return s;
-    c->vocab = (size_t)whole[0], c->input = (size_t)whole[1], c->hidden = (size_t)whole[2], c->layers = (size_t)whole[3];
+    c->vocab = (size_t)whole[0], c->input = (size_t)whole[1], c->hidden = (size_t)whole[2],
+    c->layers = (size_t)whole[3];
     c->biases = (int)whole[4], c->init = (bptt_init)whole[5];
     c->optimizer = (bptt_optimizer)whole[6], c->clip_mode = (bptt_clip)whole[7];
     const char *cell = st_metadata(r, "cell");
@@ -143,15 +151,15 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_status s = st_metadata(r, "bptt") ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
     if (s) return s;
     if (c) made.backend = c->backend, made.threads = c->threads, made.type = c->type;
-    const st_tensor *out = st_find(r, "decoder.weight");              // before memory is taken: sizes must be the file's
+    const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;
     bptt_model *opened = NULL;
     s = bptt_model_open(&made, &opened, e);
-    if (s) return s == BPTT_BAD_CONFIG ? bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built") : s;
+    if (s)
+        return s == BPTT_BAD_CONFIG ? bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built") : s;
     s = read_part(opened, BPTT_WEIGHTS, "", r, e);
     if (!s) s = read_vocabulary(opened, r, e);
-    if (!s && st_metadata(r, "updates")) s = get_count(r, "updates", &opened->updates, e);
     if (s)
         bptt_model_close(opened);
     else

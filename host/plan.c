@@ -6,7 +6,7 @@
 
 // ---- adding steps ---------------------------------------------------------------------------------------------------
 
-enum { SET = 0, PLUS = 1 };              // overwrite the result, or add to it
+enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
 static bptt_step *add(bptt_plan *p, bptt_entry entry, unsigned chain)
 {
@@ -90,8 +90,13 @@ static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
 {
     const bptt_model_config *c = &m->config;
     bptt_step *s = add(p, BPTT_UPDATE, 0);
-    s->rule = (struct bptt_rule){.optimizer = c->optimizer, .clip_mode = c->clip_mode, .clip = c->clip,
-                                 .momentum = c->momentum, .decay = c->decay, .beta1 = c->beta1, .beta2 = c->beta2,
+    s->rule = (struct bptt_rule){.optimizer = c->optimizer,
+                                 .clip_mode = c->clip_mode,
+                                 .clip = c->clip,
+                                 .momentum = c->momentum,
+                                 .decay = c->decay,
+                                 .beta1 = c->beta1,
+                                 .beta2 = c->beta2,
                                  .epsilon = c->epsilon};
     for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->op[part] = m->whole[part];
     s->op[4] = stat;
@@ -123,9 +128,9 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
     const bptt_mat all = span(r, h, 1, S);
     copy(p, at(r, mem->state, l), at(r, h, 0));
     if (l == 0 && mem->token.buf)
-        gather(p, span(r, mem->token, t0, S), w_ih, all);                         // z = rows of W_ih
+        gather(p, span(r, mem->token, t0, S), w_ih, all); // z = rows of W_ih
     else
-        gemm(p, 0, l == 0 ? span(r, mem->dense, t0, S) : below, w_ih, SET, all);  // z = x W_ih
+        gemm(p, 0, l == 0 ? span(r, mem->dense, t0, S) : below, w_ih, SET, all); // z = x W_ih
     const unsigned chain = (unsigned)p->steps + 1;
     for (size_t t = 0; t < S; t++) {
         bptt_mat before = at(r, h, t);
@@ -134,8 +139,8 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
             scale_rows(p, chain, at(r, mem->keep, t0 + t), before, SET, kept);
             before = kept;
         }
-        gemm(p, chain, before, w_hh, PLUS, at(r, h, t + 1));                      // z += h(t) W_hh
-        cell_forward(p, chain, m, l, at(r, h, t + 1), at(r, h, t + 1));           // h(t+1) = f(z + b)
+        gemm(p, chain, before, w_hh, PLUS, at(r, h, t + 1));            // z += h(t) W_hh
+        cell_forward(p, chain, m, l, at(r, h, t + 1), at(r, h, t + 1)); // h(t+1) = f(z + b)
     }
     copy(p, at(r, h, S), at(r, mem->state, l));
 }
@@ -157,7 +162,7 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, b
     s->op[0] = bptt_rows(mem->target, first, n), s->op[1] = bptt_rows(mem->weight, first, n);
     s->op[2] = logits, s->op[3] = bptt_rows(mem->losses, first, n);
     if (!gradient) return;
-    gemm(p, chain, logits, transposed(w, mem->out_flipped), SET, dh);             // dh = dlogits W'
+    gemm(p, chain, logits, transposed(w, mem->out_flipped), SET, dh); // dh = dlogits W'
     gemm(p, 0, bptt_flip(h), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
     colsum(p, logits, add_up, model_decoder_bias(m, BPTT_GRADIENT));
 }
@@ -211,7 +216,7 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l, bp
         const bptt_mat before = t > 0 ? at(r, dh, t - 1) : at(r, mem->dstate, l);
         cell_backward(p, chain, m, at(r, mem->h[l], t + 1), dz, dz);
         if (!r->config.keep) {
-            gemm(p, chain, dz, back, t > 0 ? PLUS : SET, before);                 // dh(t) += dz(t) W_hh'
+            gemm(p, chain, dz, back, t > 0 ? PLUS : SET, before); // dh(t) += dz(t) W_hh'
             continue;
         }
         gemm(p, chain, dz, back, SET, mem->dkept);
@@ -228,7 +233,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
     const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
     const bptt_mat before = r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T);
-    gemm(p, 0, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH));     // dW_hh = h' dz
+    gemm(p, 0, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH)); // dW_hh = h' dz
     colsum(p, dz, SET, db);
     if (db2.buf) copy(p, db, db2);
     if (l == 0 && mem->token.buf) {
@@ -244,10 +249,8 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
     for (size_t l = 0; l < m->L; l++) {
-        if (mem->hh_flipped[l].buf)
-            copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH)), mem->hh_flipped[l]);
-        if (mem->ih_flipped[l].buf)
-            copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH)), mem->ih_flipped[l]);
+        if (mem->hh_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH)), mem->hh_flipped[l]);
+        if (mem->ih_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH)), mem->ih_flipped[l]);
     }
     if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
     for (size_t l = 0; l < m->L; l++)

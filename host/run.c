@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum {
-    STEPS_AT_A_TIME = 32,          // of a forward-only pass
-    LOGITS_AT_A_TIME = 1 << 18,    // elements of a decoder block: 1 MiB of floats
+    STEPS_AT_A_TIME = 32,       // of a forward-only pass
+    LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block: 1 MiB of floats
     FIXED_SHAPES = 16,
     SHAPES_PER_LAYER = 4
 };
@@ -257,9 +257,10 @@ static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate,
     if (s) return s;
     if (todo == EVALUATE) stat[1] = 0;
     if (!isfinite(stat[0]) || !isfinite(stat[1]))
-        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite after %llu updates; the weights are as they were. "
-                         "Lower the rate or the clip", isfinite(stat[0]) ? "gradient" : "loss",
-                         (unsigned long long)m->updates);
+        return bptt_fail(e, BPTT_NOT_FINITE,
+                         "the %s is not finite after %llu updates; the weights are as they were. "
+                         "Lower the rate or the clip",
+                         isfinite(stat[0]) ? "gradient" : "loss", (unsigned long long)m->updates);
     if (todo == TRAIN) m->updates++;
     const double weight = slots.scalar[BPTT_WEIGHT];
     if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};

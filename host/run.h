@@ -12,35 +12,35 @@ typedef enum input { IN_TOKEN, IN_TARGET, IN_WEIGHT, IN_KEEP, IN_DENSE } input;
 
 // Device memory of a run. N = T*B rows in time-major order. Matrices that a run does not need have buf NULL.
 typedef struct run_memory {
-    bptt_mat token, target;            // [N][1] indices; token absent for dense models
-    bptt_mat dense;                    // [N][I]
-    bptt_mat weight, keep;             // [N][1]
-    bptt_mat state;                    // [L*B][H]: carried from window to window
-    bptt_mat *h;                       // [L] x [(T+1)*B][H]: block t is the state before step t.
-                                       // Forward only: [2] x [(S+1)*B][H], S steps at a time, layers in turn
-    bptt_mat *kept;                    // [L] x [N][H]: keep(t) h(t), what step t starts from; forward only: [1] x [B][H]
+    bptt_mat token, target; // [N][1] indices; token absent for dense models
+    bptt_mat dense;         // [N][I]
+    bptt_mat weight, keep;  // [N][1]
+    bptt_mat state;         // [L*B][H]: carried from window to window
+    bptt_mat *h;            // [L] x [(T+1)*B][H]: block t is the state before step t.
+                            // Forward only: [2] x [(S+1)*B][H], S steps at a time, layers in turn
+    bptt_mat *kept;         // [L] x [N][H]: keep(t) h(t), what step t starts from; forward only: [1] x [B][H]
     bptt_mat *hh_flipped, *ih_flipped; // [L] each: stored transposes of W_hh, W_ih, where the backend wants them
     bptt_mat out_flipped;              // [V][H]
-    bptt_mat dh[2];                    // [N][H]: gradient of h(t+1), turns into dz in place; the layer below in the other
-    bptt_mat dkept;                    // [B][H]: gradient of kept, one step
-    bptt_mat dstate;                   // [L*B][H]
-    bptt_mat dx;                       // [N][I]
-    bptt_mat logits;                   // [R][V]: R rows of the window at a time
-    bptt_mat losses;                   // [N][1] sums
-    bptt_mat stat;                     // [1][2] sums: loss, sum of squares of the gradient
+    bptt_mat dh[2];  // [N][H]: gradient of h(t+1), turns into dz in place; the layer below in the other
+    bptt_mat dkept;  // [B][H]: gradient of kept, one step
+    bptt_mat dstate; // [L*B][H]
+    bptt_mat dx;     // [N][I]
+    bptt_mat logits; // [R][V]: R rows of the window at a time
+    bptt_mat losses; // [N][1] sums
+    bptt_mat stat;   // [1][2] sums: loss, sum of squares of the gradient
 } run_memory;
 
 struct bptt_run {
     bptt_model *model;
     bptt_run_config config;
-    size_t B, T, S, R;                 // S: steps of a forward-only pass; R: rows of the decoder at a time
+    size_t B, T, S, R; // S: steps of a forward-only pass; R: rows of the decoder at a time
     run_memory mem;
-    bptt_mat *views;                   // behind the arrays of mem
+    bptt_mat *views; // behind the arrays of mem
     bptt_buf *block[LAYOUT_BLOCKS];
     bptt_plan plan[WORKS];
     void *handle[WORKS];
-    float *ones;                       // [N]
-    bool weighted, keeping;            // the device's weight, keep are not all ones
+    float *ones;            // [N]
+    bool weighted, keeping; // the device's weight, keep are not all ones
 };
 
 // Bytes of device and host memory a run takes.

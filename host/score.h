@@ -4,7 +4,7 @@
 
 #include "backend.h"
 
-enum { SCORE_STEPS = 256 };        // steps of the forward-only run that scores; B = 1
+enum { SCORE_STEPS = 256 }; // steps of the forward-only run that scores; B = 1
 
 // id [n] from zero state on run r (B = 1, T = SCORE_STEPS): mean loss over n - 1 predictions.
 // progress, if not NULL, hears how many are done; non-zero ends the work with CANCELLED.

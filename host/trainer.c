@@ -1,5 +1,6 @@
 // Training on a text: windows in order, state carried, scheduled validation.
 #include "trainer.h"
+#include "machine.h"
 #include "run.h"
 #include "score.h"
 
@@ -14,9 +15,11 @@ void bptt_trainer_defaults(bptt_trainer_config *c)
 
 static bptt_status check(const bptt_trainer_config *c, bptt_error *e)
 {
-    if (!(c->rate > 0) || isinf(c->rate)) return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
+    if (!(c->rate > 0) || isinf(c->rate))
+        return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
     if (!(c->valid >= 0 && c->valid < 1))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1", c->valid);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1",
+                         c->valid);
     if (c->iterations == 0 && !(c->epochs > 0 && c->epochs < 1e15))
         return bptt_fail(e, BPTT_BAD_CONFIG, "epochs is %g, but must be > 0 when iterations is 0", c->epochs);
     if (c->model.input) return bptt_fail(e, BPTT_BAD_CONFIG, "a trainer of text has no dense input");
@@ -24,17 +27,25 @@ static bptt_status check(const bptt_trainer_config *c, bptt_error *e)
     return BPTT_OK;
 }
 
-static bptt_status measure(bptt_trainer *t, bptt_error *e)
+// What model, runs and text take; refused before any of it is taken if the machine has not got it.
+bptt_status trainer_measure(bptt_trainer *t, bptt_error *e)
 {
-    const bptt_backend *b = &t->model->device->backend;
+    const bptt_model_config *m = &t->config.model;
     const bptt_run_config train = {.batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
     const bptt_run_config judge = {.batch = 1, .steps = SCORE_STEPS};
     size_t model = 0, run = 0, other = 0;
-    bptt_status s = model_size(b, &t->model->config, &model, e);
-    if (!s) s = run_size(b, &t->model->config, &train, &run, e);
-    if (!s && t->judge) s = run_size(b, &t->model->config, &judge, &other, e);
+    bptt_backend b;
+    bptt_status s = find_backend(m->backend, m->type, &b, e);
+    if (!s) s = model_size(&b, m, &model, e);
+    if (!s) s = run_size(&b, m, &train, &run, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(&b, m, &judge, &other, e);
+    if (s) return s;
     t->memory = model + run + other + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
-    return s;
+    if (t->memory <= machine_memory()) return BPTT_OK;
+    return bptt_fail(e, BPTT_NO_MEMORY,
+                     "this run needs about %.0f MB, but the machine has %.0f; lower --hidden, --layers, "
+                     "--batch or --steps",
+                     (double)t->memory / 1e6, (double)machine_memory() / 1e6);
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
@@ -43,8 +54,10 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     const size_t len = corpus_stream(&t->corpus, B);
     t->windows = len / T;
     if (t->windows == 0)
-        return bptt_fail(e, BPTT_BAD_INPUT, "the training part of %zu bytes is too short for batch %zu x steps %zu: each "
-                         "stream has only %zu bytes; lower --batch or --steps", t->corpus.n_train, B, T, len);
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "the training part of %zu bytes is too short for batch %zu x steps %zu: each "
+                         "stream has only %zu bytes; lower --batch or --steps",
+                         t->corpus.n_train, B, T, len);
     if (t->config.iterations == 0) {
         const double n = ceil(t->config.epochs * (double)t->windows);
         t->config.iterations = n < 1 ? 1 : (uint64_t)n;
@@ -56,7 +69,7 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     if (!s) s = bptt_run_open(t->model, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &t->run, e);
     if (!s && t->corpus.n - t->corpus.n_train >= 2)
         s = bptt_run_open(t->model, &(bptt_run_config){.batch = 1, .steps = SCORE_STEPS}, &t->judge, e);
-    return s ? s : measure(t, e);
+    return s;
 }
 
 bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
@@ -69,6 +82,7 @@ bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, si
     made->config = *c;
     s = corpus_open(text, n, c->valid, &made->corpus, e);
     made->config.model.vocab = made->corpus.V;
+    if (!s) s = trainer_measure(made, e);
     if (!s) s = bptt_model_open(&made->config.model, &made->model, e);
     if (!s) s = trainer_finish_open(made, e);
     if (s) {
@@ -95,10 +109,17 @@ void bptt_trainer_close(bptt_trainer *t)
 void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info)
 {
     *info = (bptt_trainer_info){
-        .text = t->corpus.n, .vocab = t->corpus.V, .n_train = t->corpus.n_train,
-        .n_valid = t->corpus.n - t->corpus.n_train, .stream = corpus_stream(&t->corpus, t->config.batch),
-        .windows = t->windows, .parameters = bptt_model_parameters(t->model), .iteration = t->iteration,
-        .iterations = t->config.iterations, .memory = t->memory, .best_loss = t->best_loss,
+        .text = t->corpus.n,
+        .vocab = t->corpus.V,
+        .n_train = t->corpus.n_train,
+        .n_valid = t->corpus.n - t->corpus.n_train,
+        .stream = corpus_stream(&t->corpus, t->config.batch),
+        .windows = t->windows,
+        .parameters = bptt_model_parameters(t->model),
+        .iteration = t->iteration,
+        .iterations = t->config.iterations,
+        .memory = t->memory,
+        .best_loss = t->best_loss,
         .best_iteration = t->best_iteration,
     };
 }

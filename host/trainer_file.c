@@ -113,15 +113,18 @@ static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_err
     const bptt_status s = get_count(r, "train.text_bytes", &bytes, e);
     if (s) return s;
     if (bytes != t->corpus.n || !digest || strcmp(digest, t->corpus.sha256))
-        return bptt_fail(e, BPTT_BAD_INPUT, "this is not the text the run was started with: %zu bytes instead of %llu, or "
-                         "other contents (SHA-256 %.16s...)", t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "this is not the text the run was started with: %zu bytes instead of %llu, or "
+                         "other contents (SHA-256 %.16s...)",
+                         t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
     return BPTT_OK;
 }
 
 static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
 {
     const st_tensor *found = st_find(r, "train.state"), want = state_entry(t);
-    if (!found || found->dtype != want.dtype || found->rank != 3 || memcmp(found->shape, want.shape, 3 * sizeof *want.shape))
+    if (!found || found->dtype != want.dtype || found->rank != 3 ||
+        memcmp(found->shape, want.shape, 3 * sizeof *want.shape))
         return bptt_fail(e, BPTT_BAD_FILE, "the file has no carried state of the right shape");
     void *h = malloc(state_bytes(t));
     if (!h) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read the carried state");
@@ -135,9 +138,10 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
                                bptt_error *e)
 {
     if (!st_metadata(r, "train.iteration"))
-        return bptt_fail(e, BPTT_BAD_FILE, "the file holds weights only, not a run to go on with; give the last state, not "
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "the file holds weights only, not a run to go on with; give the last state, not "
                          "the best model");
-    bptt_model_config machine;                        // backend and threads are this machine's, the numbers are the file's
+    bptt_model_config machine; // backend and threads are this machine's, the numbers are the file's
     bptt_model_defaults(&machine);
     if (c) machine.backend = c->model.backend, machine.threads = c->model.threads;
     const st_tensor *state = st_find(r, "train.state");
@@ -147,13 +151,15 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
     if (!s) s = same_text(t, r, e);
     if (!s) s = model_from(r, &machine, &t->model, e);
     for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
+    if (!s) s = get_count(r, "updates", &t->model->updates, e); // of these moments
     if (s) return s;
     bptt_model_get_config(t->model, &t->config.model);
     if (c && c->iterations)
         t->config.iterations = c->iterations;
     else if (c && c->epochs > 0)
         t->config.iterations = 0, t->config.epochs = c->epochs;
-    s = trainer_finish_open(t, e);
+    s = trainer_measure(t, e);
+    if (!s) s = trainer_finish_open(t, e);
     return s ? s : read_state(t, r, e);
 }
 

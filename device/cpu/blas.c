@@ -26,10 +26,9 @@ void blas_open(blas *b)
             continue;
         }
         char *(*config)(void);
+        void (*set_threads)(int);
         b->library = library;
-        if (!symbol(library, "openblas_set_num_threads", &b->set_threads) ||
-            !symbol(library, "openblas_get_num_threads", &b->get_threads))
-            b->set_threads = NULL, b->get_threads = NULL;
+        if (symbol(library, "openblas_set_num_threads", &set_threads)) set_threads(1);
         if (symbol(library, "openblas_get_config", &config)) {
             char word[64] = "";
             (void)sscanf(config(), "%*s %63s", word);

@@ -1,4 +1,5 @@
-// The cpu backend: starts as `ref`, then every entry runs in tiles on our threads, and chains of steps run tile by tile.
+// The cpu backend: starts as `ref`, then every entry runs in tiles on our threads, and chains of steps run tile by
+// tile.
 #include "host_memory.h"
 #include "one.h"
 #include "pool.h"
@@ -10,7 +11,7 @@
 typedef struct cpu {
     cpu_tools tools;
     pool *pool;
-    char words[160];               // what describe says
+    char words[160]; // what describe says
 } cpu;
 
 static cpu *own(const bptt_device *d) { return d->own; }
@@ -55,9 +56,9 @@ static const char *cpu_describe(const bptt_device *d) { return own(d)->words; }
 
 static size_t cpu_pad(size_t cols)
 {
-    enum { LINE = 16, PAGE = 1024 };                       // floats in a cache line, in a page
+    enum { LINE = 16, PAGE = 1024 }; // floats in a cache line, in a page
     const size_t whole = (cols + LINE - 1) / LINE * LINE;
-    return whole > 0 && whole % (PAGE / 4) == 0 ? whole + LINE : whole;    // rows must not share cache sets
+    return whole > 0 && whole % (PAGE / 4) == 0 ? whole + LINE : whole; // rows must not share cache sets
 }
 
 // ---- running --------------------------------------------------------------------------------------------------------
@@ -82,24 +83,9 @@ static void run_tile(void *work, size_t i)
 
 static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tiling.cols, run_tile, j); }
 
-static int blas_alone(const cpu *c)
-{
-    if (!c->tools.blas.set_threads) return 1;
-    const int before = c->tools.blas.get_threads();
-    if (before != 1) c->tools.blas.set_threads(1);
-    return before;
-}
-
-static void blas_back(const cpu *c, int before)
-{
-    if (before != 1) c->tools.blas.set_threads(before);
-}
-
 static void cpu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
 {
-    const int before = blas_alone(own(d));
     run_job(&(job){d, s, 1, tiling_of(s), slots});
-    blas_back(own(d), before);
 }
 
 static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
@@ -107,14 +93,12 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     const bptt_plan *p = handle;
     const bptt_status s = host_inputs(d, p, slots, e);
     if (s) return s;
-    const int before = blas_alone(own(d));
     for (size_t i = 0, n; i < p->steps; i += n) {
         const bptt_step *first = &p->step[i];
         for (n = 1; first->chain && i + n < p->steps && p->step[i + n].chain == first->chain;) n++;
         const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
         run_job(&(job){d, first, n, t, slots});
     }
-    blas_back(own(d), before);
     return BPTT_OK;
 }
 

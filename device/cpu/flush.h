@@ -2,7 +2,7 @@
 #ifndef FLUSH_H
 #define FLUSH_H
 
-unsigned flush_on(void);                    // for this thread; returns what was before
+unsigned flush_on(void); // for this thread; returns what was before
 void flush_restore(unsigned before);
 
 #endif

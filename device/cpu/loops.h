@@ -7,11 +7,11 @@
 #include "backend.h"
 
 typedef struct loops {
-    const char *name;                                                        // "AVX-512", ...
+    const char *name; // "AVX-512", ...
     // h[j] = f(z[j] + b[j] + b2[j]), j < n; b, b2 may be NULL; h may be z
-    void (*cell_forward)(int cell, size_t n, const float *z, const float *b, const float *b2, float *h);
-    void (*cell_backward)(int cell, size_t n, const float *y, const float *dy, float *dz);
-    void (*add)(size_t n, const float *x, float *y);                          // y += x
+    void (*cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h);
+    void (*cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz);
+    void (*add)(size_t n, const float *x, float *y); // y += x
     // -k log softmax(x)[target]; with gradient x becomes scale (softmax(x) - onehot(target))
     double (*xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale);
     double (*sumsq)(size_t n, const float *x);
@@ -26,6 +26,6 @@ typedef struct loops {
 const loops *loops_plain(void);
 const loops *loops_avx2(void);
 const loops *loops_avx512(void);
-const loops *loops_best(void);          // for the processor this runs on
+const loops *loops_best(void); // for the processor this runs on
 
 #endif

@@ -1,7 +1,7 @@
 // The text of the inner loops. Before it is included: LOOPS(name).
 //
-// Rows are cut into pieces of LANES elements: the compiler turns each loop over lanes into vector instructions, and every
-// instruction set computes the same lanes in the same order.
+// Rows are cut into pieces of LANES elements: the compiler turns each loop over lanes into vector instructions, and
+// every instruction set computes the same lanes in the same order.
 #include "loops.h"
 #include "number_f32.h"
 
@@ -12,13 +12,13 @@
 
 enum { LANES = 16 };
 
-// A piece is LANES elements in contiguous memory; results may lie where operands do. The last, shorter piece of a row is
-// worked on in a padded copy: TAIL(t, x, n, rest) declares t with x's n elements and `rest` behind them.
+// A piece is LANES elements in contiguous memory; results may lie where operands do. The last, shorter piece of a row
+// is worked on in a padded copy: TAIL(t, x, n, rest) declares t with x's n elements and `rest` behind them.
 #define TAIL(t, x, n, rest)                                                                                            \
     float t[LANES];                                                                                                    \
     for (size_t l_ = 0; l_ < LANES; l_++) t[l_] = l_ < (n) ? (x)[l_] : (rest)
 
-static inline void forward_piece(int cell, const float *z, const float *b, const float *b2, float *h)
+static inline void forward_piece(bptt_cell cell, const float *z, const float *b, const float *b2, float *h)
 {
     float t[LANES];
     for (size_t l = 0; l < LANES; l++) t[l] = z[l];
@@ -33,7 +33,7 @@ static inline void forward_piece(int cell, const float *z, const float *b, const
     for (size_t l = 0; l < LANES; l++) h[l] = t[l];
 }
 
-static void LOOPS(cell_forward)(int cell, size_t n, const float *z, const float *b, const float *b2, float *h)
+static void LOOPS(cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h)
 {
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) forward_piece(cell, z + j, b ? b + j : NULL, b2 ? b2 + j : NULL, h + j);
@@ -46,7 +46,7 @@ static void LOOPS(cell_forward)(int cell, size_t n, const float *z, const float 
     memcpy(h + j, zt, (n - j) * sizeof *h);
 }
 
-static inline void backward_piece(int cell, const float *y, const float *dy, float *dz)
+static inline void backward_piece(bptt_cell cell, const float *y, const float *dy, float *dz)
 {
     float t[LANES];
     if (cell == BPTT_RELU)
@@ -56,7 +56,7 @@ static inline void backward_piece(int cell, const float *y, const float *dy, flo
     for (size_t l = 0; l < LANES; l++) dz[l] = t[l];
 }
 
-static void LOOPS(cell_backward)(int cell, size_t n, const float *y, const float *dy, float *dz)
+static void LOOPS(cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz)
 {
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) backward_piece(cell, y + j, dy + j, dz + j);
@@ -181,8 +181,8 @@ static inline void update_piece(const struct bptt_rule *o, float *w, const float
     for (size_t l = 0; l < LANES; l++) w[l] = wl[l], m[l] = ml[l], v[l] = vl[l];
 }
 
-static void LOOPS(update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,
-                          float limit, float rate, float root)
+static void LOOPS(update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v,
+                          float scale, float limit, float rate, float root)
 {
     float none[LANES] = {0};
     size_t j = 0;

@@ -1,9 +1,9 @@
 // The small product: c = a b + beta c for few rows, b in place, accumulators in registers. Before it is included:
-// LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N VEC_STORE_N for the
-// first n < WIDTH lanes (zero, untouched beyond), ROWS: most rows a tile may have, and TILES(X): X(1) .. X(ROWS).
+// LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N VEC_STORE_N for
+// the first n < WIDTH lanes (zero, untouched beyond), ROWS: most rows a tile may have, and TILES(X): X(1) .. X(ROWS).
 #include <stddef.h>
 
-enum { AHEAD = 8 };       // rows of b fetched before they are needed: its rows are too far apart for the hardware to guess
+enum { AHEAD = 8 }; // rows of b fetched before they are needed: its rows are too far apart for the hardware to guess
 
 // R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all).
 #define TILE(R, V)                                                                                                     \
@@ -12,27 +12,26 @@ enum { AHEAD = 8 };       // rows of b fetched before they are needed: its rows 
     {                                                                                                                  \
         VEC sum[R][V];                                                                                                 \
         _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
-                sum[r][v] = !beta ? VEC_ZERO                                                                           \
-                            : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH)                            \
-                                                        : VEC_LOAD_N(c + r * ldc + v * WIDTH, n);                      \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] =                                       \
+                !beta                       ? VEC_ZERO                                                                 \
+                : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH)                                        \
+                                            : VEC_LOAD_N(c + r * ldc + v * WIDTH, n);                                  \
         for (size_t k = 0; k < K; k++) {                                                                               \
             VEC bk[V];                                                                                                 \
             __builtin_prefetch(b + (k + AHEAD) * ldb);                                                                 \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
-                bk[v] = v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH)                                  \
-                                                  : VEC_LOAD_N(b + k * ldb + v * WIDTH, n);                            \
-            _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) {                                                \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) bk[v] =                                           \
+                v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH)                                          \
+                                          : VEC_LOAD_N(b + k * ldb + v * WIDTH, n);                                    \
+            _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                  \
+            {                                                                                                          \
                 const VEC ar = VEC_SPLAT(a[r * lda + k]);                                                              \
                 _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]);    \
             }                                                                                                          \
         }                                                                                                              \
         _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++)                                                   \
-                if (v + 1 < (V) || n == WIDTH)                                                                         \
-                    VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]);                                                     \
-                else                                                                                                   \
-                    VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n);                                                \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) if (v + 1 < (V) || n == WIDTH)                    \
+                VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]);                                                         \
+        else VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n);                                                       \
     }
 
 // A strip of one or two vectors of columns, the last n lanes wide.

@@ -43,7 +43,7 @@ static bool gemm(const cpu_tools *c, const bptt_step *s)
         return true;
     }
     if (!c->blas.sgemm || y.t || !blas_fits(y.rows, y.cols, a.cols, a.ld, b.ld, y.ld)) return false;
-    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };       // CBLAS's numbers
+    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // CBLAS's numbers
     c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
                   (float)s->alpha, (const float *)a.buf->data + a.at, (int)a.ld, (const float *)b.buf->data + b.at,
                   (int)b.ld, (float)s->beta, at(y, 0), (int)y.ld);
@@ -90,8 +90,8 @@ static void softmax_xent(const cpu_tools *c, const bptt_step *s, const bptt_slot
     const double weight = slots->scalar[BPTT_WEIGHT];
     for (size_t i = 0; i < x.rows; i++) {
         const double ki = (double)*at(k, i);
-        *total(loss, i) = c->loops->xent(x.cols, at(x, i), id(ids, i), ki, s->gradient,
-                                         weight > 0 ? (float)(ki / weight) : 0);
+        *total(loss, i) =
+            c->loops->xent(x.cols, at(x, i), id(ids, i), ki, s->gradient, weight > 0 ? (float)(ki / weight) : 0);
     }
 }
 

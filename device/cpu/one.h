@@ -8,7 +8,7 @@
 typedef struct cpu_tools {
     const loops *loops;
     blas blas;
-    bptt_backend ref;              // for what has no faster loop, and odd strides
+    bptt_backend ref; // for what has no faster loop, and odd strides
 } cpu_tools;
 
 void one_step(const cpu_tools *c, bptt_device *d, const bptt_step *s, const bptt_slots *slots);

@@ -1,5 +1,5 @@
 // A pool of threads that deal tasks among themselves by one counter.
-#define _GNU_SOURCE      // sched_getaffinity: the cores this process may use, not those the machine has
+#define _GNU_SOURCE // sched_getaffinity: the cores this process may use, not those the machine has
 #include "pool.h"
 #include "flush.h"
 
@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SPINS = 4000 };                      // looks at the job number before sleeping: some ten microseconds
+enum { SPINS = 4000 }; // looks at the job number before sleeping: some ten microseconds
 
 struct pool {
     unsigned threads, started;
-    pthread_t *thread;                      // [threads - 1]
+    pthread_t *thread; // [threads - 1]
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
-    atomic_uint job;                        // grows by one with each job
-    atomic_size_t next;                     // task to deal
-    atomic_uint busy;                       // workers not yet through with the job
+    atomic_uint job;    // grows by one with each job
+    atomic_size_t next; // task to deal
+    atomic_uint busy;   // workers not yet through with the job
     size_t tasks;
     pool_task *task;
     void *work;
@@ -79,7 +79,8 @@ void pool_run(pool *p, size_t n, pool_task *task, void *work)
         p->tasks = n, p->task = task, p->work = work;
         start_job(p);
         deal(p);
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++) {}
+        for (int i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++) {
+        }
         pthread_mutex_lock(&p->lock);
         while (atomic_load_explicit(&p->busy, memory_order_acquire)) pthread_cond_wait(&p->done, &p->lock);
         pthread_mutex_unlock(&p->lock);
@@ -100,7 +101,7 @@ pool *pool_open(unsigned threads)
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
-    sigset_t all, before;                   // workers take no signals: those are the program's
+    sigset_t all, before; // workers take no signals: those are the program's
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (p->started + 1 < threads && pthread_create(&p->thread[p->started], NULL, worker, p) == 0) p->started++;

@@ -4,14 +4,14 @@
 #include <string.h>
 
 enum {
-    ELEMENTS = 1 << 14,            // of an elementwise tile: some microseconds
-    MOST = 64,                     // tiles
-    PRODUCT_WORK = 4 << 20,        // multiply-adds that make a tile of a product worth dealing
+    ELEMENTS = 1 << 14,     // of an elementwise tile: some microseconds
+    MOST = 64,              // tiles
+    PRODUCT_WORK = 4 << 20, // multiply-adds that make a tile of a product worth dealing
     PRODUCT_MOST = 16,
-    PRODUCT_SIDE = 64,             // no narrower tiles: BLAS gets slow
-    CHAIN_ROWS = 8,                // no lower tiles of a chain: the small product gets slow,
-    CHAIN_ROWS_WIDE = 16,          // sooner where its matrix
-    WIDE = 1 << 19                 // has more elements than a core's cache
+    PRODUCT_SIDE = 64,    // no narrower tiles: BLAS gets slow
+    CHAIN_ROWS = 8,       // no lower tiles of a chain: the small product gets slow,
+    CHAIN_ROWS_WIDE = 16, // sooner where its matrix
+    WIDE = 1 << 19        // has more elements than a core's cache
 };
 
 // The operand that decides the shape: the last one written.
@@ -52,8 +52,7 @@ tiling tiling_of(const bptt_step *s)
     case BPTT_GEMM: return product(s);
     case BPTT_SUM:
     case BPTT_SUMSQ: return (tiling){1, 1};
-    case BPTT_UPDATE:
-        return (tiling){1, at_least_one(at_most(s->op[0].cols / ELEMENTS, MOST))};
+    case BPTT_UPDATE: return (tiling){1, at_least_one(at_most(s->op[0].cols / ELEMENTS, MOST))};
     case BPTT_SCATTER:
     case BPTT_COLSUM:
         return (tiling){1, at_least_one(at_most(s->op[strlen(bptt_entry_roles[s->entry]) - 1].cols / 32, 16))};
@@ -82,9 +81,9 @@ bptt_step tile_of(const bptt_step *s, tiling t, size_t i)
         if (!s->op[k].buf) continue;
         if (t.rows > 1 && strchr("r=+", roles[k])) part.op[k] = bptt_rows(part.op[k], first, count);
         if (t.cols == 1) continue;
-        const bool index = s->entry == BPTT_SCATTER && k == 0;       // ids have one column and are read by all
+        const bool index = s->entry == BPTT_SCATTER && k == 0; // ids have one column and are read by all
         const bool stat = s->entry == BPTT_UPDATE && k == 4;
-        const bool left = s->entry == BPTT_GEMM && k == 0;           // a is cut by rows only, b by columns
+        const bool left = s->entry == BPTT_GEMM && k == 0; // a is cut by rows only, b by columns
         if (!index && !stat && !left) part.op[k] = across(part.op[k], t, i % t.cols);
     }
     return part;

@@ -28,13 +28,14 @@ static REAL REF(elman_dz)(const bptt_elman *e, const REAL *next, const bptt_elma
 {
     const REAL *const s_pre = s->pre, *const s_next = s->next;
     REAL dz = s_pre ? s_pre[i] : ZERO;
-    if (s_next) dz = ADD(dz, e->cell == BPTT_RELU ? relu_backward(next[i], s_next[i]) : tanh_backward(next[i], s_next[i]));
+    if (s_next)
+        dz = ADD(dz, e->cell == BPTT_RELU ? relu_backward(next[i], s_next[i]) : tanh_backward(next[i], s_next[i]));
     return dz;
 }
 
 // dc = s.concat + W' dz, dx = s.x + dc[0:I], dh = s.h + dc[I:], dW += dz c', db += dz.
 void REF(elman_vjp)(const bptt_elman *e, const void *concat_, const void *next, const bptt_elman_cotangent *s,
-                           void *dx_, void *dh_, void *dW_, void *db_)
+                    void *dx_, void *dh_, void *dW_, void *db_)
 {
     const REAL *const W = e->W, *const concat = concat_;
     const REAL *const s_x = s->x, *const s_h = s->h, *const s_c = s->concat;

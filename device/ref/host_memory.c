@@ -28,7 +28,7 @@ const char *host_describe(const bptt_device *d)
 bptt_status host_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
 {
     (void)d;
-    const size_t whole = bytes > SIZE_MAX - ALIGN ? 0 : (bytes + ALIGN) / ALIGN * ALIGN;    // never 0 bytes
+    const size_t whole = bytes > SIZE_MAX - ALIGN ? 0 : (bytes + ALIGN) / ALIGN * ALIGN; // never 0 bytes
     bptt_buf *b = calloc(1, sizeof *b);
     if (b && whole) b->data = aligned_alloc(ALIGN, whole);
     if (!b || !b->data) {
@@ -85,14 +85,13 @@ static size_t place(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m
 bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e)
 {
     if (!convertible(dst.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
-    for (size_t i = 0; i < dst.rows; i++) {
-        if (dst.type == as && !dst.t)
-            memcpy((char *)dst.buf->data + place(dst, i, 0) * bptt_type_size(as),
-                   (const char *)src + i * dst.cols * bptt_type_size(as), dst.cols * bptt_type_size(as));
-        else
+    const size_t each = bptt_type_size(as);
+    if (dst.type == as && !dst.t && dst.ld == dst.cols)
+        memcpy((char *)dst.buf->data + dst.at * each, src, dst.rows * dst.cols * each);
+    else
+        for (size_t i = 0; i < dst.rows; i++)
             for (size_t j = 0; j < dst.cols; j++)
                 convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
-    }
     return BPTT_OK;
 }
 
@@ -114,7 +113,10 @@ bptt_status host_sync(bptt_device *d, bptt_error *e)
 bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
 {
     (void)d, (void)e;
-    union { const bptt_plan *plan; void *handle; } u = {.plan = p};
+    union {
+        const bptt_plan *plan;
+        void *handle;
+    } u = {.plan = p};
     *handle = u.handle;
     return BPTT_OK;
 }

@@ -1,11 +1,12 @@
-// Device memory that is host memory, and plans run entry by entry: what `ref` and the backends that start from it share.
+// Device memory that is host memory, and plans run entry by entry: what `ref` and the backends that start from it
+// share.
 #ifndef HOST_MEMORY_H
 #define HOST_MEMORY_H
 
 #include "backend.h"
 
 struct bptt_buf {
-    void *data;              // aligned to 64 bytes
+    void *data; // aligned to 64 bytes
     size_t bytes;
 };
 

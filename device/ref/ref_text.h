@@ -38,7 +38,7 @@ static void REF(gemm)(bptt_device *d, const bptt_step *s, const bptt_slots *slot
     (void)d, (void)slots;
     enum { BLOCK = 64 };
     const bptt_mat a = s->op[0], b = s->op[1], c = s->op[2];
-    const size_t across = b.t ? b.ld : 1;                      // from b(k, j) to b(k, j + 1)
+    const size_t across = b.t ? b.ld : 1; // from b(k, j) to b(k, j + 1)
     for (size_t j0 = 0; j0 < c.cols; j0 += BLOCK)
         for (size_t i = 0; i < c.rows; i++) {
             const size_t n = c.cols - j0 < BLOCK ? c.cols - j0 : BLOCK;
@@ -174,8 +174,7 @@ static void REF(log_softmax)(bptt_device *d, const bptt_step *s, const bptt_slot
     for (size_t i = 0; i < x.rows; i++) {
         REAL top;
         const TOTAL log_sum = TOTAL_LOG(REF(partition)(x, i, &top));
-        for (size_t j = 0; j < x.cols; j++)
-            AT(x, i, j) = REAL_FROM((TOTAL)AT(x, i, j) - (TOTAL)top - log_sum);
+        for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = REAL_FROM((TOTAL)AT(x, i, j) - (TOTAL)top - log_sum);
     }
 }
 
@@ -251,10 +250,11 @@ static bptt_backend REF(backend)(void)
         .prepare = host_prepare,
         .run = host_run,
         .forget = host_forget,
-        .entry = {
+        .entry =
+            {
 #define ENTRY_FUNCTION(name, function, roles) [BPTT_##name] = REF(function),
-            BPTT_ENTRY_LIST(ENTRY_FUNCTION)
+                BPTT_ENTRY_LIST(ENTRY_FUNCTION)
 #undef ENTRY_FUNCTION
-        },
+            },
     };
 }

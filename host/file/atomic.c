@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 struct atomic_file {
-    int fd, folder;             // -1: not open
-    char *path;                 // as the caller wrote it, for messages
-    char *target;               // where the links in path end: folder/name
-    const char *name;           // in target
-    char temporary[NAME_MAX + 1];   // in the folder; empty: none exists
+    int fd, folder;               // -1: not open
+    char *path;                   // as the caller wrote it, for messages
+    char *target;                 // where the links in path end: folder/name
+    const char *name;             // in target
+    char temporary[NAME_MAX + 1]; // in the folder; empty: none exists
 };
 
 bptt_status file_fail(bptt_error *e, bptt_status code, const char *path, const char *what)
@@ -36,7 +36,7 @@ bptt_status write_all(int fd, const void *data, size_t bytes, const char *path, 
     while (bytes > 0) {
         const ssize_t n = write(fd, p, bytes);
         if (n < 0 && errno == EINTR) continue;
-        if (n == 0) errno = ENOSPC;                 // no error and no progress: do not try for ever
+        if (n == 0) errno = ENOSPC; // no error and no progress: do not try for ever
         if (n <= 0) return file_fail(e, BPTT_IO, path, "cannot write");
         p += n;
         bytes -= (size_t)n;
@@ -59,25 +59,28 @@ static char *link_end(const char *path, const char *text, size_t n)
     return end;
 }
 
-// The end of the chain of links that path begins, whether or not a file is there (realpath wants one).
-// The caller frees it; NULL: errno.
-static char *follow(const char *path)
+static bptt_status no_memory(const char *path, bptt_error *e) // errno does not tell: clang takes it as kept
 {
-    char *at = strdup(path);
-    for (int hop = 0; at && hop < 40; hop++) {      // Linux follows 40
+    return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
+}
+
+// Sets f->target to where the links that begin at path end, whether or not a file is there (realpath wants one).
+static bptt_status follow(atomic_file *f, const char *path, bptt_error *e)
+{
+    f->target = strdup(path);
+    for (int hop = 0; f->target && hop < 40; hop++) { // Linux follows 40
         char text[PATH_MAX];
-        const ssize_t n = readlink(at, text, sizeof text);
-        if (n < 0 && (errno == EINVAL || errno == ENOENT)) return at;          // no link; nothing
+        const ssize_t n = readlink(f->target, text, sizeof text);
+        if (n < 0 && (errno == EINVAL || errno == ENOENT)) return BPTT_OK; // no link; nothing
         if (n == (ssize_t)sizeof text) errno = ENAMETOOLONG;
-        char *end = n >= 0 && n < (ssize_t)sizeof text ? link_end(at, text, (size_t)n) : NULL;
-        free(at);
-        at = end;
-        if (!at) return NULL;
+        if (n < 0 || n == (ssize_t)sizeof text) return file_fail(e, BPTT_IO, path, "cannot follow the link");
+        char *end = link_end(f->target, text, (size_t)n);
+        free(f->target);
+        f->target = end;
     }
-    if (!at) return NULL;
-    free(at);
+    if (!f->target) return no_memory(path, e);
     errno = ELOOP;
-    return NULL;
+    return file_fail(e, BPTT_IO, path, "cannot follow the link");
 }
 
 // Splits f->target and opens the folder.
@@ -118,7 +121,7 @@ static bptt_status look(const atomic_file *f, bool *present, mode_t *mode, bptt_
 static bptt_status create_temporary(atomic_file *f, bptt_error *e)
 {
     char name[sizeof f->temporary];
-    for (int i = 0; i < 100; i++) {                 // a killed process may have left some
+    for (int i = 0; i < 100; i++) { // a killed process may have left some
         snprintf(name, sizeof name, ".%.200s.tmp.%ld.%d", f->name, (long)getpid(), i);
         f->fd = openat(f->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) {
@@ -135,11 +138,9 @@ static bptt_status begin(atomic_file *f, const char *path, bptt_error *e)
     bool present;
     mode_t mode = 0;
     f->path = strdup(path);
-    if (!f->path) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
-    errno = 0;
-    f->target = follow(path);
-    if (!f->target) return file_fail(e, errno == ENOMEM ? BPTT_NO_MEMORY : BPTT_IO, path, "cannot follow the link");
-    bptt_status s = open_folder(f, e);
+    if (!f->path) return no_memory(path, e);
+    bptt_status s = follow(f, path, e);
+    if (s == BPTT_OK) s = open_folder(f, e);
     if (s == BPTT_OK) s = look(f, &present, &mode, e);
     if (s == BPTT_OK) s = create_temporary(f, e);
     if (s == BPTT_OK && present && fchmod(f->fd, mode) != 0)
@@ -150,7 +151,7 @@ static bptt_status begin(atomic_file *f, const char *path, bptt_error *e)
 bptt_status atomic_open(const char *path, atomic_file **out, int *fd, bptt_error *e)
 {
     atomic_file *f = calloc(1, sizeof *f);
-    if (!f) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
+    if (!f) return no_memory(path, e);
     f->fd = f->folder = -1;
     const bptt_status s = begin(f, path, e);
     if (s != BPTT_OK) {
@@ -176,12 +177,12 @@ static bptt_status replace(atomic_file *f, bptt_error *e)
 {
     if (sync_file(f->fd) != 0) return file_fail(e, BPTT_IO, f->path, "cannot bring the data to the disk");
     const int closed = close(f->fd);
-    f->fd = -1;                                     // whatever close said
+    f->fd = -1; // whatever close said
     if (closed != 0 && errno != EINTR) return file_fail(e, BPTT_IO, f->path, "cannot close the temporary file");
     if (renameat(f->folder, f->temporary, f->folder, f->name) != 0)
         return file_fail(e, BPTT_IO, f->path, "cannot put the new file in place");
     f->temporary[0] = '\0';
-    if (sync_file(f->folder) != 0 && errno != EINVAL)       // EINVAL: a file system without it
+    if (sync_file(f->folder) != 0 && errno != EINVAL) // EINVAL: a file system without it
         return file_fail(e, BPTT_IO, f->path, "the new file is in place, but a power cut may bring the old one back");
     return BPTT_OK;
 }
@@ -189,7 +190,7 @@ static bptt_status replace(atomic_file *f, bptt_error *e)
 bptt_status atomic_commit(atomic_file *f, bptt_error *e)
 {
     const bptt_status s = replace(f, e);
-    atomic_abort(f);                                // by now with nothing to remove, if s is BPTT_OK
+    atomic_abort(f); // by now with nothing to remove, if s is BPTT_OK
     return s;
 }
 

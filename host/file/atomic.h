@@ -12,7 +12,7 @@ bptt_status atomic_open(const char *path, atomic_file **f, int *fd, bptt_error *
 // fsync, rename over path, fsync of the folder. Closes f whatever it returns; on failure path is as it was and the
 // temporary file is gone. (If only the last fsync fails, the new file is in place, and the error says so.)
 bptt_status atomic_commit(atomic_file *f, bptt_error *e);
-void atomic_abort(atomic_file *f);                            // NULL is fine
+void atomic_abort(atomic_file *f); // NULL is fine
 // All of data [bytes], through short writes and EINTR.
 bptt_status write_all(int fd, const void *data, size_t bytes, const char *path, bptt_error *e);
 // Fills *e with "path: what: " and the words of errno; returns code.

@@ -7,18 +7,20 @@
 
 // table[k][i] is the CRC register that holds i, after k + 1 zero bytes. It is linear in i, so that its values at
 // i = 128, 64, ... 1 make all 256; and those are the polynomial itself, shifted 8 k + 0, 1, ... 7 times.
-#define ENTRY(i, a, b, c, d, e, f, g, h)                                                                              \
-    (((i)&128 ? a : 0u) ^ ((i)&64 ? b : 0u) ^ ((i)&32 ? c : 0u) ^ ((i)&16 ? d : 0u) ^ ((i)&8 ? e : 0u) ^             \
+#define ENTRY(i, a, b, c, d, e, f, g, h)                                                                               \
+    (((i)&128 ? a : 0u) ^ ((i)&64 ? b : 0u) ^ ((i)&32 ? c : 0u) ^ ((i)&16 ? d : 0u) ^ ((i)&8 ? e : 0u) ^               \
      ((i)&4 ? f : 0u) ^ ((i)&2 ? g : 0u) ^ ((i)&1 ? h : 0u))
-#define FOUR(i, ...) \
+#define FOUR(i, ...)                                                                                                   \
     ENTRY(i, __VA_ARGS__), ENTRY(i + 1, __VA_ARGS__), ENTRY(i + 2, __VA_ARGS__), ENTRY(i + 3, __VA_ARGS__)
-#define SIXTEEN(i, ...) \
+#define SIXTEEN(i, ...)                                                                                                \
     FOUR(i, __VA_ARGS__), FOUR(i + 4, __VA_ARGS__), FOUR(i + 8, __VA_ARGS__), FOUR(i + 12, __VA_ARGS__)
-#define SIXTY_FOUR(i, ...) \
+#define SIXTY_FOUR(i, ...)                                                                                             \
     SIXTEEN(i, __VA_ARGS__), SIXTEEN(i + 16, __VA_ARGS__), SIXTEEN(i + 32, __VA_ARGS__), SIXTEEN(i + 48, __VA_ARGS__)
-#define TABLE(...)                                        \
-    {SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), \
-     SIXTY_FOUR(128, __VA_ARGS__), SIXTY_FOUR(192, __VA_ARGS__)}
+#define TABLE(...)                                                                                                     \
+    {                                                                                                                  \
+        SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), SIXTY_FOUR(128, __VA_ARGS__),                         \
+            SIXTY_FOUR(192, __VA_ARGS__)                                                                               \
+    }
 
 static const uint32_t table[8][256] = {
     TABLE(0x82f63b78, 0x417b1dbc, 0x20bd8ede, 0x105ec76f, 0x8ad958cf, 0xc79a971f, 0xe13b70f7, 0xf26b8303),
@@ -35,7 +37,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
 {
     const unsigned char *p = data;
     crc = ~crc;
-    for (; bytes >= 8; p += 8, bytes -= 8) {       // byte 0 has the longest way to go: 7 zero bytes after its own
+    for (; bytes >= 8; p += 8, bytes -= 8) { // byte 0 has the longest way to go: 7 zero bytes after its own
         crc = table[7][p[0] ^ (crc & 255)] ^ table[6][p[1] ^ (crc >> 8 & 255)] ^ table[5][p[2] ^ (crc >> 16 & 255)] ^
               table[4][p[3] ^ crc >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^ table[0][p[7]];
     }
@@ -61,7 +63,7 @@ static uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 static void sha256_block(uint32_t H[8], const unsigned char m[64])
 {
-    uint32_t W[64], v[8];
+    uint32_t W[64];
     for (int t = 0; t < 16; t++)
         W[t] = (uint32_t)m[4 * t] << 24 | (uint32_t)m[4 * t + 1] << 16 | (uint32_t)m[4 * t + 2] << 8 | m[4 * t + 3];
     for (int t = 16; t < 64; t++) {
@@ -69,17 +71,21 @@ static void sha256_block(uint32_t H[8], const unsigned char m[64])
         const uint32_t s1 = rotr(W[t - 2], 17) ^ rotr(W[t - 2], 19) ^ W[t - 2] >> 10;
         W[t] = s1 + W[t - 7] + s0 + W[t - 16];
     }
-    memcpy(v, H, sizeof v);                        // v: a b c d e f g h
+    uint32_t a = H[0], b = H[1], c = H[2], d = H[3], e = H[4], f = H[5], g = H[6], h = H[7];
     for (int t = 0; t < 64; t++) {
-        const uint32_t S1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-        const uint32_t S0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-        const uint32_t ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        const uint32_t maj = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        const uint32_t T1 = v[7] + S1 + ch + K[t] + W[t], T2 = S0 + maj;
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += T1;
-        v[0] = T1 + T2;
+        const uint32_t S1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25), ch = (e & f) ^ (~e & g);
+        const uint32_t S0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22), maj = (a & b) ^ (a & c) ^ (b & c);
+        const uint32_t T1 = h + S1 + ch + K[t] + W[t], T2 = S0 + maj;
+        h = g;
+        g = f;
+        f = e;
+        e = d + T1;
+        d = c;
+        c = b;
+        b = a;
+        a = T1 + T2;
     }
+    const uint32_t v[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++) H[i] += v[i];
 }
 
@@ -91,7 +97,7 @@ void sha256_hex(const void *data, size_t bytes, char out[65])
     uint32_t H[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     for (; bytes >= 64; p += 64, bytes -= 64) sha256_block(H, p);
 
-    unsigned char last[128] = {0};                 // the rest, a bit 1, zeros, the length in bits: one block or two
+    unsigned char last[128] = {0}; // the rest, a bit 1, zeros, the length in bits: one block or two
     const size_t end = bytes < 56 ? 64 : 128;
     if (bytes > 0) memcpy(last, p, bytes);
     last[bytes] = 0x80;

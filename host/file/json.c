@@ -9,17 +9,17 @@ enum { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END, NOTHING };
 
 void json_start(json *j, const char *text, size_t bytes, unsigned depth_max)
 {
-    *j = (json){.text = text, .bytes = bytes, .depth_max = depth_max < JSON_DEPTH ? depth_max : JSON_DEPTH,
-                .next = VALUE};
+    *j = (json){
+        .text = text, .bytes = bytes, .depth_max = depth_max < JSON_DEPTH ? depth_max : JSON_DEPTH, .next = VALUE};
 }
 
-static json_kind bad(json *j, const char *why)      // JSON_BAD, which is also false
+static json_kind bad(json *j, const char *why) // JSON_BAD, which is also false
 {
     j->why = why;
     return JSON_BAD;
 }
 
-static int peek(const json *j)          // the next byte, -1 at the end
+static int peek(const json *j) // the next byte, -1 at the end
 {
     return j->at < j->bytes ? (unsigned char)j->text[j->at] : -1;
 }
@@ -40,10 +40,10 @@ size_t json_utf8(const char *p, size_t n)
     if (bytes == 0 || n < bytes) return 0;
     for (size_t i = 1; i < bytes; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
-    if (s[0] == 0xe0 && s[1] < 0xa0) return 0;      // 0x800 and up take three bytes, and no shorter text may
-    if (s[0] == 0xed && s[1] > 0x9f) return 0;      // surrogates
-    if (s[0] == 0xf0 && s[1] < 0x90) return 0;      // 0x10000 and up take four
-    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;      // beyond 0x10ffff
+    if (s[0] == 0xe0 && s[1] < 0xa0) return 0; // 0x800 and up take three bytes, and no shorter text may
+    if (s[0] == 0xed && s[1] > 0x9f) return 0; // surrogates
+    if (s[0] == 0xf0 && s[1] < 0x90) return 0; // 0x10000 and up take four
+    if (s[0] == 0xf4 && s[1] > 0x8f) return 0; // beyond 0x10ffff
     return bytes;
 }
 
@@ -53,9 +53,10 @@ static bool hex4(const char *p, size_t n, unsigned *x)
     if (n < 4) return false;
     for (int i = 0; i < 4; i++) {
         const char c = p[i];
-        const int digit = c >= '0' && c <= '9' ? c - '0'
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
                           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
         if (digit < 0) return false;
         *x = *x << 4 | (unsigned)digit;
     }
@@ -83,7 +84,7 @@ static size_t escape(const char *p, size_t n, unsigned *point)
 
 static bool string(json *j, json_token *t)
 {
-    j->at++;                                        // the quote
+    j->at++; // the quote
     t->text = j->text + j->at;
     for (;;) {
         const int c = peek(j);
@@ -126,10 +127,10 @@ bool json_string(const json_token *t, char *out, size_t room, size_t *n)
         size_t read = 1, made = 1;
         if (c[0] == '\\') {
             read = escape(t->text + i, t->bytes - i, &point);
-            if (read == 0) return false;            // no token of json_next
+            if (read == 0) return false; // no token of json_next
             made = put_utf8(c, point);
         }
-        if (made >= room - length) return false;    // never shorter than length: one byte is kept for the NUL
+        if (made >= room - length) return false; // never shorter than length: one byte is kept for the NUL
         memcpy(out + length, c, made);
         length += made;
         i += read;
@@ -178,7 +179,7 @@ static bool number(json *j, json_token *t)
 
 bool json_u64(const json_token *t, uint64_t *x)
 {
-    char digits[24];                                // 2^64 has 20, and a token has no leading zeros
+    char digits[24]; // 2^64 has 20, and a token has no leading zeros
     if (t->bytes >= sizeof digits) return false;
     memcpy(digits, t->text, t->bytes);
     digits[t->bytes] = '\0';
@@ -196,7 +197,7 @@ bool json_real(const json_token *t, double *x)
 
 // ---- structure ------------------------------------------------------------------------------------------------------
 
-static bool in_object(const json *j) { return j->objects >> (j->depth - 1) & 1; }      // depth > 0
+static bool in_object(const json *j) { return j->objects >> (j->depth - 1) & 1; } // depth > 0
 
 static void after_value(json *j) { j->next = j->depth > 0 ? COMMA_OR_END : NOTHING; }
 
@@ -245,12 +246,18 @@ static json_kind value(json *j, json_token *t)
     const int c = peek(j);
     json_kind kind;
     if (c == '{' || c == '[') return open_container(j, c == '{');
-    if (c == '"') kind = string(j, t) ? JSON_STRING : JSON_BAD;
-    else if (c == '-' || (c >= '0' && c <= '9')) kind = number(j, t) ? JSON_NUMBER : JSON_BAD;
-    else if (c == 't') kind = word(j, t, "true", JSON_TRUE);
-    else if (c == 'f') kind = word(j, t, "false", JSON_FALSE);
-    else if (c == 'n') kind = word(j, t, "null", JSON_NULL);
-    else kind = bad(j, c < 0 ? "the text ends too early" : "not a JSON value");
+    if (c == '"')
+        kind = string(j, t) ? JSON_STRING : JSON_BAD;
+    else if (c == '-' || (c >= '0' && c <= '9'))
+        kind = number(j, t) ? JSON_NUMBER : JSON_BAD;
+    else if (c == 't')
+        kind = word(j, t, "true", JSON_TRUE);
+    else if (c == 'f')
+        kind = word(j, t, "false", JSON_FALSE);
+    else if (c == 'n')
+        kind = word(j, t, "null", JSON_NULL);
+    else
+        kind = bad(j, c < 0 ? "the text ends too early" : "not a JSON value");
     if (kind != JSON_BAD) after_value(j);
     return kind;
 }

@@ -16,29 +16,35 @@
 #include <stdint.h>
 
 typedef enum json_kind {
-    JSON_BAD,                    // json.at and json.why say where and why; every further call says the same
-    JSON_END,                    // the one value is complete and only blanks follow it
-    JSON_OBJECT, JSON_OBJECT_END,
-    JSON_ARRAY, JSON_ARRAY_END,
-    JSON_KEY,                    // of an object; its value is the next token, the colon is behind us
-    JSON_STRING, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL
+    JSON_BAD, // json.at and json.why say where and why; every further call says the same
+    JSON_END, // the one value is complete and only blanks follow it
+    JSON_OBJECT,
+    JSON_OBJECT_END,
+    JSON_ARRAY,
+    JSON_ARRAY_END,
+    JSON_KEY, // of an object; its value is the next token, the colon is behind us
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL
 } json_kind;
 
 typedef struct json_token {
-    const char *text;            // in the buffer; for strings and keys what is between the quotes, escapes and all
+    const char *text; // in the buffer; for strings and keys what is between the quotes, escapes and all
     size_t bytes;
 } json_token;
 
 typedef struct json {
     const char *text;
-    size_t bytes, at;            // at: bytes read so far
-    const char *why;             // NULL, or what is wrong
+    size_t bytes, at; // at: bytes read so far
+    const char *why;  // NULL, or what is wrong
     unsigned depth, depth_max;
-    int next;                    // what may come next
-    uint64_t objects;            // bit d: the container at depth d + 1 is an object
+    int next;         // what may come next
+    uint64_t objects; // bit d: the container at depth d + 1 is an object
 } json;
 
-#define JSON_DEPTH 64            // the most that depth_max may be; larger values mean this
+#define JSON_DEPTH 64 // the most that depth_max may be; larger values mean this
 
 void json_start(json *j, const char *text, size_t bytes, unsigned depth_max);
 json_kind json_next(json *j, json_token *t);
@@ -47,9 +53,9 @@ json_kind json_next(json *j, json_token *t);
 // out receives the characters that a string or key stands for, and a NUL; *n counts them without it. t->bytes + 1 is
 // always room enough. "\u0000" is legal JSON: whoever wants a C string must compare *n with strlen(out).
 bool json_string(const json_token *t, char *out, size_t room, size_t *n);
-bool json_is(const json_token *t, const char *ascii);         // spelt exactly so, without escapes
-bool json_u64(const json_token *t, uint64_t *x);              // a number of digits only, below 2^64
-bool json_real(const json_token *t, double *x);               // nearest double; finite; spelt in at most 255 characters
+bool json_is(const json_token *t, const char *ascii); // spelt exactly so, without escapes
+bool json_u64(const json_token *t, uint64_t *x);      // a number of digits only, below 2^64
+bool json_real(const json_token *t, double *x);       // nearest double; finite; spelt in at most 255 characters
 
 // Bytes of the valid UTF-8 sequence that p [n] starts with, 0 if there is none.
 size_t json_utf8(const char *p, size_t n);

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct held { locale_t c, before; } held;
+typedef struct held {
+    locale_t c, before;
+} held;
 
 // "C" is built in, so that newlocale takes no memory and does not fail for it (glibc, musl); if it did, the caller's
 // locale would stay in force.
@@ -30,8 +32,8 @@ void format_real(char out[32], double x)
 {
     const held h = hold_c_locale();
     for (int places = 15; places <= 17; places++) {
-        snprintf(out, 32, "%.*g", places, x);       // at most 24 characters: -d.16de-ddd
-        if (strtod(out, NULL) == x) break;          // never for NaN, which ends as "nan"
+        snprintf(out, 32, "%.*g", places, x); // at most 24 characters: -d.16de-ddd
+        if (strtod(out, NULL) == x) break;    // never for NaN, which ends as "nan"
     }
     release(h);
 }
@@ -65,7 +67,7 @@ static bool decimal(const char *s)
 
 bool parse_real(const char *s, double *x)
 {
-    if (!decimal(s)) return false;      // strtod would also take blanks, hexadecimals, "inf" and "nan"
+    if (!decimal(s)) return false; // strtod would also take blanks, hexadecimals, "inf" and "nan"
     const held h = hold_c_locale();
     char *end = NULL;
     const double value = strtod(s, &end);

@@ -5,20 +5,22 @@
 
 #include "bptt.h"
 
-typedef enum st_dtype { ST_F32, ST_F64, ST_I64, ST_U8, ST_F16, ST_BF16, ST_OTHER } st_dtype;   // OTHER: known, not ours
+typedef enum st_dtype { ST_F32, ST_F64, ST_I64, ST_U8, ST_F16, ST_BF16, ST_OTHER } st_dtype; // OTHER: known, not ours
 
 typedef struct st_tensor {
     char name[96];
     st_dtype dtype;
-    int rank;                         // 0..8
+    int rank; // 0..8
     uint64_t shape[8];
-    uint64_t begin, end;              // bytes, from the start of the data; the writer fills them
+    uint64_t begin, end; // bytes, from the start of the data; the writer fills them
 } st_tensor;
 
-typedef struct st_pair { const char *key, *value; } st_pair;      // UTF-8
+typedef struct st_pair {
+    const char *key, *value;
+} st_pair; // UTF-8
 
-#define ST_HEADER_DEFAULT ((size_t)16 << 20)      // bytes: the reader's limit unless told, and the writer's
-#define ST_HEADER_MAX ((size_t)100000000)         // the format's own limit
+#define ST_HEADER_DEFAULT ((size_t)16 << 20) // bytes: the reader's limit unless told, and the writer's
+#define ST_HEADER_MAX ((size_t)100000000)    // the format's own limit
 
 // ---- writer: path appears whole or not at all (temporary file beside it, fsync, rename, fsync of the folder) --------
 typedef struct st_writer st_writer;
@@ -28,10 +30,10 @@ typedef struct st_writer st_writer;
 // Errors: BAD_INPUT (names twice or not UTF-8, sizes that overflow, a header over 16 MiB), IO, NO_MEMORY.
 bptt_status st_write_open(const char *path, const st_tensor *t, size_t n, const st_pair *metadata, size_t m,
                           st_writer **w, bptt_error *e);
-bptt_status st_write(st_writer *w, const void *data, size_t bytes, bptt_error *e);    // the next bytes, any chunks
+bptt_status st_write(st_writer *w, const void *data, size_t bytes, bptt_error *e); // the next bytes, any chunks
 // Closes w, whatever it returns. BAD_INPUT if data are missing.
 bptt_status st_write_commit(st_writer *w, bptt_error *e);
-void st_write_abort(st_writer *w);                            // closes w, removes the temporary file; NULL is fine
+void st_write_abort(st_writer *w); // closes w, removes the temporary file; NULL is fine
 
 // ---- reader: strict, streaming, bounded -----------------------------------------------------------------------------
 typedef struct st_reader st_reader;
@@ -39,16 +41,16 @@ typedef struct st_reader st_reader;
 // Beyond the format's rules: names of at most 95 bytes, rank at most 8, spaces as the only padding, no unknown keys.
 // Errors: NO_INPUT, IO, BAD_FILE, NO_MEMORY.
 bptt_status st_read_open(const char *path, size_t header_max, st_reader **r, bptt_error *e);
-void st_read_close(st_reader *r);                             // NULL is fine
+void st_read_close(st_reader *r); // NULL is fine
 size_t st_count(const st_reader *r);
-const st_tensor *st_at(const st_reader *r, size_t i);                         // in the order of the data
-const st_tensor *st_find(const st_reader *r, const char *name);               // NULL if absent
-const char *st_metadata(const st_reader *r, const char *key);                 // NULL if absent; belongs to r
+const st_tensor *st_at(const st_reader *r, size_t i);           // in the order of the data
+const st_tensor *st_find(const st_reader *r, const char *name); // NULL if absent
+const char *st_metadata(const st_reader *r, const char *key);   // NULL if absent; belongs to r
 size_t st_metadata_count(const st_reader *r);
-st_pair st_metadata_at(const st_reader *r, size_t i);                         // in the order of the keys' bytes
+st_pair st_metadata_at(const st_reader *r, size_t i); // in the order of the keys' bytes
 // All bytes of t into out [t->end - t->begin]; if the file has a CRC for it, it is checked (BAD_FILE).
 bptt_status st_read(st_reader *r, const st_tensor *t, void *out, bptt_error *e);
 
-size_t st_dtype_size(st_dtype d);                             // bytes; 0 for ST_OTHER
-const char *st_dtype_name(st_dtype d);                        // "F32"; "other" for ST_OTHER
+size_t st_dtype_size(st_dtype d);      // bytes; 0 for ST_OTHER
+const char *st_dtype_name(st_dtype d); // "F32"; "other" for ST_OTHER
 #endif

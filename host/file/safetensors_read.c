@@ -19,39 +19,44 @@
 enum { RANK_MAX = 8 };
 
 struct st_reader {
-    int fd;                      // -1: not open
-    char *path;                  // for messages
-    uint64_t data_at;            // of the first byte of data in the file
+    int fd;           // -1: not open
+    char *path;       // for messages
+    uint64_t data_at; // of the first byte of data in the file
     uint64_t data_bytes;
-    st_tensor *tensor;           // by begin, then end
+    st_tensor *tensor; // by begin, then end
     size_t tensors, tensors_room;
-    const st_tensor **named;     // the same, by name
-    st_pair *pair;               // by key
+    const st_tensor **named; // the same, by name
+    st_pair *pair;           // by key
     size_t pairs, pairs_room;
-    char *strings;               // what pair points to
+    char *strings; // what pair points to
 };
 
 // While the header is read.
 typedef struct parse {
     json j;
     st_reader *r;
-    char *strings;               // the free end of r->strings
-    const char *crc;             // the 8 digits of the header's own checksum, in the header; NULL: none
+    char *strings;   // the free end of r->strings
+    const char *crc; // the 8 digits of the header's own checksum, in the header; NULL: none
     bptt_error *e;
 } parse;
 
-static const struct { const char *name; st_dtype dtype; unsigned bits; } dtypes[] = {
-    {"F32", ST_F32, 32}, {"F64", ST_F64, 64}, {"I64", ST_I64, 64}, {"U8", ST_U8, 8}, {"F16", ST_F16, 16},
-    {"BF16", ST_BF16, 16}, {"BOOL", ST_OTHER, 8}, {"I8", ST_OTHER, 8}, {"I16", ST_OTHER, 16}, {"U16", ST_OTHER, 16},
-    {"I32", ST_OTHER, 32}, {"U32", ST_OTHER, 32}, {"U64", ST_OTHER, 64}, {"C64", ST_OTHER, 64}, {"F4", ST_OTHER, 4},
-    {"F6_E2M3", ST_OTHER, 6}, {"F6_E3M2", ST_OTHER, 6}, {"F8_E5M2", ST_OTHER, 8}, {"F8_E4M3", ST_OTHER, 8},
-    {"F8_E8M0", ST_OTHER, 8}, {"F8_E4M3FNUZ", ST_OTHER, 8}, {"F8_E5M2FNUZ", ST_OTHER, 8}};
+static const struct {
+    const char *name;
+    st_dtype dtype;
+    unsigned bits;
+} dtypes[] = {
+    {"F32", ST_F32, 32},          {"F64", ST_F64, 64},         {"I64", ST_I64, 64},      {"U8", ST_U8, 8},
+    {"F16", ST_F16, 16},          {"BF16", ST_BF16, 16},       {"BOOL", ST_OTHER, 8},    {"I8", ST_OTHER, 8},
+    {"I16", ST_OTHER, 16},        {"U16", ST_OTHER, 16},       {"I32", ST_OTHER, 32},    {"U32", ST_OTHER, 32},
+    {"U64", ST_OTHER, 64},        {"C64", ST_OTHER, 64},       {"F4", ST_OTHER, 4},      {"F6_E2M3", ST_OTHER, 6},
+    {"F6_E3M2", ST_OTHER, 6},     {"F8_E5M2", ST_OTHER, 8},    {"F8_E4M3", ST_OTHER, 8}, {"F8_E8M0", ST_OTHER, 8},
+    {"F8_E4M3FNUZ", ST_OTHER, 8}, {"F8_E5M2FNUZ", ST_OTHER, 8}};
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
 size_t st_dtype_size(st_dtype d)
 {
-    return d >= ST_F32 && d < ST_OTHER ? dtypes[d].bits / 8 : 0;      // the table begins in the order of the enum
+    return d >= ST_F32 && d < ST_OTHER ? dtypes[d].bits / 8 : 0; // the table begins in the order of the enum
 }
 
 const char *st_dtype_name(st_dtype d) { return d >= ST_F32 && d < ST_OTHER ? dtypes[d].name : "other"; }
@@ -68,7 +73,7 @@ static bptt_status damaged_tensor(const st_reader *r, bptt_error *e, const char 
 {
     char shown[sizeof(((st_tensor *)0)->name)];
     size_t i = 0;
-    for (; name[i] != '\0' && i < sizeof shown - 1; i++)      // a hostile name must not talk to the terminal
+    for (; name[i] != '\0' && i < sizeof shown - 1; i++) // a hostile name must not talk to the terminal
         shown[i] = (char)((unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i]);
     shown[i] = '\0';
     return bptt_fail(e, BPTT_BAD_FILE, "%.260s: tensor \"%s\" %s; fetch or save the file again", r->path, shown, what);
@@ -192,15 +197,20 @@ static bptt_status parse_tensor(parse *p, st_tensor *x)
     bptt_status s = expect(p, JSON_OBJECT, &t, "a tensor that is not an object");
     json_kind kind = JSON_BAD;
     while (s == BPTT_OK && (kind = json_next(&p->j, &t)) == JSON_KEY) {
-        const unsigned key = json_is(&t, "dtype") ? DTYPE : json_is(&t, "shape") ? SHAPE
-                             : json_is(&t, "data_offsets") ? OFFSETS : 0;
+        const unsigned key = json_is(&t, "dtype")          ? DTYPE
+                             : json_is(&t, "shape")        ? SHAPE
+                             : json_is(&t, "data_offsets") ? OFFSETS
+                                                           : 0;
         int n = 2;
         if (key == 0) return damaged_at(p, "an unknown key in a tensor");
         if (seen & key) return damaged_at(p, "a key twice in a tensor");
         seen |= key;
-        if (key == DTYPE) s = parse_dtype(p, x, &bits);
-        else if (key == SHAPE) s = parse_counts(p, x->shape, RANK_MAX, &x->rank);
-        else s = parse_counts(p, offset, 2, &n);
+        if (key == DTYPE)
+            s = parse_dtype(p, x, &bits);
+        else if (key == SHAPE)
+            s = parse_counts(p, x->shape, RANK_MAX, &x->rank);
+        else
+            s = parse_counts(p, offset, 2, &n);
         if (s == BPTT_OK && n != 2) return damaged_at(p, "data_offsets are not two");
     }
     if (s != BPTT_OK) return s;
@@ -251,7 +261,7 @@ static int by_data(const void *a, const void *b)
     const st_tensor *x = a, *y = b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     if (x->end != y->end) return x->end < y->end ? -1 : 1;
-    return strcmp(x->name, y->name);               // empty ones, which may share a place
+    return strcmp(x->name, y->name); // empty ones, which may share a place
 }
 
 static int by_name(const void *a, const void *b)
@@ -277,8 +287,10 @@ static bptt_status check_tiling(st_reader *r, bptt_error *e)
         at = r->tensor[i].end;
     }
     if (at != r->data_bytes)
-        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: tensors of %" PRIu64 " bytes in %" PRIu64 " bytes of data: cut "
-                         "short, or something hangs on its end; fetch or save it again", r->path, at, r->data_bytes);
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "%.300s: tensors of %" PRIu64 " bytes in %" PRIu64 " bytes of data: cut "
+                         "short, or something hangs on its end; fetch or save it again",
+                         r->path, at, r->data_bytes);
     return BPTT_OK;
 }
 
@@ -350,7 +362,7 @@ static bptt_status open_file(st_reader *r, const char *path, size_t header_max, 
 {
     struct stat f;
     unsigned char b[8];
-    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);            // does not wait for the writer of a pipe
+    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // does not wait for the writer of a pipe
     if (r->fd < 0) return file_fail(e, BPTT_NO_INPUT, path, "cannot open");
     if (fstat(r->fd, &f) != 0) return file_fail(e, BPTT_IO, path, "cannot tell its size");
     if (!S_ISREG(f.st_mode)) return bptt_fail(e, BPTT_NO_INPUT, "%.300s: not a regular file", path);

@@ -15,23 +15,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64 };         // of the first byte of data in the file: for whoever maps it
+enum { ALIGNMENT = 64 }; // of the first byte of data in the file: for whoever maps it
 
-typedef struct piece {           // what is still to come, or has come, of one tensor
+typedef struct piece { // what is still to come, or has come, of one tensor
     uint64_t bytes;
-    size_t crc_at;               // of its 8 digits, in header
+    size_t crc_at; // of its 8 digits, in header
     uint32_t crc;
 } piece;
 
 struct st_writer {
     atomic_file *file;
     int fd;
-    char *path;                  // for messages
-    char *header;                // the 8 bytes of the length, too
+    char *path;   // for messages
+    char *header; // the 8 bytes of the length, too
     size_t header_bytes, header_crc_at;
-    size_t now;                  // the tensor that the next byte belongs to
-    uint64_t done;               // bytes of it that are written
-    bool failed;                 // a write failed, or there were too many data: only abort remains
+    size_t now;    // the tensor that the next byte belongs to
+    uint64_t done; // bytes of it that are written
+    bool failed;   // a write failed, or there were too many data: only abort remains
     size_t n;
     piece t[];
 };
@@ -49,7 +49,7 @@ static bool utf8(const char *s)
     return true;
 }
 
-static bool times(uint64_t *x, uint64_t by)       // false: overflow
+static bool times(uint64_t *x, uint64_t by) // false: overflow
 {
     if (by != 0 && *x > UINT64_MAX / by) return false;
     *x *= by;
@@ -104,9 +104,12 @@ static bptt_status check_all(st_writer *w, const st_tensor *t, const st_pair *me
 static void put_escaped(FILE *f, const char *s)
 {
     for (; *s != '\0'; s++) {
-        if (*s == '"' || *s == '\\') fprintf(f, "\\%c", *s);
-        else if ((unsigned char)*s < 0x20) fprintf(f, "\\u%04x", (unsigned)*s);
-        else fputc(*s, f);
+        if (*s == '"' || *s == '\\')
+            fprintf(f, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20)
+            fprintf(f, "\\u%04x", (unsigned)*s);
+        else
+            fputc(*s, f);
     }
 }
 
@@ -136,7 +139,7 @@ static void put_tensor(FILE *f, const st_tensor *t, uint64_t begin, uint64_t end
 
 static void put_header(st_writer *w, FILE *f, const st_tensor *t, const st_pair *metadata, size_t m)
 {
-    fputs("length..{\"__metadata__\":{", f);       // the 8 bytes of the length, for now
+    fputs("length..{\"__metadata__\":{", f); // the 8 bytes of the length, for now
     for (size_t i = 0; i < m; i++) {
         put_string(f, metadata[i].key);
         fputc(':', f);
@@ -203,7 +206,7 @@ bptt_status st_write_open(const char *path, const st_tensor *t, size_t n, const 
     return BPTT_OK;
 }
 
-static void skip_full(st_writer *w)               // past tensors that have all their bytes
+static void skip_full(st_writer *w) // past tensors that have all their bytes
 {
     for (; w->now < w->n && w->done == w->t[w->now].bytes; w->now++) w->done = 0;
 }

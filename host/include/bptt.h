@@ -10,9 +10,9 @@
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
 //
-// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, G gates per cell (1 for tanh, relu).
-// Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
-// Loss is in nats per position. Counts count elements, never bytes.
+// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, G gates per cell (1 for both
+// cells). Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B +
+// b]. Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // *error if error is not NULL. Nothing prints, exits or keeps global state.
@@ -37,21 +37,21 @@ extern "C" {
 #define BPTT_VERSION_MINOR 1
 #define BPTT_VERSION_PATCH 0
 #define BPTT_VERSION "0.1.0"
-BPTT_API const char *bptt_version(void);      // of the library that is loaded: BPTT_VERSION of its header
+BPTT_API const char *bptt_version(void); // of the library that is loaded: BPTT_VERSION of its header
 
 // ---- status ---------------------------------------------------------------------------------------------------------
 
-#define BPTT_STATUS_LIST(X)                                            \
-    X(OK, 0, "ok")                                                     \
-    X(BAD_CONFIG, 1, "an option or a size is out of range")            \
-    X(BAD_INPUT, 2, "the input does not fit the model")                \
-    X(BAD_FILE, 3, "not a bptt or safetensors file, or a damaged one") \
-    X(IO, 4, "a file could not be read or written")                    \
-    X(NO_INPUT, 5, "a file does not exist or cannot be opened")        \
-    X(NO_MEMORY, 6, "not enough memory")                               \
-    X(NO_BACKEND, 7, "no such backend, or no device for it")           \
-    X(DEVICE, 8, "the device reported an error")                       \
-    X(NOT_FINITE, 9, "the loss or the gradient is NaN or infinite")    \
+#define BPTT_STATUS_LIST(X)                                                                                            \
+    X(OK, 0, "ok")                                                                                                     \
+    X(BAD_CONFIG, 1, "an option or a size is out of range")                                                            \
+    X(BAD_INPUT, 2, "the input does not fit the model")                                                                \
+    X(BAD_FILE, 3, "not a bptt or safetensors file, or a damaged one")                                                 \
+    X(IO, 4, "a file could not be read or written")                                                                    \
+    X(NO_INPUT, 5, "a file does not exist or cannot be opened")                                                        \
+    X(NO_MEMORY, 6, "not enough memory")                                                                               \
+    X(NO_BACKEND, 7, "no such backend, or no device for it")                                                           \
+    X(DEVICE, 8, "the device reported an error")                                                                       \
+    X(NOT_FINITE, 9, "the loss or the gradient is NaN or infinite")                                                    \
     X(CANCELLED, 10, "stopped on request")
 
 typedef enum bptt_status {
@@ -62,17 +62,25 @@ typedef enum bptt_status {
 
 typedef struct bptt_error {
     bptt_status code;
-    char words[504];      // one sentence, NUL-terminated; says what to do where something can be done
+    char words[504]; // one sentence, NUL-terminated; says what to do where something can be done
 } bptt_error;
 
-BPTT_API const char *bptt_status_text(bptt_status s);     // static string, never NULL
+BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NULL
 
 // ---- model ----------------------------------------------------------------------------------------------------------
 
 // Element types of arrays that cross this interface, and of a model's own numbers (F32, F64).
-typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1, BPTT_I32 = 2, BPTT_BF16 = 3, BPTT_F16 = 4, BPTT_C128 = 5 } bptt_type;
+typedef enum bptt_type {
+    BPTT_F32 = 0, // a float, and so on
+    BPTT_F64 = 1,
+    BPTT_I32 = 2,
+    BPTT_BF16 = 3,
+    BPTT_F16 = 4,
+    BPTT_C128 = 5 // two doubles: real, imaginary
+} bptt_type;
 
-// Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell (tanh).
+// Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell
+// (tanh).
 typedef enum bptt_cell { BPTT_TANH = 0, BPTT_RELU = 1 } bptt_cell;
 
 // Updates (g: gradient, after clipping; w: parameter; eta: rate; n: updates so far, this one included):
@@ -92,24 +100,24 @@ typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
 typedef struct bptt_model_config {
-    bptt_cell cell;             // BPTT_TANH
-    size_t vocab;               // V   2..65536; no default
-    size_t input;               // I   0: tokens, one-hot, I = V;  1..65536: dense vectors of that width
-    size_t hidden;              // H   1..65536, 128
-    size_t layers;              // L   1..64, 1
-    int biases;                 // 1: one trained bias a layer (bias_ih); 2: both, as PyTorch and char-rnn train them
-    bptt_type type;             // BPTT_F32, or BPTT_F64 where the backend has it
-    bptt_init init;             // BPTT_INIT_REFERENCE
-    uint64_t seed;              // 1
-    bptt_optimizer optimizer;   // BPTT_ADAM
-    double momentum;            // 0      SGD
-    double decay;               // 0.95   RMSProp
-    double beta1, beta2;        // 0.9, 0.999   Adam
-    double epsilon;             // 1e-8   RMSProp, Adam
-    bptt_clip clip_mode;        // BPTT_CLIP_NORM
-    double clip;                // 5; 0: no clipping
-    const char *backend;        // "ref", "cpu", or NULL for the best one present
-    unsigned threads;           // 0: as many as the machine has cores. Results do not depend on it.
+    bptt_cell cell;           // BPTT_TANH
+    size_t vocab;             // V   2..65536; no default
+    size_t input;             // I   0: tokens, one-hot, I = V;  1..65536: dense vectors of that width
+    size_t hidden;            // H   1..65536, 128
+    size_t layers;            // L   1..64, 1
+    int biases;               // 1: one trained bias a layer (bias_ih); 2: both, as PyTorch and char-rnn train them
+    bptt_type type;           // BPTT_F32, or BPTT_F64 where the backend has it
+    bptt_init init;           // BPTT_INIT_REFERENCE
+    uint64_t seed;            // 1
+    bptt_optimizer optimizer; // BPTT_ADAM
+    double momentum;          // 0      SGD
+    double decay;             // 0.95   RMSProp
+    double beta1, beta2;      // 0.9, 0.999   Adam
+    double epsilon;           // 1e-8   RMSProp, Adam
+    bptt_clip clip_mode;      // BPTT_CLIP_NORM
+    double clip;              // 5; 0: no clipping
+    const char *backend;      // "ref", "cpu", or NULL for the best one present
+    unsigned threads;         // 0: as many as the machine has cores. Results do not depend on it.
 } bptt_model_config;
 
 BPTT_API void bptt_model_defaults(bptt_model_config *c);
@@ -119,29 +127,29 @@ typedef struct bptt_model bptt_model;
 // Builds a model: parameters, gradient and optimizer moments, with its first weights.
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
 BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *error);
-BPTT_API void bptt_model_close(bptt_model *m);            // NULL is fine. Close its runs first.
-BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c);   // backend resolved to its name
+BPTT_API void bptt_model_close(bptt_model *m);                                  // NULL is fine. Close its runs first.
+BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c); // backend resolved to its name
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H];
 // then decoder.weight [V][H], decoder.bias [V].
 typedef struct bptt_tensor {
     char name[48];
-    size_t rows, cols;          // a bias has rank 1: rows elements, cols = 1
+    size_t rows, cols; // a bias has rank 1: rows elements, cols = 1
     int rank;
 } bptt_tensor;
 
 // What a tensor is read from: the weights, the last gradient (before clipping), the optimizer's m and v.
 typedef enum bptt_part { BPTT_WEIGHTS = 0, BPTT_GRADIENT = 1, BPTT_MOMENT1 = 2, BPTT_MOMENT2 = 3 } bptt_part;
 
-BPTT_API size_t bptt_model_tensors(const bptt_model *m);                                    // how many
-BPTT_API size_t bptt_model_parameters(const bptt_model *m);                                 // elements, all tensors
+BPTT_API size_t bptt_model_tensors(const bptt_model *m);    // how many
+BPTT_API size_t bptt_model_parameters(const bptt_model *m); // elements, all tensors
 BPTT_API bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *error);
 // x holds rows*cols elements of type `as` (BPTT_F32 or BPTT_F64), PyTorch's layout.  Errors: BAD_INPUT, DEVICE.
 BPTT_API bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *error);
 BPTT_API bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as,
                                       bptt_error *error);
-BPTT_API uint64_t bptt_model_updates(const bptt_model *m);                                  // optimizer updates so far
+BPTT_API uint64_t bptt_model_updates(const bptt_model *m); // optimizer updates so far
 
 // The bytes that tokens 0..V-1 stand for; n = 0 and *bytes = NULL when none were set. *bytes belongs to the model.
 BPTT_API bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *error);
@@ -150,7 +158,8 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 // One safetensors file: the weights under the names above (and, with one bias, bias_hh as zeros, which is what PyTorch
 // computes), vocabulary and configuration as metadata. Written whole or not at all.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *error);
-// Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors.
+// Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
+// optimizer starts afresh: moments zero, no updates.
 // From c only backend, threads and type are used; c may be NULL.  Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *error);
 
@@ -161,33 +170,33 @@ BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *
 typedef struct bptt_run bptt_run;
 
 typedef struct bptt_run_config {
-    size_t batch;               // B >= 1
-    size_t steps;               // T >= 1
-    int gradient;               // 1: can compute gradients; 0: forward only, memory independent of T
-    int keep;                   // 1: windows may have keep
-    int input_gradient;         // 1: gradient to dense inputs is kept (needs gradient)
+    size_t batch;       // B >= 1
+    size_t steps;       // T >= 1
+    int gradient;       // 1: can compute gradients; 0: forward only, memory independent of T
+    int keep;           // 1: windows may have keep
+    int input_gradient; // 1: gradient to dense inputs is kept (needs gradient)
 } bptt_run_config;
 
 // What one call sees. NULL: all ones for weight and keep.
 typedef struct bptt_window {
-    const int32_t *token;       // [T][B] in 0..V-1; NULL for a dense model
-    const void *dense;          // [T][B][I] for a dense model, else NULL
-    bptt_type dense_type;       // BPTT_F32 or BPTT_F64
-    const int32_t *target;      // [T][B] in 0..V-1
-    const float *weight;        // [T][B] >= 0, finite: of each position in the loss and its gradient
-    const float *keep;          // [T][B]: multiplies the state before step t; 0 starts a new document there, 1 goes on
+    const int32_t *token;  // [T][B] in 0..V-1; NULL for a dense model
+    const void *dense;     // [T][B][I] for a dense model, else NULL
+    bptt_type dense_type;  // BPTT_F32 or BPTT_F64
+    const int32_t *target; // [T][B] in 0..V-1
+    const float *weight;   // [T][B] >= 0, finite: of each position in the loss and its gradient
+    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document there, 1 goes on
 } bptt_window;
 
 typedef struct bptt_report {
-    double loss;                // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
-    double weight;              // the sum of weights: B*T by default
-    double grad_norm;           // L2 norm over all tensors before clipping; 0 from evaluate
+    double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
+    double weight;    // the sum of weights: B*T by default
+    double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
 } bptt_report;
 
 // Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
 BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *error);
-BPTT_API void bptt_run_close(bptt_run *r);                // NULL is fine
-BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *error);                        // the carried state becomes 0
+BPTT_API void bptt_run_close(bptt_run *r);                           // NULL is fine
+BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *error); // the carried state becomes 0
 // h: [L][B][H] of type `as`: the state before the next window.
 BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *error);
 BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *error);
@@ -208,9 +217,9 @@ BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *log
 
 // After gradient or train: tensors of that window.
 typedef enum bptt_result {
-    BPTT_STATES = 0,            // [L][T+1][B][H]: block 0 is the state the window began with, block t+1 that after step t
-    BPTT_GRAD_STATE = 1,        // [L][B][H]: gradient of the loss with respect to that first state
-    BPTT_GRAD_INPUT = 2         // [T][B][I]: with respect to dense inputs (input_gradient = 1)
+    BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state the window began with, block t+1 that after step t
+    BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to that first state
+    BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *error);
 
@@ -218,7 +227,7 @@ BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_
 // *random is a SplitMix64 state and moves by one draw (by none at 0). Always in 0..V-1.
 BPTT_API int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random);
 
-// ---- the seed's cell by itself ----------------------------------------------------------------------------------------
+// ---- the seed's cell by itself -------------------------------------------------------------------------------------
 
 // c = [x; h], z = W c + b, y = f(z), row by row of a batch: TorchLean's ElmanCell with its saved tensors c, z, y.
 // Sizes: x [B][I], h [B][H], W [H][I+H], b [H], concat [B][I+H], pre [B][H], next [B][H]. All of one type, F32 or F64.
@@ -238,7 +247,9 @@ BPTT_API bptt_status bptt_elman_forward(const bptt_elman *e, const void *x, cons
 //   dW += dz c'                  db += dz, summed over the batch                                        added to
 // f'(z) is taken from next: 1 - y*y for tanh, y > 0 for relu. Outputs may be NULL; no output may overlap an input.
 // concat may be NULL if dW is, next if s.next is.
-typedef struct bptt_elman_cotangent { const void *x, *h, *concat, *pre, *next; } bptt_elman_cotangent;
+typedef struct bptt_elman_cotangent {
+    const void *x, *h, *concat, *pre, *next;
+} bptt_elman_cotangent;
 BPTT_API bptt_status bptt_elman_vjp(const bptt_elman *e, const void *concat, const void *next,
                                     const bptt_elman_cotangent *s, void *dx, void *dh, void *dW, void *db,
                                     bptt_error *error);
@@ -247,43 +258,43 @@ BPTT_API bptt_status bptt_elman_vjp(const bptt_elman *e, const void *concat, con
 
 // A text, its training and validation part, B streams with carried state, scheduled validation, checkpoints.
 // Text is bytes; the vocabulary is the distinct bytes of the whole text, ascending. n_train = floor((1 - valid) N);
-// stream b starts at byte b*len of the training part, len = (n_train - 1) / B; an epoch is len / T windows; the state is
-// zero at each epoch's start. Validation: one stream over the rest from zero state.
+// stream b starts at byte b*len of the training part, len = (n_train - 1) / B; an epoch is len / T windows; the state
+// is zero at each epoch's start. Validation: one stream over the rest from zero state.
 typedef struct bptt_trainer bptt_trainer;
 
 typedef struct bptt_trainer_config {
-    bptt_model_config model;    // vocab is taken from the text
-    size_t batch, steps;        // B, T; 32, 64
-    double rate;                // 2e-3, constant
-    double valid;               // part of the text for validation, 0 <= valid < 1; 0.05
-    uint64_t valid_every;       // scheduled validation after every so many updates; 0: never.
-    uint64_t iterations;        // updates in all; 0: by epochs
-    double epochs;              // used when iterations is 0
+    bptt_model_config model; // vocab is taken from the text
+    size_t batch, steps;     // B, T; 32, 64
+    double rate;             // 2e-3, constant
+    double valid;            // part of the text for validation, 0 <= valid < 1; 0.05
+    uint64_t valid_every;    // scheduled validation after every so many updates; 0: never.
+    uint64_t iterations;     // updates in all; 0: by epochs
+    double epochs;           // used when iterations is 0
 } bptt_trainer_config;
 
 BPTT_API void bptt_trainer_defaults(bptt_trainer_config *c);
-// Sizes that suit a text of n bytes: H, L, B, T, valid_every, epochs. They depend on n alone.
+// Sizes that suit a text of n bytes: H, L, B, T, valid_every, epochs. They depend on n and c->valid alone.
 BPTT_API void bptt_trainer_suit(bptt_trainer_config *c, size_t n);
 
 // What a trainer knows of its work, for people.
 typedef struct bptt_trainer_info {
-    size_t text, vocab, n_train, n_valid, stream, windows;   // bytes; V; bytes; bytes; len; windows in an epoch
+    size_t text, vocab, n_train, n_valid, stream, windows; // bytes; V; bytes; bytes; len; windows in an epoch
     size_t parameters;
-    uint64_t iteration, iterations;                          // updates done, updates in all
-    size_t memory;                                           // bytes that model, runs and text take
-    double best_loss;                                        // lowest scheduled validation loss, in nats
-    uint64_t best_iteration;                                 // 0: none yet
+    uint64_t iteration, iterations; // updates done, updates in all
+    size_t memory;                  // bytes that model, runs and text take
+    double best_loss;               // lowest scheduled validation loss, in nats
+    uint64_t best_iteration;        // 0: none yet
 } bptt_trainer_info;
 
 // text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (a text too short for B and T: says what would fit).
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
                                        bptt_error *error);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
-// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, backend and threads are used; iterations and
-// epochs both 0 keep what the file says.  Errors: NO_INPUT, BAD_FILE, and those of open.
+// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, backend and threads are used; iterations
+// and epochs both 0 keep what the file says.  Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *error);
-BPTT_API void bptt_trainer_close(bptt_trainer *t);        // NULL is fine
+BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is fine
 BPTT_API void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info);
 BPTT_API void bptt_trainer_get_config(const bptt_trainer *t, bptt_trainer_config *c);
 BPTT_API bptt_model *bptt_trainer_model(bptt_trainer *t); // belongs to the trainer
@@ -307,19 +318,19 @@ BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_e
 // first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte the model never saw: says which and where;
 // n < 2), CANCELLED, DEVICE. progress, if not NULL, hears how many are done and ends the work by returning non-zero.
 BPTT_API bptt_status bptt_score(bptt_model *m, const void *text, size_t n,
-                                int (*progress)(void *user, size_t done, size_t total), void *user,
-                                bptt_report *report, bptt_error *error);
+                                int (*progress)(void *user, size_t done, size_t total), void *user, bptt_report *report,
+                                bptt_error *error);
 // How a text would be split: the number of bytes in its training part, floor((1 - valid) n).
 BPTT_API size_t bptt_split(size_t n, double valid);
 
 // ---- devices --------------------------------------------------------------------------------------------------------
 
 typedef struct bptt_device_info {
-    char backend[16];           // the name for bptt_model_config.backend
-    char device[128];           // what it runs on
-    char why_not[256];          // empty if usable, else the reason in words
+    char backend[16];  // the name for bptt_model_config.backend
+    char device[128];  // what it runs on
+    char why_not[256]; // empty if usable, else the reason in words
     int usable;
-    unsigned threads;           // what threads = 0 means; 1 where it has no meaning
+    unsigned threads; // what threads = 0 means; 1 where it has no meaning
 } bptt_device_info;
 // The i-th backend this library knows, usable or not; BAD_INPUT past the last.
 BPTT_API bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error);

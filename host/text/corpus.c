@@ -16,7 +16,8 @@ bptt_status corpus_open(const void *text, size_t n, double valid, corpus *c, bpt
 {
     if (!text || n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text needs at least two bytes, this one has %zu", n);
     if (!(valid >= 0 && valid < 1))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1", valid);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1",
+                         valid);
     corpus made = {.n = n, .n_train = bptt_split(n, valid)};
     const unsigned char *const byte = text;
     bool seen[256] = {false};
