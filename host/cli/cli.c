@@ -1,0 +1,147 @@
+// What the subcommands share.
+#define _POSIX_C_SOURCE 200809L
+
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+exit_code exit_code_of(bptt_status s)
+{
+    switch (s) {
+    case BPTT_OK: return CODE_OK;
+    case BPTT_BAD_CONFIG: return CODE_CONFIG;
+    case BPTT_BAD_INPUT:
+    case BPTT_BAD_FILE: return CODE_DATA;
+    case BPTT_IO: return CODE_IO;
+    case BPTT_NO_INPUT: return CODE_NO_INPUT;
+    case BPTT_NO_MEMORY: return CODE_MEMORY;
+    case BPTT_NO_BACKEND:
+    case BPTT_DEVICE: return CODE_UNAVAILABLE;
+    case BPTT_NOT_FINITE:
+    case BPTT_CANCELLED: break;
+    }
+    return CODE_INTERNAL;
+}
+
+void complain(const char *format, ...)
+{
+    va_list a;
+    va_start(a, format);
+    flockfile(stderr);                                       // one piece, whoever else writes
+    fputs("bptt: ", stderr);
+    vfprintf(stderr, format, a);
+    fputc('\n', stderr);
+    funlockfile(stderr);
+    va_end(a);
+}
+
+exit_code complain_of(const bptt_error *e)
+{
+    complain("%s", e->words[0] ? e->words : bptt_status_text(e->code));
+    return exit_code_of(e->code);
+}
+
+// All that is left of f, into *text [n]; false: errno says why.
+static bool read_rest(FILE *f, size_t expected, unsigned char **text, size_t *n)
+{
+    size_t room = expected + 1, have = 0;                    // one more, so that the end shows without growing
+    unsigned char *x = malloc(room);
+    while (x) {
+        have += fread(x + have, 1, room - have, f);
+        if (have < room) break;
+        unsigned char *bigger = room <= SIZE_MAX / 2 ? realloc(x, room * 2) : NULL;
+        if (!bigger) free(x);
+        x = bigger;
+        room *= 2;
+    }
+    if (!x) errno = ENOMEM;
+    if (x && ferror(f)) {
+        free(x);
+        x = NULL;
+    }
+    if (!x) return false;
+    *text = x;
+    *n = have;
+    return true;
+}
+
+exit_code read_text(const char *path, unsigned char **text, size_t *n)
+{
+    const bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "standard input" : path;
+    FILE *f = standard ? stdin : fopen(path, "rb");
+    if (!f) {
+        complain("cannot open %s: %s", name, strerror(errno));
+        return CODE_NO_INPUT;
+    }
+    struct stat st;
+    const bool known = fstat(fileno(f), &st) == 0;
+    if (known && S_ISDIR(st.st_mode)) {
+        complain("%s is a folder, not a text", name);
+        if (!standard) fclose(f);
+        return CODE_NO_INPUT;
+    }
+    const size_t expected = known && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 65535;
+    const bool ok = read_rest(f, expected, text, n);
+    const int why = errno;
+    if (!standard) fclose(f);
+    if (ok) return CODE_OK;
+    complain("cannot read %s: %s", name, strerror(why));
+    return why == ENOMEM ? CODE_MEMORY : CODE_IO;
+}
+
+exit_code output_failed(int why)
+{
+    if (why != EPIPE) complain("cannot write to standard output: %s", why ? strerror(why) : "an earlier write failed");
+    clearerr(stdout);                                        // told once is enough
+    return CODE_IO;
+}
+
+exit_code flush_output(void)
+{
+    const bool failed = ferror(stdout) != 0;
+    errno = 0;
+    return fflush(stdout) != 0 || failed ? output_failed(errno) : CODE_OK;
+}
+
+char *beside(const char *output, const char *mark)
+{
+    const char *extension = ".safetensors";
+    size_t n = strlen(output);
+    const size_t tail = strlen(extension);
+    if (n > tail && strcmp(output + n - tail, extension) == 0) n -= tail;
+    const size_t room = n + strlen(mark) + tail + 1;
+    char *path = malloc(room);
+    if (path) snprintf(path, room, "%.*s%s%s", (int)n, output, mark, extension);
+    return path;
+}
+
+void config_apply(const options *o, bptt_trainer_config *c)
+{
+    const option_value *v = o->value;
+    bptt_model_config *m = &c->model;
+    if (v[OPT_CELL].given) m->cell = (bptt_cell)v[OPT_CELL].count;
+    if (v[OPT_HIDDEN].given) m->hidden = (size_t)v[OPT_HIDDEN].count;
+    if (v[OPT_LAYERS].given) m->layers = (size_t)v[OPT_LAYERS].count;
+    if (v[OPT_BIASES].given) m->biases = (int)v[OPT_BIASES].count;
+    if (v[OPT_INIT].given) m->init = (bptt_init)v[OPT_INIT].count;
+    if (v[OPT_SEED].given) m->seed = v[OPT_SEED].count;
+    if (v[OPT_OPTIMIZER].given) m->optimizer = (bptt_optimizer)v[OPT_OPTIMIZER].count;
+    if (v[OPT_MOMENTUM].given) m->momentum = v[OPT_MOMENTUM].real;
+    if (v[OPT_CLIP].given) m->clip = v[OPT_CLIP].real;
+    if (v[OPT_CLIP_MODE].given) m->clip_mode = (bptt_clip)v[OPT_CLIP_MODE].count;
+    if (v[OPT_BACKEND].given) m->backend = v[OPT_BACKEND].text;
+    if (v[OPT_THREADS].given) m->threads = (unsigned)v[OPT_THREADS].count;
+    if (v[OPT_BATCH].given) c->batch = (size_t)v[OPT_BATCH].count;
+    if (v[OPT_STEPS].given) c->steps = (size_t)v[OPT_STEPS].count;
+    if (v[OPT_RATE].given) c->rate = v[OPT_RATE].real;
+    if (v[OPT_VALID].given) c->valid = v[OPT_VALID].real;
+    if (v[OPT_VALID_EVERY].given) c->valid_every = v[OPT_VALID_EVERY].count;
+    if (v[OPT_EPOCHS].given) c->epochs = v[OPT_EPOCHS].real;
+    if (v[OPT_ITERATIONS].given || v[OPT_EPOCHS].given) c->iterations = v[OPT_ITERATIONS].count;
+}

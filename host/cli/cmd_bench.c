@@ -1,0 +1,190 @@
+// bptt bench: the speed of training on random characters, beside that of the matrix product alone.
+#include "backend.h"
+#include "cli.h"
+#include "machine.h"
+#include "jsonl.h"
+#include "prng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WARM_UPS 2
+#define LEAST_TIMES 5                  // updates measured at least, however long they take
+#define MOST_TIMES 1000000
+
+typedef struct bench {
+    bptt_trainer_config c;             // model, B, T, rate
+    bptt_model *model;
+    bptt_run *run;
+    int32_t *token;                    // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
+    double *time;                      // [times] seconds of one update, ascending once they are measured
+    size_t times;
+    unsigned threads;                  // that compute
+    double gemm;                       // GFLOP/s of the matrix product alone; NaN: not measured
+} bench;
+
+// Multiply-adds counted as 2, forward and both gradients: 6NH^2 for the recurrence of a layer, 6NH^2 more for the
+// input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
+static double flops(const bptt_trainer_config *c)
+{
+    const double N = (double)c->batch * (double)c->steps, H = (double)c->model.hidden, V = (double)c->model.vocab;
+    return 6 * N * H * H + 12 * N * H * H * (double)(c->model.layers - 1) + 6 * N * H * V;
+}
+
+static unsigned threads_of(const bptt_model_config *c)
+{
+    bptt_device_info d;
+    if (c->threads) return c->threads;
+    for (size_t i = 0; bptt_device_describe(i, &d, NULL) == BPTT_OK; i++)
+        if (c->backend && strcmp(d.backend, c->backend) == 0) return d.threads;
+    return 1;
+}
+
+static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
+{
+    bptt_trainer_defaults(&b->c);
+    config_apply(o, &b->c);
+    b->c.model.vocab = (size_t)o->value[OPT_VOCAB].count;
+    const size_t B = b->c.batch, T = b->c.steps;
+    uint64_t random = b->c.model.seed;
+    size_t bytes = 0;
+    bptt_status s = bptt_model_open(&b->c.model, &b->model, e);
+    if (s == BPTT_OK)
+        s = bptt_run_open(b->model, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &b->run, e);
+    if (s == BPTT_OK) s = bptt_size(T + 1, B, sizeof *b->token, &bytes, e);
+    if (s != BPTT_OK) return s;
+    bptt_model_get_config(b->model, &b->c.model);
+    b->threads = threads_of(&b->c.model);
+    b->token = malloc(bytes);
+    b->time = malloc(MOST_TIMES * sizeof *b->time);
+    if (!b->token || !b->time) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for windows of %zu x %zu", T, B);
+    for (size_t i = 0; i < (T + 1) * B; i++) b->token[i] = (int32_t)(splitmix_next(&random) % b->c.model.vocab);
+    return BPTT_OK;
+}
+
+static void bench_close(bench *b)
+{
+    bptt_run_close(b->run);
+    bptt_model_close(b->model);
+    free(b->token);
+    free(b->time);
+}
+
+static int ascending(const void *x, const void *y)
+{
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static bptt_status measure(bench *b, double seconds, bptt_error *e)
+{
+    const bptt_window w = {.token = b->token, .target = b->token + b->c.batch};
+    bptt_report report;
+    double start = 0, before = 0;
+    for (size_t i = 0; i < WARM_UPS + MOST_TIMES; i++) {
+        if (i == WARM_UPS) start = before = seconds_now();
+        if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
+        const bptt_status s = bptt_run_train(b->run, &w, b->c.rate, &report, e);
+        if (s != BPTT_OK) return s;
+        const double now = seconds_now();
+        if (i >= WARM_UPS) b->time[b->times++] = now - before;
+        before = now;
+    }
+    qsort(b->time, b->times, sizeof *b->time, ascending);
+    return BPTT_OK;
+}
+
+// Linear between the two nearest of the sorted times; part in 0..1.
+static double quantile(const bench *b, double part)
+{
+    const double at = part * (double)(b->times - 1);
+    const size_t i = (size_t)at, next = i + 1 < b->times ? i + 1 : i;
+    return b->time[i] + (at - (double)i) * (b->time[next] - b->time[i]);
+}
+
+typedef struct summary {
+    double median, least, q1, q3;      // seconds of one update
+    double chars, gflops, share;       // characters/s, GFLOP/s, part of the matrix product's rate
+} summary;
+
+static void print_table(const bench *b, const summary *r)
+{
+    const bptt_trainer_config *c = &b->c;
+    char cell[32], optimizer[32];
+    option_word(OPT_CELL, c->model.cell, cell);
+    option_word(OPT_OPTIMIZER, c->model.optimizer, optimizer);
+    printf("backend   %s, %u thread%s\n", c->model.backend, b->threads, b->threads == 1 ? "" : "s");
+    printf("model     %s, V %zu, H %zu, L %zu, B %zu, T %zu, %s\n", cell, c->model.vocab, c->model.hidden,
+           c->model.layers, c->batch, c->steps, optimizer);
+    printf("update    %.4g ms (median of %zu; least %.4g, quartiles %.4g and %.4g)\n", r->median * 1e3, b->times,
+           r->least * 1e3, r->q1 * 1e3, r->q3 * 1e3);
+    printf("speed     %.0f characters/s, %.4g GFLOP/s\n", r->chars, r->gflops);
+    if (isfinite(b->gemm))
+        printf("product   %.4g GFLOP/s alone; training reaches %.1f%% of it\n", b->gemm, 100 * r->share);
+}
+
+static exit_code print_json(const bench *b, const summary *r)
+{
+    const bptt_trainer_config *c = &b->c;
+    char word[32];
+    jsonl j = {0};
+    jsonl_start(&j);
+    jsonl_text(&j, "backend", c->model.backend);
+    jsonl_text(&j, "cell", option_word(OPT_CELL, c->model.cell, word));
+    jsonl_count(&j, "vocab", c->model.vocab);
+    jsonl_count(&j, "hidden", c->model.hidden);
+    jsonl_count(&j, "layers", c->model.layers);
+    jsonl_count(&j, "batch", c->batch);
+    jsonl_count(&j, "steps", c->steps);
+    jsonl_count(&j, "threads", b->threads);
+    jsonl_text(&j, "optimizer", option_word(OPT_OPTIMIZER, c->model.optimizer, word));
+    jsonl_count(&j, "iterations", b->times);
+    jsonl_real(&j, "ms_per_step", r->median * 1e3);
+    jsonl_real(&j, "ms_min", r->least * 1e3);
+    jsonl_real(&j, "ms_q1", r->q1 * 1e3);
+    jsonl_real(&j, "ms_q3", r->q3 * 1e3);
+    jsonl_real(&j, "chars_per_s", r->chars);
+    jsonl_real(&j, "gflops", r->gflops);
+    jsonl_real(&j, "sgemm_gflops", b->gemm);
+    jsonl_real(&j, "share", r->share);
+    jsonl_text(&j, "version", bptt_version());
+    return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;
+}
+
+static exit_code print_bench(const bench *b, bool as_json)
+{
+    summary r = {.median = quantile(b, 0.5), .least = b->time[0], .q1 = quantile(b, 0.25), .q3 = quantile(b, 0.75)};
+    r.chars = (double)b->c.batch * (double)b->c.steps / r.median;
+    r.gflops = flops(&b->c) / r.median / 1e9;
+    r.share = r.gflops / b->gemm;
+    if (as_json) return print_json(b, &r);
+    print_table(b, &r);
+    return CODE_OK;
+}
+
+// The larger of the rates before and after the updates: other work on the machine makes either too low.
+static void measure_product(bench *b, double seconds)
+{
+    double rate = 0;
+    bptt_error e = {0};
+    if (bptt_gemm_rate(b->c.model.backend, b->c.model.threads, seconds, &rate, &e) != BPTT_OK)
+        complain("the matrix product alone was not measured: %s", e.words);
+    else if (!(b->gemm >= rate))
+        b->gemm = rate;
+}
+
+exit_code run_bench(const options *o)
+{
+    const double seconds = o->value[OPT_SECONDS].real, part = seconds < 4 ? seconds / 8 : 0.5;
+    bench b = {.gemm = NAN};
+    bptt_error e = {0};
+    bptt_status s = bench_open(&b, o, &e);
+    if (s == BPTT_OK) measure_product(&b, part);
+    if (s == BPTT_OK) s = measure(&b, seconds, &e);
+    if (s == BPTT_OK) measure_product(&b, part);
+    const exit_code code = s == BPTT_OK ? print_bench(&b, o->value[OPT_JSON].given) : complain_of(&e);
+    bench_close(&b);
+    return code;
+}

@@ -1,0 +1,192 @@
+// bptt train: from the command line to a trainer, checked, and told; train_loop.c does the rest.
+#define _POSIX_C_SOURCE 200809L
+
+#include "atomic.h"
+#include "machine.h"
+#include "default_text.h"
+#include "train.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// ---- checks before any work ----------------------------------------------------------------------------------------
+
+static exit_code check_options(const options *o)
+{
+    const option_value *v = o->value;
+    if (v[OPT_ITERATIONS].given && v[OPT_EPOCHS].given) {
+        complain("--iterations and --epochs both say when to end; give one of them");
+        return CODE_USAGE;
+    }
+    for (size_t i = 0; v[OPT_RESUME].given && i < OPTIONS; i++)
+        if (v[i].given && !option_table[i].resumable) {
+            complain("--%s cannot be given with --resume: a resumed run keeps what %s says", option_table[i].name,
+                     v[OPT_RESUME].text);
+            return CODE_USAGE;
+        }
+    return CODE_OK;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// Hours of training must not end in "permission denied": makes the file that a save would make first, and removes it.
+static exit_code check_output(const char *output, const char *text_name)
+{
+    atomic_file *f = NULL;
+    bptt_error e = {0};
+    int fd = -1;
+    if (same_file(output, text_name)) {
+        complain("%s is the text; name another file with --output", output);
+        return CODE_USAGE;
+    }
+    if (atomic_open(output, &f, &fd, &e) != BPTT_OK) {
+        complain("%s", e.words);
+        return CODE_CREATE;
+    }
+    atomic_abort(f);
+    return CODE_OK;
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
+static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
+{
+    const option_value *v = w->o->value;
+    bptt_trainer_config c;
+    bptt_error e = {0};
+    bptt_status s;
+    bptt_trainer_defaults(&c);
+    if (v[OPT_RESUME].given) {
+        c.iterations = 0;
+        c.epochs = 0;
+        config_apply(w->o, &c);
+        s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
+    } else {
+        bptt_trainer_suit(&c, n);
+        config_apply(w->o, &c);
+        s = bptt_trainer_open(&c, text, n, &w->trainer, &e);
+    }
+    if (s == BPTT_OK && v[OPT_SAMPLE_EVERY].given) s = sampler_open(&w->sampler, bptt_trainer_model(w->trainer), &e);
+    if (s != BPTT_OK) return complain_of(&e);
+    bptt_trainer_get_config(w->trainer, &w->config);
+    bptt_model_get_config(bptt_trainer_model(w->trainer), &w->config.model);
+    bptt_trainer_get_info(w->trainer, &w->info);
+    for (size_t i = 0; bptt_device_describe(i, &w->device, NULL) == BPTT_OK; i++)
+        if (w->config.model.backend && strcmp(w->device.backend, w->config.model.backend) == 0) break;
+    if (w->config.model.threads == 0) w->config.model.threads = w->device.threads;
+    return CODE_OK;
+}
+
+static exit_code open_log(train *w)
+{
+    const option_value *v = w->o->value;
+    const char *path = v[OPT_LOG].text;
+    bptt_error e = {0};
+    if (!path) return CODE_OK;
+    const bptt_status s = v[OPT_RESUME].given ? log_resume(path, w->info.iteration, &w->log, &e)
+                                              : log_open(path, &w->log, &e);
+    if (s == BPTT_OK) return CODE_OK;
+    complain("%s", e.words);
+    return s == BPTT_NO_MEMORY ? CODE_MEMORY : CODE_CREATE;
+}
+
+// ---- what is told at the start -------------------------------------------------------------------------------------
+
+// A line of /proc/self/status, in bytes: "VmRSS: %llu kB" is what the process has now, "VmHWM: %llu kB" the most it
+// ever had. 0 where the system does not tell.
+static size_t process_memory(const char *format)
+{
+    char line[256];
+    unsigned long long kilobytes = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    if (!f) return 0;
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, format, &kilobytes) == 1) break;
+    fclose(f);
+    return (size_t)kilobytes * 1024;
+}
+
+// The most the process will have had at the end. Opening has touched all that model, runs and text take, for a moment
+// with a second copy of the text; still to come are one tensor at a time for the files, and what working costs at first
+// use: the BLAS's buffers for its operands and pages of code.
+static size_t forecast_bytes(const train *w)
+{
+    enum { FIRST_USE = 4 << 20, OPENED = 1 << 20 };
+    bptt_tensor t;
+    size_t largest = 0;
+    for (size_t i = 0; i < bptt_model_tensors(bptt_trainer_model(w->trainer)); i++)
+        if (bptt_model_tensor(bptt_trainer_model(w->trainer), i, &t, NULL) == BPTT_OK && t.rows * t.cols > largest)
+            largest = t.rows * t.cols;
+    const size_t later = process_memory("VmRSS: %llu kB") + largest * sizeof(float) + FIRST_USE;
+    const size_t so_far = process_memory("VmHWM: %llu kB") + OPENED;
+    return later > so_far ? later : so_far;
+}
+
+static void tell(const train *w)
+{
+    const bptt_trainer_info *i = &w->info;
+    const bptt_trainer_config *c = &w->config;
+    const size_t L = c->model.layers;
+    char cell[32], threads[40] = "";                         // the device tells its own choice of threads
+    if (w->quiet) return;
+    if (w->o->value[OPT_THREADS].given) snprintf(threads, sizeof threads, "; asked for %u threads", c->model.threads);
+    complain("backend %s: %s%s", c->model.backend ? c->model.backend : "?", w->device.device, threads);
+    complain("n_text %zu, vocabulary %zu, n_train %zu, n_valid %zu", i->text, i->vocab, i->n_train, i->n_valid);
+    complain("%zu streams of %zu, %zu windows of %zu steps in an epoch", c->batch, i->stream, i->windows, c->steps);
+    complain("%s, %zu layer%s of %zu, %zu parameters, about %.1f MB of memory",
+             option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, i->parameters,
+             (double)w->memory / 1e6);
+    if (i->iteration > 0) complain("resumed after %" PRIu64 " of %" PRIu64 " updates", i->iteration, i->iterations);
+    if (i->iteration >= i->iterations)
+        complain("nothing is left to do; more --iterations or --epochs would go on");
+}
+
+// ---- the command ---------------------------------------------------------------------------------------------------
+
+static exit_code set_up(train *w)
+{
+    unsigned char *read = NULL;
+    const unsigned char *text = bptt_default_text;
+    size_t n = bptt_default_text_size;
+    exit_code code = CODE_OK;
+    if (w->text_name) {
+        code = read_text(w->text_name, &read, &n);
+        text = read;
+    }
+    if (code == CODE_OK) code = open_trainer(w, text, n);
+    free(read);
+    if (code == CODE_OK) code = open_log(w);
+    if (code == CODE_OK) w->memory = forecast_bytes(w);
+    return code;
+}
+
+exit_code run_train(const options *o)
+{
+    const option_value *v = o->value;
+    const bool resumed = v[OPT_RESUME].given;
+    train w = {.o = o, .quiet = v[OPT_QUIET].given, .saved = NONE_SAVED, .started = seconds_now()};
+    w.text_name = o->arguments ? o->argument[0] : NULL;
+    w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
+    w.best = beside(w.output, ".best");
+    exit_code code = w.best ? check_options(o) : CODE_MEMORY;
+    if (code == CODE_OK) code = check_output(w.output, w.text_name);
+    if (code == CODE_OK) code = set_up(&w);
+    if (code == CODE_OK) {
+        if (resumed && same_file(w.output, v[OPT_RESUME].text)) w.saved = w.info.iteration;
+        tell(&w);
+        code = train_loop(&w);
+    }
+    sampler_close(&w.sampler);
+    bptt_trainer_close(w.trainer);
+    log_close(w.log);
+    jsonl_free(&w.line);
+    free(w.best);
+    return code;
+}

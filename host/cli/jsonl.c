@@ -1,0 +1,289 @@
+// JSON out: a builder of one object, and a log with one object a line.
+#define _POSIX_C_SOURCE 200809L
+
+#include "jsonl.h"
+
+#include "atomic.h"
+#include "backend.h"
+#include "number.h"
+#include "options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---- builder -------------------------------------------------------------------------------------------------------
+
+static void add(jsonl *j, const char *text, size_t n)
+{
+    if (j->failed) return;
+    if (n > j->room - j->n) {
+        const size_t room = (j->n + n) * 2 + 512;
+        char *bigger = realloc(j->text, room);
+        j->failed = bigger == NULL;
+        if (j->failed) return;
+        j->text = bigger;
+        j->room = room;
+    }
+    memcpy(j->text + j->n, text, n);
+    j->n += n;
+}
+
+static void add_word(jsonl *j, const char *text)
+{
+    add(j, text, strlen(text));
+}
+
+// Bytes of the UTF-8 sequence at s [n]; 0 if there is none: truncated, overlong, a surrogate or beyond U+10FFFF.
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+    if (s[0] < 0x80) return 1;
+    const size_t length = s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
+    if (length == 0 || length > n) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    const unsigned c = (unsigned)s[0] << 8 | s[1];           // the first two bytes decide the rest of the rules
+    const bool bad = (c >= 0xE080 && c < 0xE0A0) || (c >= 0xEDA0 && c < 0xEE80) || (c >= 0xF080 && c < 0xF090) ||
+                     c >= 0xF490;
+    return bad ? 0 : length;
+}
+
+static void add_string(jsonl *j, const unsigned char *s, size_t n)
+{
+    char code[8];
+    add(j, "\"", 1);
+    for (size_t i = 0; i < n;) {
+        const size_t length = utf8_length(s + i, n - i);
+        if (length == 0) {
+            add_word(j, "\\ufffd");
+        } else if (s[i] == '"' || s[i] == '\\') {
+            add(j, (const char[]){'\\', (char)s[i]}, 2);
+        } else if (s[i] < 0x20 || s[i] == 0x7F) {
+            snprintf(code, sizeof code, "\\u%04x", (unsigned)s[i]);
+            add_word(j, code);
+        } else {
+            add(j, (const char *)s + i, length);
+        }
+        i += length ? length : 1;
+    }
+    add(j, "\"", 1);
+}
+
+// The comma before a member, and its key.
+static void add_key(jsonl *j, const char *key)
+{
+    const char last = j->n ? j->text[j->n - 1] : '{';
+    if (last != '{' && last != '[') add(j, ",", 1);
+    if (!key) return;
+    add_string(j, (const unsigned char *)key, strlen(key));
+    add(j, ":", 1);
+}
+
+void jsonl_start(jsonl *j)
+{
+    j->n = 0;
+    j->failed = false;
+    add(j, "{", 1);
+}
+
+void jsonl_free(jsonl *j)
+{
+    free(j->text);
+    *j = (jsonl){0};
+}
+
+void jsonl_bytes(jsonl *j, const char *key, const void *bytes, size_t n)
+{
+    add_key(j, key);
+    add_string(j, bytes, n);
+}
+
+void jsonl_text(jsonl *j, const char *key, const char *text)
+{
+    jsonl_bytes(j, key, text, strlen(text));
+}
+
+void jsonl_count(jsonl *j, const char *key, uint64_t x)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)x);
+    add_key(j, key);
+    add_word(j, digits);
+}
+
+void jsonl_real(jsonl *j, const char *key, double x)
+{
+    char digits[32] = "null";
+    if (isfinite(x)) format_real(digits, x);
+    add_key(j, key);
+    add_word(j, digits);
+}
+
+void jsonl_flag(jsonl *j, const char *key, bool x)
+{
+    add_key(j, key);
+    add_word(j, x ? "true" : "false");
+}
+
+void jsonl_open(jsonl *j, const char *key, char bracket)
+{
+    add_key(j, key);
+    add(j, &bracket, 1);
+}
+
+void jsonl_close(jsonl *j, char bracket)
+{
+    add(j, &bracket, 1);
+}
+
+void jsonl_finish(jsonl *j)
+{
+    add(j, "}\n", 2);
+}
+
+bool jsonl_print(jsonl *j)
+{
+    jsonl_finish(j);
+    const bool whole = !j->failed;
+    if (whole) fwrite(j->text, 1, j->n, stdout);             // failure shows in ferror(stdout)
+    jsonl_free(j);
+    return whole;
+}
+
+void jsonl_config(jsonl *j, const bptt_model_config *c)
+{
+    char word[32];
+    jsonl_text(j, "backend", c->backend ? c->backend : "");
+    jsonl_text(j, "cell", option_word(OPT_CELL, c->cell, word));
+    jsonl_count(j, "vocab", c->vocab);
+    jsonl_count(j, "hidden", c->hidden);
+    jsonl_count(j, "layers", c->layers);
+    jsonl_count(j, "biases", (uint64_t)c->biases);
+    jsonl_text(j, "init", option_word(OPT_INIT, c->init, word));
+    jsonl_count(j, "seed", c->seed);
+    jsonl_text(j, "optimizer", option_word(OPT_OPTIMIZER, c->optimizer, word));
+    jsonl_real(j, "momentum", c->momentum);
+    jsonl_real(j, "clip", c->clip);
+    jsonl_text(j, "clip_mode", option_word(OPT_CLIP_MODE, c->clip_mode, word));
+    jsonl_count(j, "threads", c->threads);
+}
+
+// ---- log -----------------------------------------------------------------------------------------------------------
+
+struct json_log {
+    int fd;
+    char *path;                        // for complaints
+};
+
+static bptt_status log_new(const char *path, int flags, json_log **out, bptt_error *e)
+{
+    json_log *log = malloc(sizeof *log);
+    char *name = malloc(strlen(path) + 1);
+    if (!log || !name) {
+        free(log);
+        free(name);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a log");
+    }
+    log->path = strcpy(name, path);
+    log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0666);
+    if (log->fd < 0) {
+        const bptt_status s = bptt_fail(e, BPTT_IO, "cannot open the log %s: %s", path, strerror(errno));
+        log_close(log);
+        return s;
+    }
+    *out = log;
+    return BPTT_OK;
+}
+
+// A file that is not empty and does not begin as a log is somebody's, given by mistake.
+static bptt_status check_log(const char *path, bptt_error *e)
+{
+    static const char start[] = "{\"event\":";
+    char first[sizeof start - 1];
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) return BPTT_OK;
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(first, 1, sizeof first, f) : 0;
+    if (f) fclose(f);
+    if (n == sizeof first && memcmp(first, start, n) == 0) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT, "%s exists and is not a log of bptt; remove it, or name another", path);
+}
+
+bptt_status log_open(const char *path, json_log **log, bptt_error *e)
+{
+    const bptt_status s = check_log(path, e);
+    return s == BPTT_OK ? log_new(path, O_TRUNC, log, e) : s;
+}
+
+void log_close(json_log *log)
+{
+    if (!log) return;
+    if (log->fd >= 0) close(log->fd);
+    free(log->path);
+    free(log);
+}
+
+// The iteration that a line speaks of; lines that name none belong to the start. In our lines a quote in a string is
+// escaped, so the key cannot be found in one.
+static uint64_t iteration_of(const char *line)
+{
+    static const char key[] = "\"iteration\":";
+    char digits[24] = "";
+    uint64_t n = 0;
+    const char *at = strstr(line, key);
+    if (!at) return 0;
+    at += sizeof key - 1;
+    snprintf(digits, sizeof digits, "%.*s", (int)strspn(at, "0123456789"), at);
+    return parse_count(digits, &n) ? n : 0;
+}
+
+static bptt_status copy_lines(FILE *from, int to, const char *path, uint64_t iteration, bptt_error *e)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    bptt_status s = BPTT_OK;
+    while (s == BPTT_OK && (n = getline(&line, &room, from)) > 0)
+        if (line[n - 1] == '\n' && iteration_of(line) <= iteration) s = write_all(to, line, (size_t)n, path, e);
+    if (s == BPTT_OK && ferror(from)) s = bptt_fail(e, BPTT_IO, "cannot read the log %s: %s", path, strerror(errno));
+    free(line);
+    return s;
+}
+
+bptt_status log_resume(const char *path, uint64_t iteration, json_log **log, bptt_error *e)
+{
+    struct stat st;
+    bptt_status s = check_log(path, e);
+    if (s != BPTT_OK) return s;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return log_new(path, 0, log, e);
+    FILE *f = fopen(path, "rb");
+    if (!f) return bptt_fail(e, BPTT_IO, "cannot read the log %s: %s", path, strerror(errno));
+    atomic_file *a = NULL;
+    int fd = -1;
+    s = atomic_open(path, &a, &fd, e);
+    if (s == BPTT_OK) s = copy_lines(f, fd, path, iteration, e);
+    fclose(f);
+    if (s != BPTT_OK) {
+        atomic_abort(a);
+        return s;
+    }
+    s = atomic_commit(a, e);
+    return s == BPTT_OK ? log_new(path, 0, log, e) : s;
+}
+
+bptt_status log_append(json_log *log, jsonl *j, bptt_error *e)
+{
+    jsonl_finish(j);
+    if (j->failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a line of the log");
+    ssize_t n;
+    do n = write(log->fd, j->text, j->n);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return bptt_fail(e, BPTT_IO, "cannot write to the log %s: %s", log->path, strerror(errno));
+    if ((size_t)n < j->n) return bptt_fail(e, BPTT_IO, "the log %s took only part of a line", log->path);
+    return BPTT_OK;
+}

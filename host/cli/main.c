@@ -1,0 +1,78 @@
+// bptt: the program. Finds the subcommand, parses its options, runs it.
+#define _POSIX_C_SOURCE 200809L
+
+#include "cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static exit_code run_help(const options *o)
+{
+    command_id c;
+    if (o->value[OPT_MAN].given) {
+        print_man();
+    } else if (o->arguments == 0) {
+        print_overview();
+    } else if (command_find(o->argument[0], &c)) {
+        print_help(c);
+    } else {
+        complain("there is no command '%.100s'; see bptt --help", o->argument[0]);
+        return CODE_USAGE;
+    }
+    return CODE_OK;
+}
+
+static exit_code (*const command_run[COMMANDS])(const options *o) = {
+    [CMD_TRAIN] = run_train, [CMD_SAMPLE] = run_sample, [CMD_SCORE] = run_score, [CMD_INSPECT] = run_inspect,
+    [CMD_DEVICES] = run_devices, [CMD_BENCH] = run_bench, [CMD_HELP] = run_help,
+};
+
+static exit_code unknown_command(const char *name)
+{
+    const char *near = suggest_command(name);
+    if (near) complain("there is no command '%.60s'; did you mean %s?", name, near);
+    else complain("there is no command '%.60s'; see bptt --help", name);
+    return CODE_USAGE;
+}
+
+static exit_code dispatch(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    command_id c;
+    if (argc < 2) {
+        complain("which command? bptt train|sample|score|inspect|devices|bench; see bptt --help");
+        return CODE_USAGE;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf("bptt %s\n", bptt_version());
+        return CODE_OK;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_overview();
+        return CODE_OK;
+    }
+    if (!command_find(name, &c)) return unknown_command(name);
+    options o;
+    char words[OPTIONS_WORDS];
+    if (!options_parse(c, argc - 2, argv + 2, &o, words)) {
+        complain("%s", words);
+        return CODE_USAGE;
+    }
+    if (o.value[OPT_HELP].given) {
+        print_help(c);
+        return CODE_OK;
+    }
+    return command_run[c](&o);
+}
+
+int main(int argc, char **argv)
+{
+    // A closed pipe and a file that may not grow are failed writes, reported as such, not deaths.
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+    const exit_code code = dispatch(argc, argv);
+    const exit_code written = flush_output();
+    return code != CODE_OK ? (int)code : (int)written;
+}

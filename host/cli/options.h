@@ -1,0 +1,95 @@
+// The command line as data: one table of subcommands, one of options. Parser, range checks, help, suggestions and the
+// man page all come from these two tables.
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum command_id {
+    CMD_TRAIN, CMD_SAMPLE, CMD_SCORE, CMD_INSPECT, CMD_DEVICES, CMD_BENCH, CMD_HELP,
+    COMMANDS
+} command_id;
+
+#define EXAMPLES 4
+
+typedef struct command_row {
+    const char *name;
+    const char *arguments;             // as shown in the usage line
+    size_t least, most;                // how many arguments besides options
+    const char *summary;               // one line
+    const char *about;                 // a paragraph
+    const char *example[EXAMPLES];     // NULL after the last
+} command_row;
+
+extern const command_row command_table[COMMANDS];
+
+typedef enum option_kind {
+    KIND_FLAG,                         // takes no value
+    KIND_COUNT,                        // whole number in min..max
+    KIND_REAL,                         // finite number in min..max
+    KIND_SEED,                         // any 64-bit whole number
+    KIND_WORD,                         // one of the words in `value`, separated by |
+    KIND_PATH,
+    KIND_TEXT
+} option_kind;
+
+typedef enum option_id {
+    OPT_CELL, OPT_HIDDEN, OPT_LAYERS, OPT_BATCH, OPT_STEPS, OPT_BIASES, OPT_INIT,
+    OPT_OPTIMIZER, OPT_RATE, OPT_MOMENTUM, OPT_CLIP, OPT_CLIP_MODE,
+    OPT_ITERATIONS, OPT_EPOCHS, OPT_VALID, OPT_VALID_EVERY, OPT_SEED,
+    OPT_OUTPUT, OPT_RESUME, OPT_SAVE_EVERY, OPT_SAMPLE_EVERY, OPT_LOG,
+    OPT_PRIME, OPT_LENGTH, OPT_TEMPERATURE, OPT_PART,
+    OPT_VOCAB, OPT_SECONDS, OPT_BACKEND, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_MAN, OPT_HELP,
+    OPTIONS
+} option_id;
+
+typedef struct option_row {
+    const char *name;                  // without the dashes; two rows may share it if no command has both
+    char letter;                       // 0: none
+    option_kind kind;
+    const char *value;                 // what the help calls the value; the words of a KIND_WORD
+    const char *standard;              // the default as one would write it; "(...)": what decides it; NULL: none
+    double min, max;                   // inclusive
+    unsigned commands;                 // 1u << command_id of each that has it
+    bool resumable;                    // may be given together with --resume
+    const char *help;
+} option_row;
+
+extern const option_row option_table[OPTIONS];
+
+typedef struct option_value {
+    bool given;                        // on the command line; else it is the default, if that can be written
+    uint64_t count;                    // COUNT, SEED; FLAG: 1 if given; WORD: its place in the list
+    double real;                       // REAL
+    const char *text;                  // all kinds that take a value: as written
+} option_value;
+
+typedef struct options {
+    command_id command;
+    option_value value[OPTIONS];
+    const char *argument[2];
+    size_t arguments;
+} options;
+
+// "1 to 64", "0 or more". False if that goes without saying: no range, or one without an upper end.
+bool option_range(const option_row *row, char out[64]);
+
+// Longest sentence that goes into `words`.
+#define OPTIONS_WORDS 400
+
+// argv [argc] is what follows the subcommand; o keeps pointers into it. False: words say what is wrong and what to do.
+// --help ends the parsing: o->value[OPT_HELP].given, and nothing else is checked.
+bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS]);
+
+// False if there is no such subcommand.
+bool command_find(const char *name, command_id *c);
+bool option_belongs(option_id i, command_id c);
+// The word that the value `place` of a KIND_WORD stands for.
+const char *option_word(option_id i, size_t place, char out[32]);
+// The name nearest to what was typed, or NULL if none is near: a slip or two away, or a name that begins so.
+const char *suggest_command(const char *typed);
+const char *suggest_option(const char *typed, command_id c);
+
+#endif

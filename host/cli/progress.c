@@ -1,0 +1,75 @@
+// How far the training is, on standard error.
+#define _POSIX_C_SOURCE 200809L
+
+#include "progress.h"
+
+#include "cli.h"
+#include "machine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TERMINAL_EVERY 0.1             // seconds between lines
+#define PLAIN_EVERY 5.0
+
+void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update)
+{
+    const char *term = getenv("TERM");
+    *p = (progress){.on = !quiet, .first = info->iteration, .last = info->iterations, .chars = chars_per_update,
+                    .windows = info->windows, .started = seconds_now()};
+    p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+    p->shown = p->started;
+    p->shown_iteration = p->first;
+}
+
+void progress_time(char out[24], double seconds)
+{
+    const unsigned long s = seconds < 3.6e9 ? (unsigned long)(seconds + 0.5) : 3600000000ul;
+    if (s >= 3600) snprintf(out, 24, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    else snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
+}
+
+void progress_line(char out[128], const progress *p, uint64_t iteration, const bptt_report *report, double left)
+{
+    char time[24] = "?", rate[24] = "?";
+    if (left >= 0) progress_time(time, left);
+    if (p->rate >= 1e6) snprintf(rate, sizeof rate, "%.2fM", p->rate / 1e6);
+    else if (p->rate > 0) snprintf(rate, sizeof rate, "%.1fk", p->rate / 1e3);
+    const double epoch = p->windows ? (double)iteration / (double)p->windows : 0;
+    snprintf(out, 128, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f bpc %.3f |g| %.3g %s char/s %s left", iteration,
+             p->last, epoch, report->loss, report->loss / NATS_PER_BIT, report->grad_norm, rate, time);
+}
+
+void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
+{
+    if (!p->on) return;
+    const double now = seconds_now(), since = now - p->shown;
+    const bool end = iteration == p->last;
+    if (!end && since < (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY)) return;
+    const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;
+    p->rate = p->rate > 0 && p->terminal ? 0.9 * p->rate + 0.1 * recent : recent;
+    p->shown = now;
+    p->shown_iteration = iteration;
+    const double done = (double)(iteration - p->first);
+    const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
+    char line[128];
+    progress_line(line, p, iteration, report, left);
+    if (!p->terminal) {
+        fprintf(stderr, "%s\n", line);
+        return;
+    }
+    const int width = (int)strlen(line);
+    fprintf(stderr, "\r%s%*s%s", line, p->width > width ? p->width - width : 0, "", end ? "\n" : "");
+    fflush(stderr);
+    p->width = end ? 0 : width;
+}
+
+void progress_clear(progress *p)
+{
+    if (p->width == 0) return;
+    fprintf(stderr, "\r%*s\r", p->width, "");
+    p->width = 0;
+}

@@ -1,0 +1,32 @@
+// How far the training is, on standard error: one line that is rewritten on a terminal, else a plain line now and then.
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include "bptt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct progress {
+    bool on, terminal;
+    uint64_t first, last;              // updates done before this run; updates in all
+    uint64_t shown_iteration;
+    size_t chars;                      // in one update
+    size_t windows;                    // updates in an epoch
+    double started, shown;             // seconds
+    double rate;                       // characters per second, smoothed; 0: not known yet
+    int width;                         // columns that the line on the terminal takes
+} progress;
+
+void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update);
+void progress_update(progress *p, uint64_t iteration, const bptt_report *report);
+// Clears the line on the terminal, before other words are written.
+void progress_clear(progress *p);
+
+// The line: iteration/total, epoch, loss, bpc, gradient norm, characters/s, time left (negative: unknown).
+void progress_line(char out[128], const progress *p, uint64_t iteration, const bptt_report *report, double left);
+// 59 -> "0:59", 3723 -> "1:02:03".
+void progress_time(char out[24], double seconds);
+
+#endif

@@ -1,0 +1,63 @@
+// Text from a model, character by character.
+#include "sampler.h"
+
+#include "backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
+{
+    *s = (sampler){0};
+    bptt_model_vocabulary(m, &s->bytes, &s->vocab);
+    if (s->vocab == 0) return bptt_fail(e, BPTT_BAD_INPUT, "the model does not say which characters its tokens are");
+    s->logp = malloc(s->vocab * sizeof *s->logp);
+    if (!s->logp) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a row of %zu characters", s->vocab);
+    return bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1}, &s->run, e);
+}
+
+void sampler_close(sampler *s)
+{
+    bptt_run_close(s->run);
+    free(s->logp);
+    *s = (sampler){0};
+}
+
+// The token of a byte; -1 if the model does not know it.
+static int32_t token_of(const sampler *s, unsigned char byte)
+{
+    const unsigned char *at = memchr(s->bytes, byte, s->vocab);
+    return at ? (int32_t)(at - s->bytes) : -1;
+}
+
+bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
+{
+    bptt_status status = bptt_run_reset(s->run, e);
+    if (status != BPTT_OK) return status;
+    if (n == 0) {
+        const int32_t newline = token_of(s, '\n'), first = newline >= 0 ? newline : 0;
+        return bptt_run_next(s->run, &first, s->logp, e);
+    }
+    for (size_t i = 0; i < n; i++) {                         // all of it first: nothing is done for a bad prime
+        const unsigned char byte = (unsigned char)text[i];
+        char shown[8] = "";
+        if (byte > ' ' && byte < 0x7F) snprintf(shown, sizeof shown, " ('%c')", byte);
+        if (token_of(s, byte) < 0)
+            return bptt_fail(e, BPTT_BAD_INPUT, "byte %zu of the prime is 0x%02X%s, which the model has never seen",
+                             i + 1, byte, shown);
+    }
+    for (size_t i = 0; i < n && status == BPTT_OK; i++) {
+        const int32_t token = token_of(s, (unsigned char)text[i]);
+        status = bptt_run_next(s->run, &token, s->logp, e);
+    }
+    return status;
+}
+
+bptt_status sampler_draw(sampler *s, double temperature, uint64_t *random, unsigned char *byte, bptt_error *e)
+{
+    const int32_t token = bptt_pick(s->logp, s->vocab, temperature, random);
+    const bptt_status status = bptt_run_next(s->run, &token, s->logp, e);
+    if (status == BPTT_OK) *byte = s->bytes[token];
+    return status;
+}

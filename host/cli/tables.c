@@ -1,0 +1,98 @@
+// The two tables of the command line.
+#include "options.h"
+
+#define ON(c) (1u << CMD_##c)
+#define MODEL (ON(TRAIN) | ON(BENCH))
+
+const command_row command_table[COMMANDS] = {
+    [CMD_TRAIN] = {"train", "[TEXT]", 0, 1, "train a model on a text",
+        "Trains a character-level model on the bytes of TEXT (\"-\": standard input; none: a text that is built in). "
+        "Sizes that are not given are chosen from the length of the text. The output is the complete state: the model, "
+        "and all that is needed to go on. The model with the lowest validation loss goes beside it: model.safetensors, "
+        "model.best.safetensors. SIGINT (Ctrl-C), SIGTERM and SIGHUP save and leave, a second one leaves at once; "
+        "SIGUSR1 saves and goes on.",
+        {"bptt train shakespeare.txt", "bptt train shakespeare.txt --hidden 256 --layers 2 -o big.safetensors",
+         "bptt train shakespeare.txt --resume big.safetensors --epochs 50"}},
+    [CMD_SAMPLE] = {"sample", "MODEL", 1, 1, "write text with a model",
+        "Writes the prime and then characters drawn from MODEL, one by one, to standard output. The same seed gives "
+        "the same text. Without a prime the text starts as after a newline.",
+        {"bptt sample model.safetensors", "bptt sample model.safetensors --prime 'ROMEO:' --temperature 0.7 --seed 3"}},
+    [CMD_SCORE] = {"score", "MODEL TEXT", 2, 2, "measure how well a model predicts a text",
+        "Prints the mean loss per byte of TEXT (\"-\": standard input) under MODEL: nats, bits (bpc), and the number "
+        "of bytes predicted, which is all but the first.",
+        {"bptt score model.safetensors other.txt", "bptt score model.safetensors shakespeare.txt --valid 0.05"}},
+    [CMD_INSPECT] = {"inspect", "MODEL", 1, 1, "list what a model file holds",
+        "Lists the tensors and the metadata of a safetensors file, without reading the tensors.",
+        {"bptt inspect model.safetensors", "bptt inspect model.safetensors --json"}},
+    [CMD_DEVICES] = {"devices", "", 0, 0, "list the backends and what they run on",
+        "Lists every backend this program knows, and why it cannot be used where it cannot.",
+        {"bptt devices"}},
+    [CMD_BENCH] = {"bench", "", 0, 0, "measure the speed of training",
+        "Trains on random characters and prints the time of one update, the rate in GFLOP/s, and what share that is of "
+        "the matrix product alone, measured in the same run.",
+        {"bptt bench", "bptt bench --hidden 512 --layers 2 --batch 64 --seconds 10 --json"}},
+    [CMD_HELP] = {"help", "[COMMAND]", 0, 1, "explain a command",
+        "Explains COMMAND, or lists the commands.",
+        {"bptt help train", "bptt help --man > bptt.1"}},
+};
+
+// 2^53, the largest whole number up to which a double counts exactly.
+#define MANY 9007199254740992.0
+
+const option_row option_table[OPTIONS] = {
+    [OPT_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", "tanh", 0, 0, MODEL, false, "what a hidden unit computes"},
+    [OPT_HIDDEN] = {"hidden", 0, KIND_COUNT, "N", "(chosen from the text; bench: 128)", 1, 65536, MODEL, false,
+        "hidden units in a layer"},
+    [OPT_LAYERS] = {"layers", 0, KIND_COUNT, "N", "(chosen from the text; bench: 1)", 1, 64, MODEL, false, "layers"},
+    [OPT_BATCH] = {"batch", 0, KIND_COUNT, "N", "(chosen from the text; bench: 32)", 1, 1048576, MODEL, false,
+        "streams that are trained side by side"},
+    [OPT_STEPS] = {"steps", 0, KIND_COUNT, "N", "(chosen from the text; bench: 64)", 1, 1048576, MODEL, false,
+        "characters of each stream in one update; how far the error is propagated back"},
+    [OPT_BIASES] = {"biases", 0, KIND_COUNT, "N", "1", 1, 2, MODEL, false,
+        "trained biases in a layer; 2 as PyTorch and char-rnn have it"},
+    [OPT_INIT] = {"init", 0, KIND_WORD, "reference|uniform", "reference", 0, 0, MODEL, false,
+        "first weights: uniform in 1/sqrt(hidden), biases zero (reference) or drawn as well (uniform)"},
+    [OPT_OPTIMIZER] = {"optimizer", 0, KIND_WORD, "sgd|rmsprop|adam", "adam", 0, 0, MODEL, false, "the update rule"},
+    [OPT_RATE] = {"lr", 0, KIND_REAL, "X", "0.002", 1e-12, 1000, MODEL, false, "learning rate"},
+    [OPT_MOMENTUM] = {"momentum", 0, KIND_REAL, "X", "0", 0, 0.999999, MODEL, false, "momentum of sgd"},
+    [OPT_CLIP] = {"clip", 0, KIND_REAL, "X", "5", 0, 1e9, MODEL, false, "largest gradient; 0: no clipping"},
+    [OPT_CLIP_MODE] = {"clip-mode", 0, KIND_WORD, "norm|value", "norm", 0, 0, MODEL, false,
+        "what --clip bounds: the norm of the whole gradient, or each element"},
+    [OPT_ITERATIONS] = {"iterations", 0, KIND_COUNT, "N", "(as --epochs says)", 1, MANY, ON(TRAIN), true,
+        "updates in all"},
+    [OPT_EPOCHS] = {"epochs", 0, KIND_REAL, "X", "(chosen from the text)", 1e-6, 1e9, ON(TRAIN), true,
+        "times the training part is read"},
+    [OPT_VALID] = {"valid", 0, KIND_REAL, "F", "0.05", 0, 0.99, ON(TRAIN), false,
+        "part of the text, at its end, that is kept for validation"},
+    [OPT_VALID_EVERY] = {"valid-every", 0, KIND_COUNT, "N", "(chosen from the text)", 0, MANY, ON(TRAIN), false,
+        "updates between validations; 0: only at the end"},
+    [OPT_SEED] = {"seed", 0, KIND_SEED, "N", "1", 0, 0, MODEL | ON(SAMPLE), false, "decides all that is random"},
+    [OPT_OUTPUT] = {"output", 'o', KIND_PATH, "FILE", "model.safetensors", 0, 0, ON(TRAIN), true,
+        "where the model and the state go; with --resume the resumed file if not given"},
+    [OPT_RESUME] = {"resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
+        "go on from an earlier output as if never stopped, with the options of that run and the same TEXT"},
+    [OPT_SAVE_EVERY] = {"save-every", 0, KIND_COUNT, "N", "(after each validation)", 1, MANY, ON(TRAIN), true,
+        "save after every so many updates as well"},
+    [OPT_SAMPLE_EVERY] = {"sample-every", 0, KIND_COUNT, "N", "(never)", 1, MANY, ON(TRAIN), true,
+        "write a sample of 200 characters after every so many updates"},
+    [OPT_LOG] = {"log", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
+        "write every update and validation there, one JSON object a line; a resumed run goes on in the same file"},
+    [OPT_PRIME] = {"prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "text that the sample goes on from"},
+    [OPT_LENGTH] = {"length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false, "characters to draw"},
+    [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "X", "1", 0, 1000, ON(SAMPLE), false,
+        "below 1: likelier characters more often; 0: always the likeliest"},
+    [OPT_PART] = {"valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,
+        "score only the part that train --valid F keeps for validation"},
+    [OPT_VOCAB] = {"vocab", 0, KIND_COUNT, "N", "65", 2, 65536, ON(BENCH), false, "different characters"},
+    [OPT_SECONDS] = {"seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"},
+    [OPT_BACKEND] = {"backend", 0, KIND_TEXT, "NAME", "(the best one present)", 0, 0,
+        MODEL | ON(SAMPLE) | ON(SCORE), true, "what computes; see bptt devices"},
+    [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 65536,
+        MODEL | ON(SAMPLE) | ON(SCORE), true, "threads; results do not depend on it"},
+    [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH), false,
+        "print one JSON object"},
+    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE), true,
+        "no progress, only failures"},
+    [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"},
+    [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "this"},
+};

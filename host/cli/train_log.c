@@ -1,0 +1,87 @@
+// The lines of a training log. "iteration" comes second in each: that is what log_resume looks for.
+#include "machine.h"
+#include "train.h"
+
+static void start(train *w, const char *event, uint64_t iteration)
+{
+    jsonl_start(&w->line);
+    jsonl_text(&w->line, "event", event);
+    jsonl_count(&w->line, "iteration", iteration);
+}
+
+static void finish(train *w)
+{
+    bptt_error e = {0};
+    if (log_append(w->log, &w->line, &e) == BPTT_OK) return;
+    progress_clear(&w->progress);
+    complain("%s; training goes on without it", e.words);
+    w->log_failed = true;
+    log_close(w->log);
+    w->log = NULL;
+}
+
+void log_start(train *w)
+{
+    if (!w->log) return;
+    jsonl *j = &w->line;
+    start(w, "start", w->info.iteration);
+    jsonl_text(j, "version", bptt_version());
+    if (w->text_name) jsonl_text(j, "text", w->text_name);
+    jsonl_text(j, "output", w->output);
+    jsonl_config(j, &w->config.model);
+    jsonl_text(j, "device", w->device.device);
+    jsonl_count(j, "batch", w->config.batch);
+    jsonl_count(j, "steps", w->config.steps);
+    jsonl_real(j, "lr", w->config.rate);
+    jsonl_real(j, "valid", w->config.valid);
+    jsonl_count(j, "valid_every", w->config.valid_every);
+    jsonl_count(j, "iterations", w->info.iterations);
+    jsonl_count(j, "n_text", w->info.text);
+    jsonl_count(j, "n_train", w->info.n_train);
+    jsonl_count(j, "n_valid", w->info.n_valid);
+    jsonl_count(j, "stream", w->info.stream);
+    jsonl_count(j, "windows", w->info.windows);
+    jsonl_count(j, "parameters", w->info.parameters);
+    jsonl_count(j, "memory", w->memory);
+    finish(w);
+}
+
+void log_step(train *w, uint64_t iteration, const bptt_report *r, double seconds)
+{
+    if (!w->log) return;
+    const double chars = (double)w->config.batch * (double)w->config.steps;
+    start(w, "step", iteration);
+    jsonl_real(&w->line, "loss", r->loss);
+    jsonl_real(&w->line, "grad_norm", r->grad_norm);
+    jsonl_real(&w->line, "chars_per_s", chars / seconds);
+    finish(w);
+}
+
+void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool best)
+{
+    if (!w->log) return;
+    start(w, "valid", iteration);
+    jsonl_real(&w->line, "loss", loss);
+    jsonl_real(&w->line, "bpc", loss / NATS_PER_BIT);
+    jsonl_flag(&w->line, "best", best);
+    jsonl_flag(&w->line, "scheduled", scheduled);
+    finish(w);
+}
+
+void log_sample(train *w, uint64_t iteration, const void *text, size_t n)
+{
+    if (!w->log) return;
+    start(w, "sample", iteration);
+    jsonl_bytes(&w->line, "text", text, n);
+    finish(w);
+}
+
+void log_end(train *w, uint64_t iteration, const char *reason)
+{
+    if (!w->log) return;
+    start(w, "end", iteration);
+    jsonl_text(&w->line, "reason", reason);
+    jsonl_real(&w->line, "seconds", seconds_now() - w->started);
+    jsonl_flag(&w->line, "saved", w->saved == iteration);
+    finish(w);
+}

@@ -1,0 +1,201 @@
+// The training loop: update, validate, save, sample; and what signals and failures do to it.
+#include "machine.h"
+#include "signals.h"
+#include "train.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SAMPLE_LENGTH 200
+
+static uint64_t iteration_now(const train *w)
+{
+    bptt_trainer_info info;
+    bptt_trainer_get_info(w->trainer, &info);
+    return info.iteration;
+}
+
+// Every `every` updates; 0: never.
+static bool due(uint64_t every, uint64_t iteration)
+{
+    return every > 0 && iteration % every == 0;
+}
+
+// ---- saving --------------------------------------------------------------------------------------------------------
+
+// A failure is told and remembered, no more: hours of training are worth more than one file, and the next save may do.
+static void save(train *w, uint64_t iteration)
+{
+    bptt_error e = {0};
+    w->save_failed = bptt_trainer_save(w->trainer, w->output, &e) != BPTT_OK;
+    if (!w->save_failed) w->saved = iteration;
+    if (!w->save_failed) return;
+    progress_clear(&w->progress);
+    complain("not saved: %s", e.words);
+}
+
+static void save_best(train *w)
+{
+    bptt_error e = {0};
+    w->best_failed = bptt_model_save(bptt_trainer_model(w->trainer), w->best, &e) != BPTT_OK;
+    if (!w->best_failed) return;
+    progress_clear(&w->progress);
+    complain("the best model is not saved: %s", e.words);
+}
+
+// What the run ends with if nothing else went wrong: files that are missing are a failure.
+static exit_code written(const train *w)
+{
+    return w->save_failed || w->best_failed || w->log_failed ? CODE_IO : CODE_OK;
+}
+
+// ---- failures and signals ------------------------------------------------------------------------------------------
+
+static exit_code broken(train *w, const bptt_error *e)
+{
+    const uint64_t iteration = iteration_now(w);
+    progress_clear(&w->progress);
+    complain("after %" PRIu64 " updates: %s", iteration, e->words[0] ? e->words : bptt_status_text(e->code));
+    if (e->code == BPTT_NOT_FINITE) complain("a lower --lr or a lower --clip may help");
+    if (w->saved == NONE_SAVED) complain("%s was not written by this run", w->output);
+    else complain("%s is intact: the state after %" PRIu64 " updates", w->output, w->saved);
+    log_end(w, iteration, e->code == BPTT_NOT_FINITE ? "not finite" : "failed");
+    return exit_code_of(e->code);
+}
+
+// As a shell takes it back, quoted where that is needed.
+static void put_argument(const char *text)
+{
+    const bool plain = text[strcspn(text, " \t\n'\"\\$`&|;<>()*?[]#~!{}")] == '\0' && *text;
+    fputs(plain ? " " : " '", stderr);
+    for (const char *c = text; *c; c++)
+        if (*c == '\'') fputs("'\\''", stderr);
+        else fputc(*c, stderr);
+    if (!plain) fputc('\'', stderr);
+}
+
+static exit_code interrupted(train *w, uint64_t iteration)
+{
+    if (w->saved != iteration) save(w, iteration);
+    log_end(w, iteration, "signal");
+    progress_clear(&w->progress);
+    if (w->save_failed) return CODE_IO;
+    complain("saved after %" PRIu64 " updates; go on with", iteration);
+    fputs("  bptt train", stderr);
+    if (w->text_name) put_argument(w->text_name);
+    fputs(" --resume", stderr);
+    put_argument(w->output);
+    fputc('\n', stderr);
+    fflush(stdout);
+    signals_end(signals_leave());
+    return CODE_INTERNAL;              // not reached: the default of these signals is to end
+}
+
+static int asked_to_leave(void *unused)
+{
+    (void)unused;
+    return signals_leave() != 0;
+}
+
+// For work that must be finished: says so once, stops nothing.
+static int say_finishing(void *user)
+{
+    bool *told = user;
+    if (!*told && signals_leave()) complain("finishing the validation, then saving; once more to leave at once");
+    *told = *told || signals_leave();
+    return 0;
+}
+
+// ---- what happens between updates ----------------------------------------------------------------------------------
+
+// A scheduled validation changes the state (the best loss so far), so it is finished even if a signal asks to leave:
+// the run that resumes would not know that it is still to be done.
+static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
+{
+    bptt_report r;
+    int best = 0;
+    bool told = false;
+    const bptt_status s = bptt_trainer_validate(w->trainer, say_finishing, &told, &r, e);
+    if (s != BPTT_OK) return s;
+    bptt_trainer_note(w->trainer, r.loss, &best);
+    w->validated = iteration;
+    w->valid_loss = r.loss;
+    log_valid(w, iteration, r.loss, true, best != 0);
+    if (best) save_best(w);
+    progress_clear(&w->progress);
+    if (!w->quiet)
+        fprintf(stderr, "%" PRIu64 " validation loss %.6f bpc %.4f%s\n", iteration, r.loss, r.loss / NATS_PER_BIT,
+                best ? " (best)" : "");
+    return BPTT_OK;
+}
+
+static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
+{
+    unsigned char text[SAMPLE_LENGTH];
+    uint64_t random = w->config.model.seed + iteration;
+    bptt_status s = sampler_prime(&w->sampler, "", 0, e);
+    for (size_t i = 0; i < sizeof text && s == BPTT_OK; i++) s = sampler_draw(&w->sampler, 1, &random, &text[i], e);
+    if (s != BPTT_OK) return s;
+    progress_clear(&w->progress);
+    printf("---- after %" PRIu64 " updates\n", iteration);
+    fwrite(text, 1, sizeof text, stdout);
+    putchar('\n');
+    fflush(stdout);                    // a failure shows in ferror(stdout), and main reports it
+    log_sample(w, iteration, text, sizeof text);
+    return BPTT_OK;
+}
+
+static bptt_status update(train *w, uint64_t *iteration, bptt_error *e)
+{
+    const double before = seconds_now();
+    bptt_report r;
+    const bptt_status s = bptt_trainer_step(w->trainer, &r, e);
+    if (s != BPTT_OK) return s;
+    ++*iteration;
+    log_step(w, *iteration, &r, seconds_now() - before);
+    progress_update(&w->progress, *iteration, &r);
+    return BPTT_OK;
+}
+
+// The last word: a validation that is told and logged but leaves no trace in the state.
+static exit_code finish(train *w, uint64_t iteration)
+{
+    bptt_error e = {0};
+    bptt_report r = {.loss = w->valid_loss};
+    if (w->saved != iteration) save(w, iteration);
+    if (w->info.n_valid >= 2 && w->validated != iteration) {
+        const bptt_status s = bptt_trainer_validate(w->trainer, asked_to_leave, NULL, &r, &e);
+        if (s == BPTT_CANCELLED) return interrupted(w, iteration);
+        if (s != BPTT_OK) return broken(w, &e);
+        log_valid(w, iteration, r.loss, false, false);
+    }
+    progress_clear(&w->progress);
+    if (w->info.n_valid >= 2)
+        printf("%" PRIu64 " updates, validation loss %.9f nats, %.6f bpc\n", iteration, r.loss, r.loss / NATS_PER_BIT);
+    else
+        printf("%" PRIu64 " updates\n", iteration);
+    log_end(w, iteration, "done");
+    if (!w->quiet && w->saved == iteration) complain("saved to %s", w->output);
+    return written(w);
+}
+
+exit_code train_loop(train *w)
+{
+    const option_value *v = w->o->value;
+    bptt_error e = {0};
+    bptt_status s = BPTT_OK;
+    uint64_t iteration = w->info.iteration;
+    signals_catch();
+    progress_start(&w->progress, w->quiet, &w->info, w->config.batch * w->config.steps);
+    log_start(w);
+    while (iteration < w->info.iterations && !signals_leave()) {
+        if ((s = update(w, &iteration, &e)) != BPTT_OK) return broken(w, &e);
+        const bool scheduled = bptt_trainer_validation_due(w->trainer) != 0;
+        if (scheduled && (s = validate(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
+        if (signals_save() || scheduled || due(v[OPT_SAVE_EVERY].count, iteration)) save(w, iteration);
+        if (due(v[OPT_SAMPLE_EVERY].count, iteration) && (s = sample(w, iteration, &e)) != BPTT_OK)
+            return broken(w, &e);
+    }
+    return signals_leave() ? interrupted(w, iteration) : finish(w, iteration);
+}
