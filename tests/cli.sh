@@ -1,0 +1,302 @@
+#!/bin/sh
+# The program from outside: exit codes, what goes to which stream, signals, logs. Usage: sh tests/cli.sh BPTT
+# Each line "ok" or "FAILED" ends with the sentence that was proved or not.
+set -u
+bptt=$1
+case $bptt in /*) ;; *) bptt=$PWD/$bptt ;; esac
+here=$(mktemp -d) || exit 1
+child=
+trap 'test -z "$child" || kill -9 "$child" 2>/dev/null; rm -rf "$here"' EXIT
+cd "$here" || exit 1
+failures=0
+tests=0
+
+say() {            # say TRUTH SENTENCE
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok      $2"
+    else
+        failures=$((failures + 1))
+        echo "FAILED  $2"
+        sed 's/^/        | /' err 2>/dev/null | head -5
+    fi
+}
+
+exits() {          # exits CODE SENTENCE COMMAND...: output in the files out and err
+    code=$1 sentence=$2
+    shift 2
+    "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" = "$code" ]
+    say $? "$sentence (exit $got)"
+}
+
+same() { cmp -s "$1" "$2"; say $? "$3"; }
+has() { grep -q -e "$2" "$1"; say $? "$3"; }
+empty() { [ ! -s "$1" ]; say $? "$2"; }
+
+wait_for() {       # wait_for COMMAND...: until it succeeds, 20 seconds at most
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -gt 200 ] && return 1
+        sleep 0.1
+    done
+}
+
+lines() { [ -f "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
+
+# 16 kB of text with 27 different bytes; a tiny model that is fast to train on it.
+i=0
+while [ $i -lt 160 ]; do
+    echo "the quick brown fox jumps over the lazy dog $((i % 2)) and five boxing wizards jump quickly away in turn now"
+    i=$((i + 1))
+done >text
+tiny="--hidden 8 --layers 1 --batch 2 --steps 8 --valid-every 25"
+train() { # shellcheck disable=SC2086
+    "$bptt" train text $tiny "$@"; }
+
+# ---- help and usage -------------------------------------------------------------------------------------------------
+exits 0 "help is asked for with --help" "$bptt" --help
+has out '^Examples:' "help shows examples, on standard output"
+has out '  64  ' "help tells the exit codes"
+empty err "help leaves standard error alone"
+for c in train sample score inspect devices bench help; do
+    exits 0 "$c --help works" "$bptt" "$c" --help
+    has out "Usage: bptt $c" "$c --help shows its usage"
+done
+exits 0 "--version works" "$bptt" --version
+has out '^bptt [0-9]*\.[0-9]*\.[0-9]' "--version prints a version"
+exits 0 "help --man works" "$bptt" help --man
+has out '^\.Sh EXIT STATUS' "the man page tells the exit codes"
+if command -v mandoc >/dev/null; then
+    [ -z "$(mandoc -T lint out)" ]
+    say $? "mandoc has nothing to say about the man page"
+fi
+exits 64 "no command is a usage error" "$bptt"
+empty out "a usage error prints nothing on standard output"
+exits 64 "an unknown command is a usage error" "$bptt" trian
+has err 'did you mean train' "an unknown command brings a suggestion"
+exits 64 "an unknown option is a usage error" train --hiden 3
+has err 'did you mean --hidden' "an unknown option brings a suggestion"
+exits 64 "a value out of range is a usage error" train --hidden 0
+exits 64 "an option without its value is a usage error" train --hidden
+exits 64 "an argument too many is a usage error" train text
+exits 64 "a missing argument is a usage error" "$bptt" score x
+exits 64 "--iterations and --epochs exclude each other" train --iterations 5 --epochs 5
+exits 64 "an option that the state decides is refused with --resume" "$bptt" train text --resume m --hidden 3
+cp text copy
+exits 64 "the text is not overwritten by the model" "$bptt" train text -o text --iterations 1
+same text copy "the text is as it was"
+
+# ---- training -------------------------------------------------------------------------------------------------------
+exits 0 "training works" train --iterations 60 -o m.safetensors --log log
+has err 'n_text .*n_train .*n_valid ' "the split is told"
+has err '2 streams of ' "the streams are told"
+has err ' MB of memory' "memory is told"
+has out '^60 updates, validation loss [0-9]' "the last validation loss is a result, on standard output"
+has err '^60/60 ' "progress that is no terminal's ends with a plain line"
+[ -f m.safetensors ] && [ -f m.best.safetensors ]
+say $? "the last state and the best model are there"
+[ "$(grep -c '"event":"step"' log)" = 60 ]
+say $? "every update is in the log"
+has log '"event":"valid","iteration":25,' "a scheduled validation is in the log"
+has log '"event":"end","iteration":60,"reason":"done"' "the end is in the log"
+exits 0 "training with --quiet works" train --iterations 60 -o q.safetensors --quiet
+empty err "--quiet says nothing"
+same m.safetensors q.safetensors "neither a log nor --quiet changes the model"
+"$bptt" train - --hidden 8 --layers 1 --batch 2 --steps 8 --valid-every 25 --iterations 60 -o s.safetensors \
+    <text >out 2>err
+say $? "a text comes from standard input"
+same m.safetensors s.safetensors "where the text comes from changes nothing"
+exits 0 "the built-in text needs no name" "$bptt" train --hidden 4 --layers 1 --batch 2 --steps 4 --iterations 3 \
+    --valid-every 0 --valid 0 -o d.safetensors
+
+exits 0 "every option of the model can be given" "$bptt" train text --cell relu --hidden 5 --layers 2 --batch 3 \
+    --steps 7 --biases 2 --init uniform --optimizer sgd --lr 0.01 --momentum 0.5 --clip 0.25 --clip-mode value \
+    --valid 0.25 --valid-every 2 --seed 9 --backend ref --threads 1 --iterations 4 --log o.log -o x.safetensors
+for pair in cell:'"relu"' hidden:5 layers:2 batch:3 steps:7 biases:2 init:'"uniform"' optimizer:'"sgd"' lr:0.01 \
+    momentum:0.5 clip:0.25 clip_mode:'"value"' valid:0.25 valid_every:2 seed:9 backend:'"ref"' iterations:4; do
+    head -n 1 o.log | grep -q "\"${pair%%:*}\":${pair#*:}[,}]"
+    say $? "and reaches the model: $pair"
+done
+exits 0 "the end can be given in epochs" train --epochs 0.1 -o x.safetensors
+exits 0 "a sample can be asked for" train --iterations 4 --sample-every 2 -o x.safetensors --log o.log
+has out '^---- after 2 updates' "samples go to standard output"
+has o.log '"event":"sample","iteration":4,"text":"' "and to the log"
+if python3 -c '' 2>/dev/null; then
+    python3 -c 'import json, sys
+for name in sys.argv[1:]:
+    for line in open(name, "rb"): json.loads(line)' log o.log 2>err
+    say $? "every line of a log is JSON"
+fi
+
+# ---- resuming -------------------------------------------------------------------------------------------------------
+exits 0 "a shorter run works" train --iterations 20 -o r.safetensors
+head -n 40 log >r.log
+printf '{"event":"step","iteration":1' >>r.log
+exits 0 "it can be resumed" "$bptt" train text --resume r.safetensors --iterations 60 --log r.log
+same m.safetensors r.safetensors "a resumed run ends with the bytes of one that never stopped"
+grep -o '"event":"step","iteration":[0-9]*,"loss":[^,]*' log >steps
+grep -o '"event":"step","iteration":[0-9]*,"loss":[^,]*' r.log >r.steps
+same steps r.steps "the log has each update once: later lines and a torn one were dropped"
+exits 0 "a finished run has nothing to resume" "$bptt" train text --resume m.safetensors
+exits 65 "another text is refused" "$bptt" train log --resume r.safetensors
+exits 73 "a file that is no log is refused as a log" train --log text --iterations 1 -o x.safetensors
+exits 73 "nor is it by a resumed run" "$bptt" train text --resume r.safetensors --iterations 70 --log text
+same text copy "and it is as it was"
+
+exits 0 "a resumed run may write elsewhere" "$bptt" train text --resume m.safetensors --iterations 70 -o y.safetensors
+has err 'resumed after 60 of 70 updates' "it says where it resumes"
+same m.safetensors q.safetensors "and leaves the old state alone"
+
+# ---- signals --------------------------------------------------------------------------------------------------------
+start() {          # start LOG ARGUMENTS...: in the background, until it has made 30 updates
+    log=$1
+    shift
+    "$bptt" "$@" --log "$log" >out 2>err &
+    child=$!
+    wait_for lines "$log" 30
+}
+# shellcheck disable=SC2086
+start t.log train text $tiny --valid-every 1000 --iterations 1000000000 -o t.safetensors
+kill -TERM $child
+wait $child
+[ $? = 143 ]
+say $? "SIGTERM ends the program as SIGTERM does"
+child=
+has err 'bptt train text --resume t.safetensors' "it says how to go on"
+last=$(sed -n 's/.*"event":"end","iteration":\([0-9]*\),"reason":"signal".*"saved":true.*/\1/p' t.log)
+[ -n "$last" ]
+say $? "the log ends with the update that was saved"
+last=$((${last:-1} + 30))
+exits 0 "a run that was stopped can be resumed" "$bptt" train text --resume t.safetensors --iterations $last
+exits 0 "the same run without a stop works" train --valid-every 1000 --iterations $last \
+    -o u.safetensors
+same t.safetensors u.safetensors "a signal leaves no trace in the model"
+
+# shellcheck disable=SC2086
+start v.log train text $tiny --valid-every 0 --iterations 1000000000 -o v.safetensors
+[ ! -e v.safetensors ]
+say $? "nothing is saved before it is due"
+kill -USR1 $child
+wait_for test -s v.safetensors
+say $? "SIGUSR1 saves"
+before=$(wc -l <v.log)
+wait_for lines v.log $((before + 30))
+say $? "and training goes on"
+kill -TERM $child
+wait $child
+child=
+exits 0 "what was saved is a model" "$bptt" sample v.safetensors -n 5
+
+# A validation that takes a while: one stream over most of the text, with a large model.
+"$bptt" train text --hidden 1024 --batch 1 --steps 8 --valid 0.9 --valid-every 1 --iterations 9 -o w.safetensors \
+    --log w.log >out 2>err &
+child=$!
+wait_for lines w.log 2
+kill -TERM $child
+wait_for grep -q finishing err
+say $? "SIGTERM during a validation waits for it, and says so"
+kill -TERM $child
+wait $child
+[ $? = 143 ] && [ ! -e w.safetensors ]
+say $? "a second SIGTERM ends the program at once"
+child=
+
+# ---- sampling, scoring, looking -------------------------------------------------------------------------------------
+exits 0 "sampling works" "$bptt" sample m.safetensors --prime 'the ' --length 100 --seed 7
+mv out one
+[ "$(wc -c <one)" = 104 ]
+say $? "a sample is its prime and as many bytes as asked for"
+[ "$(head -c 4 one)" = "the " ]
+say $? "a sample starts with its prime"
+exits 0 "sampling works again" "$bptt" sample m.safetensors --prime 'the ' --length 100 --seed 7
+same one out "the same seed gives the same sample"
+exits 0 "sampling with another seed works" "$bptt" sample m.safetensors --prime 'the ' --length 100 --seed 8
+! cmp -s one out
+say $? "another seed gives another sample"
+exits 0 "sampling needs no prime" "$bptt" sample m.safetensors --length 10 --temperature 0
+exits 65 "a prime with an unknown byte is refused" "$bptt" sample m.safetensors --prime 'the%'
+has err "0x25" "the unknown byte is named"
+exits 0 "a best model can be sampled from" "$bptt" sample m.best.safetensors -n 5
+exits 0 "scoring works" "$bptt" score m.safetensors text
+has out '^bpc ' "a score tells bits per character"
+has out "^n    $(($(wc -c <text) - 1))\$" "all bytes but the first are scored"
+mv out one
+"$bptt" score m.safetensors - <text >out 2>err
+same one out "a score does not depend on where the text comes from"
+exits 0 "the validation part can be scored" "$bptt" score m.safetensors text --valid 0.05 --json
+has out '"nats":[0-9.]*,"bpc":[0-9.]*,"n":' "a score comes as JSON"
+printf 'the \377' >odd
+exits 65 "a text with an unknown byte is refused" "$bptt" score m.safetensors odd
+exits 0 "inspecting works" "$bptt" inspect m.safetensors
+exits 0 "inspecting as JSON works" "$bptt" inspect m.safetensors --json
+has out '"shape":\[' "shapes come as JSON"
+exits 0 "devices works" "$bptt" devices
+has out . "there is a device"
+exits 0 "bench works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --json
+for key in backend cell vocab hidden layers batch steps threads optimizer iterations ms_per_step ms_min ms_q1 ms_q3 \
+    chars_per_s gflops sgemm_gflops share version; do
+    has out "\"$key\":" "bench tells $key"
+done
+
+# ---- failures -------------------------------------------------------------------------------------------------------
+exits 66 "a missing text is no input" "$bptt" train nosuch
+exits 66 "a folder is no input" "$bptt" train .
+exits 66 "a missing model is no input" "$bptt" sample nosuch
+exits 66 "a missing state is no input" "$bptt" train text --resume nosuch
+head -c 200 m.safetensors >torn
+exits 65 "a truncated model is refused" "$bptt" sample torn
+exits 65 "a truncated model is not inspected" "$bptt" inspect torn
+exits 65 "a text is not a model" "$bptt" inspect text
+exits 65 "a truncated state is not resumed" "$bptt" train text --resume torn
+exits 65 "a model alone is not resumed" "$bptt" train text --resume m.best.safetensors
+head -c 10 text >short
+exits 65 "a text that is too short for the sizes is refused" "$bptt" train short --batch 2 --steps 8 -o x.safetensors
+: >none
+exits 65 "an empty text is refused" "$bptt" train none
+exits 69 "an unknown backend is unavailable" train --backend nosuch --iterations 1
+exits 71 "a model beyond memory is refused" "$bptt" bench --hidden 65536 --layers 64 --batch 1048576
+exits 78 "sizes that do not go together are refused" "$bptt" bench --hidden 1 --batch 65536 --steps 65536
+exits 73 "an output in no folder is refused before training" train -o nosuch/m.safetensors --iterations 9
+exits 73 "an output that is a folder is refused before training" train -o . --iterations 9
+mkfifo pipe
+exits 73 "an output that is no file is refused before training" train -o pipe --iterations 9
+[ -p pipe ]
+say $? "and is not replaced"
+exits 73 "a log in no folder is refused before training" train --log nosuch/log -o x.safetensors --iterations 9
+exits 70 "a loss that is not finite ends the training" train --cell relu --optimizer sgd --lr 1000 --clip 0 \
+    --save-every 1 --iterations 100000 -o n.safetensors
+has err 'is intact' "it says what is still good"
+has err '--lr' "it says what may help"
+exits 0 "the last good state can be used" "$bptt" inspect n.safetensors
+cp m.safetensors full.safetensors
+(ulimit -f 0 && "$bptt" train text --hidden 8 --layers 1 --batch 2 --steps 8 --iterations 40 --save-every 10 \
+    -o full.safetensors 2>&1 </dev/null; echo "exit $?") | cat >out
+has out '^exit 74' "saves that fail are a failure in the end"
+has out '^40 updates' "training goes on when a save fails"
+same m.safetensors full.safetensors "a failed save leaves the old file alone"
+if [ -c /dev/full ]; then
+    "$bptt" sample m.safetensors >/dev/full 2>err </dev/null
+    [ $? = 74 ]
+    say $? "a full standard output is a failure of sample"
+    has err 'standard output' "it says that standard output is the trouble"
+    "$bptt" --help >/dev/full 2>err </dev/null
+    [ $? = 74 ]
+    say $? "a full standard output is a failure of help"
+    exits 74 "a log that cannot be written is a failure in the end" train --iterations 40 --log /dev/full \
+        -o x.safetensors
+    has out '^40 updates' "but training goes on without it"
+fi
+("$bptt" sample m.safetensors -n 100000000 2>err; echo $? >code) | head -c 10 >out
+[ "$(cat code)" = 74 ]
+say $? "a closed pipe ends the sample as a failed write"
+empty err "without a word"
+
+rest=$(find . -name '*.tmp*' -o -name '.*.*' -type f)
+[ -z "$rest" ]
+say $? "no temporary file is left behind"
+
+echo "$tests tests, $failures failures"
+[ $failures = 0 ]

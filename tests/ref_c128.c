@@ -1,0 +1,7 @@
+// `ref` over double complex, for the complex-step tests.
+#include "number_c128.h"
+
+#include "ref_text.h"
+
+bptt_backend bptt_ref_c128(void);
+bptt_backend bptt_ref_c128(void) { return REF(backend)(); }

@@ -1,0 +1,248 @@
+// A rig for the battery: one backend opened, operands that lie between
+// canaries, one step run, everything read back.
+#ifndef RIG_H
+#define RIG_H
+
+#include "backend.h"
+#include "near.h"
+#include "one.h"
+
+// The cpu backend with 1, 2 and 3 threads and the best loops of this processor,
+// and with the loops of lesser ones.
+enum { REF_F32, REF_F64, CPU_1, CPU_2, CPU_3, CPU_AVX2, CPU_PLAIN, RIGS };
+
+typedef struct rig {
+    bptt_backend b;
+    bptt_device *d;
+    char name[40];
+    double u; // unit roundoff of the backend's reals
+    uint64_t random;
+    uint64_t digest; // of every bit that came out: equal digests, equal results
+} rig;
+
+#if defined(__x86_64__)
+static inline const loops *rig_loops(size_t which)
+{
+    if (which == CPU_PLAIN) return loops_plain();
+    const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return which == CPU_AVX2 && able ? loops_avx2() : loops_best();
+}
+#else
+static inline const loops *rig_loops(size_t which) { return which == CPU_PLAIN ? loops_plain() : loops_best(); }
+#endif
+
+static inline void rig_open(rig *r, size_t which)
+{
+    *r = (rig){.b = which == REF_F32 ? bptt_ref_f32() : which == REF_F64 ? bptt_ref_f64() : bptt_cpu(), .random = 1};
+    const bptt_device_config c = {.threads = which == CPU_2 ? 2 : which == CPU_3 ? 3 : 1};
+    bptt_error e = {0};
+    CK_TRUE(r->b.open(&r->b, &c, &r->d, &e) == BPTT_OK, "%s", e.words);
+    r->u = r->b.real == BPTT_F64 ? U64 : U32;
+    cpu_tools *tools = which >= CPU_1 ? r->d->own : NULL; // the first member of the cpu backend's own struct
+    if (tools) tools->loops = rig_loops(which);
+    snprintf(r->name, sizeof r->name, "%s %s %u %s", r->b.name, r->b.real == BPTT_F64 ? "f64" : "f32", c.threads,
+             tools ? tools->loops->name : "");
+}
+
+static inline void rig_close(rig *r) { r->b.close(r->d); }
+
+// How an operand lies in its buffer.
+typedef enum place { TIGHT, PADDED, ODD, PLACES } place; // ODD: leading dimension + 3, offset 5, unaligned
+
+// An operand in a buffer of its own; whatever the view does not reach is
+// canaries.
+typedef struct slab {
+    bptt_mat m;
+    size_t room; // elements of the buffer
+    double *x;   // [rows][cols], what it holds at the start
+    double *all; // [room], the same with the canaries
+} slab;
+
+#define CANARY (-98765.0) // exact in every type here
+
+static inline size_t slab_at(const bptt_mat *m, size_t i, size_t j)
+{
+    return m->at + (m->t ? j * m->ld + i : i * m->ld + j);
+}
+
+// Host memory of a type from doubles; the caller frees it.
+static inline void *packed(const double *x, size_t n, bptt_type type)
+{
+    char *out = must_alloc(n, 8);
+    for (size_t i = 0; i < n; i++) {
+        if (type == BPTT_I32)
+            ((int32_t *)(void *)out)[i] = (int32_t)x[i];
+        else if (type == BPTT_F32)
+            ((float *)(void *)out)[i] = (float)x[i];
+        else
+            ((double *)(void *)out)[i] = x[i];
+    }
+    return out;
+}
+
+static inline void flat_write(rig *r, bptt_mat m, const double *x, size_t n)
+{
+    const bptt_mat flat = {.buf = m.buf, .rows = 1, .cols = n, .ld = n, .type = m.type};
+    void *p = packed(x, n, m.type);
+    bptt_error e = {0};
+    CK_TRUE(r->b.write(r->d, flat, p, m.type, &e) == BPTT_OK, "%s", e.words);
+    free(p);
+}
+
+static inline void flat_read(rig *r, bptt_mat m, double *x, size_t n)
+{
+    const bptt_mat flat = {.buf = m.buf, .rows = 1, .cols = n, .ld = n, .type = m.type};
+    void *p = must_alloc(n, 8);
+    bptt_error e = {0};
+    CK_TRUE(r->b.read(r->d, p, m.type, flat, &e) == BPTT_OK, "%s", e.words);
+    for (size_t i = 0; i < n; i++)
+        x[i] = m.type == BPTT_I32 ? ((int32_t *)p)[i] : m.type == BPTT_F32 ? (double)((float *)p)[i] : ((double *)p)[i];
+    free(p);
+}
+
+// Writes s->x (rounded to the operand's type) and the canaries.
+static inline void slab_write(rig *r, slab *s)
+{
+    for (size_t i = 0; i < s->room; i++) s->all[i] = CANARY;
+    for (size_t i = 0; i < s->m.rows; i++)
+        for (size_t j = 0; j < s->m.cols; j++) {
+            double *x = &s->x[i * s->m.cols + j];
+            if (s->m.type == BPTT_F32) *x = (double)(float)*x;
+            s->all[slab_at(&s->m, i, j)] = *x;
+        }
+    flat_write(r, s->m, s->all, s->room);
+}
+
+// An operand of rows x cols (as read), random in +-scale if scale > 0, else
+// zeros to be filled in and written.
+static inline slab slab_make(rig *r, size_t rows, size_t cols, bptt_type type, place where, bool t, double scale)
+{
+    const size_t lines = t ? cols : rows, width = t ? rows : cols;
+    slab s = {.m = {.rows = rows, .cols = cols, .ld = width, .type = type, .t = t}};
+    if (where == PADDED) s.m.ld = r->b.pad(width);
+    if (where == ODD) s.m.ld = width + 3, s.m.at = 5;
+    s.room = s.m.at + lines * s.m.ld + 7;
+    s.x = reals(rows * cols);
+    s.all = reals(s.room);
+    bptt_error e = {0};
+    CK_TRUE(r->b.alloc(r->d, s.room * bptt_type_size(type), &s.m.buf, &e) == BPTT_OK, "%s", e.words);
+    if (scale > 0) random_reals(&r->random, scale, s.x, rows * cols);
+    slab_write(r, &s);
+    return s;
+}
+
+// N tokens below V; the first and the last are equal, so that there is always a
+// repeated one.
+static inline slab slab_tokens(rig *r, size_t N, size_t V, place where)
+{
+    slab s = slab_make(r, N, 1, BPTT_I32, where, false, 0);
+    for (size_t i = 0; i < N; i++) s.x[i] = (double)random_below(&r->random, V);
+    s.x[N - 1] = s.x[0];
+    slab_write(r, &s);
+    return s;
+}
+
+static inline void slab_free(rig *r, slab *s)
+{
+    r->b.free(r->d, s->m.buf);
+    free(s->x);
+    free(s->all);
+}
+
+// One element of s becomes NaN.
+static inline void slab_plant_nan(rig *r, slab *s)
+{
+    s->x[random_below(&r->random, s->m.rows * s->m.cols)] = (double)NAN;
+    slab_write(r, s);
+}
+
+static inline void digest(rig *r, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t w;
+        memcpy(&w, &x[i], sizeof w);
+        r->digest = (r->digest ^ (isnan(x[i]) ? 1 : w)) * UINT64_C(0x100000001B3);
+    }
+}
+
+// After a step s holds want [rows][cols] within bound (NULL: exactly), NaN
+// where want is, and the canaries live.
+static inline void slab_check(rig *r, const slab *s, const double *want, const double *bound, const char *what)
+{
+    const size_t n = s->m.rows * s->m.cols;
+    double *all = reals(s->room), *got = reals(n);
+    flat_read(r, s->m, all, s->room);
+    for (size_t i = 0; i < s->m.rows; i++)
+        for (size_t j = 0; j < s->m.cols; j++) {
+            const size_t at = slab_at(&s->m, i, j);
+            got[i * s->m.cols + j] = all[at];
+            all[at] = s->all[at];
+            if (isnan(all[at])) all[at] = s->all[at] = 0;
+        }
+    char says[200];
+    snprintf(says, sizeof says, "%s: %s [%zu][%zu] ld %zu%s", r->name, what, s->m.rows, s->m.cols, s->m.ld,
+             s->m.t ? " transposed" : "");
+    digest(r, got, n);
+    CK_NEAR(near_or_both_nan(got, want, bound, n), says);
+    strncat(says, ", outside the view", sizeof says - strlen(says) - 1);
+    CK_NEAR(near_all(all, s->all, NULL, s->room), says);
+    free(all);
+    free(got);
+}
+
+// An input is as it was.
+static inline void slab_same(rig *r, const slab *s, const char *what) { slab_check(r, s, s->x, NULL, what); }
+
+static inline void run_plan(rig *r, bptt_step *step, size_t n, const bptt_slots *slots)
+{
+    const bptt_plan p = {.step = step, .steps = n, .room = n};
+    void *handle = NULL;
+    bptt_error e = {0};
+    CK_TRUE(r->b.prepare(r->d, &p, &handle, &e) == BPTT_OK, "%s", e.words);
+    CK_TRUE(r->b.run(r->d, handle, slots, &e) == BPTT_OK, "%s", e.words);
+    CK_TRUE(r->b.sync(r->d, &e) == BPTT_OK, "%s", e.words);
+    r->b.forget(r->d, handle);
+}
+
+static inline void run_step(rig *r, bptt_step s) { run_plan(r, &s, 1, &(bptt_slots){0}); }
+
+// What a case is given: sizes, and how everything lies.
+typedef struct variant {
+    size_t N, K, M;
+    place where;
+    unsigned t; // bit i: operand i is transposed, where the entry allows it
+    int alpha, beta;
+    int nan; // -1: none, else the operand that gets one
+    int cell;
+} variant;
+
+// beta as a start for outputs: random to add to, NaN where an overwrite must
+// not look.
+static inline slab slab_output(rig *r, const variant *v, size_t rows, size_t cols, bool t)
+{
+    slab s = slab_make(r, rows, cols, r->b.real, v->where, t, 1);
+    if (!v->beta) {
+        for (size_t i = 0; i < rows * cols; i++) s.x[i] = (double)NAN;
+        slab_write(r, &s);
+    }
+    return s;
+}
+
+// Runs cases over every rig; what the cpu rigs put out is the same to the last
+// bit, whatever their threads and loops. product: but for plain C, which leaves
+// all products to BLAS.
+static inline void on_every_rig(void (*cases)(rig *), bool product)
+{
+    uint64_t digests[RIGS] = {0};
+    for (size_t i = 0; i < RIGS; i++) {
+        rig r;
+        rig_open(&r, i);
+        cases(&r);
+        digests[i] = r.digest;
+        rig_close(&r);
+        const bool same = digests[i] == digests[CPU_1] || i < CPU_1 || (product && i == CPU_PLAIN);
+        CK_TRUE(same, "%s: other bits than with one thread and the best loops", r.name);
+    }
+}
+
+#endif

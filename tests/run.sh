@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs what the tests need, builds, runs ctest.
+#   sh tests/run.sh             release build, all tests
+#   sh tests/run.sh --interop   also reads a trained model with PyTorch (installs python3-torch: about 300 MB)
+#   sh tests/run.sh --ci        also warnings as errors under gcc and clang, and the tests under ASan and UBSan
+set -eu
+cd "$(dirname "$0")/.."
+interop=''
+ci=''
+for option in "$@"; do
+    case $option in
+    --interop) interop=yes ;;
+    --ci) ci=yes ;;
+    *) echo "tests/run.sh: no option $option; there are --interop and --ci" >&2; exit 64 ;;
+    esac
+done
+set -- gcc g++ libc6-dev cmake make pkg-config check libopenblas0-pthread python3
+[ -z "$ci" ] || set -- "$@" clang clang-format shellcheck valgrind
+[ -z "$interop" ] || set -- "$@" python3-torch
+# shellcheck source=samples/install.sh
+. samples/install.sh
+
+# build NAME OPTION...: into build/NAME.
+build() {
+    name=$1
+    shift
+    echo "== build $name ==" >&2
+    cmake -S . -B "build/$name" "$@" >"build/$name.log" 2>&1 || { cat "build/$name.log"; return 1; }
+    cmake --build "build/$name" -j 2 >"build/$name.log" 2>&1 || { cat "build/$name.log"; return 1; }
+}
+mkdir -p build
+build release -DCMAKE_BUILD_TYPE=Release
+ctest --test-dir build/release --output-on-failure
+
+if [ -n "$ci" ]; then
+    build gcc-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON
+    build clang-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON -DCMAKE_C_COMPILER=clang
+    build asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    CK_FORK=no ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan --output-on-failure
+fi
+if [ -n "$interop" ]; then
+    sh tests/interop.sh build/release/bptt /usr/bin/python3
+else
+    echo "interop: not run (sh tests/run.sh --interop)"
+fi

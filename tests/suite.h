@@ -1,0 +1,23 @@
+// The main of a test program: one suite, one case, a time limit; each test is a function whose name is what it proves.
+#ifndef SUITE_H
+#define SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+// add() calls tcase_add_test for each test. Returns main's exit status.
+static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)
+{
+    Suite *s = suite_create(name);
+    TCase *c = tcase_create(name);
+    tcase_set_timeout(c, seconds);
+    add(c);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r), ran = srunner_ntests_run(r);
+    srunner_free(r);
+    return failed == 0 && ran > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif

@@ -1,0 +1,340 @@
+// The parser of the command line and its tables (host/cli/options.h).
+#include "options.h"
+#include "suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MOST 12
+
+static char words[OPTIONS_WORDS];
+
+// Parses a line at its blanks; what options point to lives until the next call.
+static bool parse(command_id c, const char *line, options *o)
+{
+    static char text[400];
+    char *argv[MOST];
+    int argc = 0;
+    words[0] = '\0';
+    snprintf(text, sizeof text, "%s", line);
+    for (char *p = strtok(text, " "); p && argc < MOST; p = strtok(NULL, " ")) argv[argc++] = p;
+    return options_parse(c, argc, argv, o, words);
+}
+
+// The line is refused with words that contain `part`.
+static void refused(command_id c, const char *line, const char *part)
+{
+    options o;
+    ck_assert_msg(!parse(c, line, &o), "'%s' was taken", line);
+    ck_assert_msg(strstr(words, part) != NULL, "'%s': '%s' does not say '%s'", line, words, part);
+}
+
+static bool readable(const char *standard) { return standard && standard[0] != '('; }
+
+// ---- what is taken -------------------------------------------------------------------------------------------------
+
+START_TEST(a_value_may_follow_its_option_or_an_equals_sign)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "--hidden 7 --lr=0.5 text", &o));
+    ck_assert_uint_eq(o.value[OPT_HIDDEN].count, 7);
+    ck_assert(o.value[OPT_RATE].real == 0.5);
+    ck_assert_str_eq(o.value[OPT_RATE].text, "0.5");
+    ck_assert(parse(CMD_SAMPLE, "m --prime=--x=y", &o));
+    ck_assert_str_eq(o.value[OPT_PRIME].text, "--x=y");
+}
+END_TEST
+
+START_TEST(a_letter_takes_its_value_apart_or_attached)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "-o a.x", &o));
+    ck_assert_str_eq(o.value[OPT_OUTPUT].text, "a.x");
+    ck_assert(parse(CMD_TRAIN, "-ob.x -q", &o));
+    ck_assert_str_eq(o.value[OPT_OUTPUT].text, "b.x");
+    ck_assert(o.value[OPT_QUIET].given);
+}
+END_TEST
+
+START_TEST(options_stand_before_and_after_arguments)
+{
+    options o;
+    ck_assert(parse(CMD_SCORE, "--json m --threads 3 t", &o));
+    ck_assert_uint_eq(o.arguments, 2);
+    ck_assert_str_eq(o.argument[0], "m");
+    ck_assert_str_eq(o.argument[1], "t");
+    ck_assert_uint_eq(o.value[OPT_THREADS].count, 3);
+}
+END_TEST
+
+START_TEST(two_dashes_end_the_options_and_one_is_an_argument)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "-- --hidden", &o));
+    ck_assert_str_eq(o.argument[0], "--hidden");
+    ck_assert(!o.value[OPT_HIDDEN].given);
+    ck_assert(parse(CMD_TRAIN, "-", &o));
+    ck_assert_str_eq(o.argument[0], "-");
+}
+END_TEST
+
+START_TEST(the_last_of_repeated_options_counts)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "--hidden 5 --hidden 9", &o));
+    ck_assert_uint_eq(o.value[OPT_HIDDEN].count, 9);
+}
+END_TEST
+
+START_TEST(a_word_becomes_its_place_in_the_list)
+{
+    options o;
+    char word[32];
+    ck_assert(parse(CMD_TRAIN, "--optimizer sgd --cell relu --clip-mode value", &o));
+    ck_assert_uint_eq(o.value[OPT_OPTIMIZER].count, 0);
+    ck_assert_uint_eq(o.value[OPT_CELL].count, 1);
+    ck_assert_uint_eq(o.value[OPT_CLIP_MODE].count, 1);
+    ck_assert(parse(CMD_TRAIN, "--optimizer adam", &o));
+    ck_assert_uint_eq(o.value[OPT_OPTIMIZER].count, 2);
+    ck_assert_str_eq(option_word(OPT_OPTIMIZER, 0, word), "sgd");
+    ck_assert_str_eq(option_word(OPT_OPTIMIZER, 1, word), "rmsprop");
+    ck_assert_str_eq(option_word(OPT_OPTIMIZER, 2, word), "adam");
+}
+END_TEST
+
+START_TEST(a_seed_is_any_number_of_64_bits)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "--seed 18446744073709551615", &o));
+    ck_assert(o.value[OPT_SEED].count == UINT64_MAX);
+    refused(CMD_TRAIN, "--seed 18446744073709551616", "2^64");
+}
+END_TEST
+
+START_TEST(what_is_not_given_is_the_default_and_says_so)
+{
+    options o;
+    ck_assert(parse(CMD_SAMPLE, "m", &o));
+    ck_assert(!o.value[OPT_LENGTH].given);
+    ck_assert_uint_eq(o.value[OPT_LENGTH].count, 500);
+    ck_assert(o.value[OPT_TEMPERATURE].real == 1);
+    ck_assert_ptr_null(o.value[OPT_PRIME].text);
+    ck_assert(parse(CMD_SAMPLE, "m --length 500", &o));
+    ck_assert(o.value[OPT_LENGTH].given);
+}
+END_TEST
+
+START_TEST(help_ends_the_parsing)
+{
+    options o;
+    ck_assert(parse(CMD_SCORE, "--help --nonsense", &o));
+    ck_assert(o.value[OPT_HELP].given);
+    ck_assert(parse(CMD_SCORE, "-h", &o));
+    ck_assert(o.value[OPT_HELP].given);
+}
+END_TEST
+
+START_TEST(the_ends_of_a_range_are_in_it)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "--layers 1", &o));
+    ck_assert(parse(CMD_TRAIN, "--layers 64", &o));
+    ck_assert(parse(CMD_TRAIN, "--valid 0", &o));
+    refused(CMD_TRAIN, "--layers 0", "1 to 64");
+    refused(CMD_TRAIN, "--layers 65", "1 to 64");
+    refused(CMD_TRAIN, "--valid 1", "out of range");
+    refused(CMD_TRAIN, "--iterations 0", "1 or more");
+    refused(CMD_TRAIN, "--iterations 18446744073709551615", "out of range");
+}
+END_TEST
+
+// ---- what is refused -----------------------------------------------------------------------------------------------
+
+START_TEST(numbers_are_strict)
+{
+    static const char *const count[] = {"-1", "+1", "1.5", "1e3", "0x10", "7x", "18446744073709551616"};
+    static const char *const real[] = {"nan", "NAN", "inf", "-inf", "1e999", "0x1p3", "0,5", "1e", "x", "-1"};
+    char line[80];
+    for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
+        snprintf(line, sizeof line, "--hidden %s", count[i]);
+        refused(CMD_TRAIN, line, "--hidden");
+    }
+    for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
+        snprintf(line, sizeof line, "--lr %s", real[i]);
+        refused(CMD_TRAIN, line, "--lr");
+    }
+    refused(CMD_TRAIN, "--lr=", "--lr");
+    refused(CMD_TRAIN, "--hidden=", "--hidden");
+}
+END_TEST
+
+START_TEST(a_word_not_in_the_list_is_refused_with_the_list)
+{
+    refused(CMD_TRAIN, "--cell lstm", "tanh|relu");
+    refused(CMD_TRAIN, "--cell tan", "tanh|relu");
+    refused(CMD_TRAIN, "--cell tanh|relu", "tanh|relu");
+    refused(CMD_TRAIN, "--cell=", "tanh|relu");
+}
+END_TEST
+
+START_TEST(a_value_that_is_missing_is_asked_for)
+{
+    refused(CMD_TRAIN, "--hidden", "needs a value");
+    refused(CMD_TRAIN, "-o", "needs a value");
+    refused(CMD_TRAIN, "--output --quiet", "needs a value");
+    refused(CMD_TRAIN, "--output=", "file");
+}
+END_TEST
+
+START_TEST(a_flag_takes_no_value)
+{
+    refused(CMD_TRAIN, "--quiet=1", "no value");
+    refused(CMD_TRAIN, "-qx", "no value");
+}
+END_TEST
+
+START_TEST(arguments_are_counted)
+{
+    refused(CMD_SCORE, "m", "missing");
+    refused(CMD_SAMPLE, "", "missing");
+    refused(CMD_SCORE, "m t x", "too many");
+    refused(CMD_DEVICES, "x", "too many");
+}
+END_TEST
+
+START_TEST(an_option_of_another_command_is_refused_by_name)
+{
+    refused(CMD_SAMPLE, "m --hidden 5", "'bptt sample' has no --hidden");
+    refused(CMD_TRAIN, "--json", "'bptt train' has no --json");
+    refused(CMD_SCORE, "m t -o x", "unknown option");
+}
+END_TEST
+
+START_TEST(options_are_not_abbreviated)
+{
+    refused(CMD_TRAIN, "--hid 5", "did you mean --hidden");
+    refused(CMD_TRAIN, "--hiddenx 5", "did you mean --hidden");
+}
+END_TEST
+
+// ---- suggestions ---------------------------------------------------------------------------------------------------
+
+START_TEST(a_slip_brings_a_suggestion)
+{
+    static const struct {
+        const char *typed, *meant;
+    } slip[] = {
+        {"trian", "train"}, {"tran", "train"}, {"traim", "train"}, {"smaple", "sample"}, {"device", "devices"},
+    };
+    for (size_t i = 0; i < sizeof slip / sizeof *slip; i++) {
+        const char *s = suggest_command(slip[i].typed);
+        ck_assert_msg(s && strcmp(s, slip[i].meant) == 0, "%s -> %s", slip[i].typed, s ? s : "nothing");
+    }
+    ck_assert_str_eq(suggest_option("iter", CMD_TRAIN), "iterations");
+    ck_assert_msg(suggest_option("lgo", CMD_TRAIN), "two letters that changed places");
+    ck_assert_str_eq(suggest_option("optimiser", CMD_TRAIN), "optimizer");
+    ck_assert_str_eq(suggest_option("clipmode", CMD_TRAIN), "clip-mode");
+}
+END_TEST
+
+START_TEST(what_is_not_near_brings_none)
+{
+    char longest[300];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    ck_assert_ptr_null(suggest_command("frobnicate"));
+    ck_assert_ptr_null(suggest_command(""));
+    ck_assert_ptr_null(suggest_command(longest));
+    ck_assert_ptr_null(suggest_option("xy", CMD_TRAIN));
+    ck_assert_ptr_null(suggest_option("prime", CMD_TRAIN));
+}
+END_TEST
+
+// ---- the tables ----------------------------------------------------------------------------------------------------
+
+START_TEST(every_option_is_complete)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const option_row *row = &option_table[i];
+        ck_assert_msg(row->name && row->help && row->commands, "option %zu", i);
+        ck_assert_msg((row->kind == KIND_FLAG) == (row->value == NULL), "--%s", row->name);
+        ck_assert_msg((row->kind != KIND_COUNT && row->kind != KIND_REAL) || row->min < row->max, "--%s", row->name);
+        ck_assert_msg(strlen(row->help) < 200, "--%s", row->name);
+    }
+    for (size_t c = 0; c < COMMANDS; c++)
+        ck_assert_msg(command_table[c].name && command_table[c].summary && command_table[c].about &&
+                          command_table[c].example[0] && command_table[c].most <= 2,
+                      "command %zu", c);
+}
+END_TEST
+
+START_TEST(every_default_is_a_value_that_would_be_taken)
+{
+    options o;
+    char line[100];
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const option_row *row = &option_table[i];
+        if (!readable(row->standard)) continue;
+        for (size_t c = 0; c < COMMANDS; c++) {
+            if (!option_belongs((option_id)i, (command_id)c)) continue;
+            snprintf(line, sizeof line, "--%s=%s%s", row->name, row->standard, c == CMD_SAMPLE ? " m" : "");
+            ck_assert_msg(parse((command_id)c, line, &o), "%s: %s", line, words);
+            ck_assert_msg(o.value[i].given, "%s set another option", line);
+        }
+    }
+}
+END_TEST
+
+START_TEST(no_command_has_two_options_of_one_name_or_letter)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        for (size_t k = i + 1; k < OPTIONS; k++) {
+            const option_row *a = &option_table[i], *b = &option_table[k];
+            if (!(a->commands & b->commands)) continue;
+            ck_assert_msg(strcmp(a->name, b->name) != 0, "--%s", a->name);
+            ck_assert_msg(!a->letter || a->letter != b->letter, "-%c", a->letter);
+        }
+}
+END_TEST
+
+START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
+{
+    static const char *const may[] = {"iterations",   "epochs",     "backend", "threads", "log", "output",
+                                      "sample-every", "save-every", "quiet",   "resume",  "help"};
+    for (size_t i = 0; i < OPTIONS; i++) {
+        bool expected = false;
+        for (size_t k = 0; k < sizeof may / sizeof *may; k++) expected |= strcmp(option_table[i].name, may[k]) == 0;
+        if (option_belongs((option_id)i, CMD_TRAIN))
+            ck_assert_msg(option_table[i].resumable == expected, "--%s", option_table[i].name);
+    }
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, a_value_may_follow_its_option_or_an_equals_sign);
+    tcase_add_test(c, a_letter_takes_its_value_apart_or_attached);
+    tcase_add_test(c, options_stand_before_and_after_arguments);
+    tcase_add_test(c, two_dashes_end_the_options_and_one_is_an_argument);
+    tcase_add_test(c, the_last_of_repeated_options_counts);
+    tcase_add_test(c, a_word_becomes_its_place_in_the_list);
+    tcase_add_test(c, a_seed_is_any_number_of_64_bits);
+    tcase_add_test(c, what_is_not_given_is_the_default_and_says_so);
+    tcase_add_test(c, help_ends_the_parsing);
+    tcase_add_test(c, the_ends_of_a_range_are_in_it);
+    tcase_add_test(c, numbers_are_strict);
+    tcase_add_test(c, a_word_not_in_the_list_is_refused_with_the_list);
+    tcase_add_test(c, a_value_that_is_missing_is_asked_for);
+    tcase_add_test(c, a_flag_takes_no_value);
+    tcase_add_test(c, arguments_are_counted);
+    tcase_add_test(c, an_option_of_another_command_is_refused_by_name);
+    tcase_add_test(c, options_are_not_abbreviated);
+    tcase_add_test(c, a_slip_brings_a_suggestion);
+    tcase_add_test(c, what_is_not_near_brings_none);
+    tcase_add_test(c, every_option_is_complete);
+    tcase_add_test(c, every_default_is_a_value_that_would_be_taken);
+    tcase_add_test(c, no_command_has_two_options_of_one_name_or_letter);
+    tcase_add_test(c, only_what_a_state_does_not_hold_may_be_given_with_resume);
+}
+
+int main(void) { return run_suite("options", add, 20); }

@@ -1,0 +1,294 @@
+// The cell, the unrolled nets and the optimizers against PyTorch in double: tests/data/tiny_rnn.json.
+#include "oracle_file.h"
+#include "prng.h"
+#include "suite.h"
+
+#include "bptt.h"
+
+// What is judged, and how close it has to be to the oracle: max|d| / max|ref| of each tensor. In double a few hundred
+// roundings of 1e-16. In float 6 steps of some 12 roundings of 6e-8 each, times the condition of small sums: 1e-5.
+typedef struct judged {
+    const char *backend;
+    bptt_type type;
+    unsigned threads;
+    double tolerance;
+} judged;
+static const judged JUDGED[] = {
+    {"ref", BPTT_F64, 1, 1e-12},
+    {"ref", BPTT_F32, 1, 1e-5},
+    {"cpu", BPTT_F32, 1, 1e-5},
+    {"cpu", BPTT_F32, 2, 1e-5},
+};
+enum { JUDGES = 4, V = 7, H = 5, B = 3, T = 6, MOST = H * (V + H) };
+
+static const char *const NET[] = {"rnn_L1", "rnn_L2"};
+
+// PyTorch's name for tensor i of a net of L layers.
+static const char *name_of(size_t i, size_t L, const char *before, char out[128])
+{
+    static const char *const layer[] = {"W_x", "W_h", "b"};
+    if (i < 3 * L)
+        snprintf(out, 128, "%s.%s%u", before, layer[i % 3], (unsigned)(i / 3));
+    else
+        snprintf(out, 128, "%s.%s", before, i == 3 * L ? "W_y" : "b_y");
+    return out;
+}
+
+typedef struct fixture {
+    oracle_file file;
+    const char *net;
+    const judged *who;
+    size_t L;
+    bptt_model *m;
+    bptt_run *r;
+    int32_t token[T * B], target[T * B];
+    bptt_window w;
+} fixture;
+
+static size_t size_of(const fixture *f, size_t i)
+{
+    bptt_tensor t;
+    ck_assert_int_eq(bptt_model_tensor(f->m, i, &t, NULL), BPTT_OK);
+    return t.rows * t.cols;
+}
+
+static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_config *rule)
+{
+    oracle_open(&f->file);
+    f->net = NET[net];
+    f->who = who;
+    f->L = oracle_size(&f->file, f->net, "layers");
+    bptt_model_config c = *rule;
+    c.vocab = V, c.hidden = H, c.layers = f->L;
+    c.backend = who->backend, c.type = who->type, c.threads = who->threads;
+    bptt_error e = {0};
+    CK_TRUE(bptt_model_open(&c, &f->m, &e) == BPTT_OK, "%s", e.words);
+    CK_TRUE(bptt_run_open(f->m, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &f->r, &e) == BPTT_OK, "%s",
+            e.words);
+    ck_assert_uint_eq(bptt_model_tensors(f->m), 3 * f->L + 2);
+    char name[128];
+    for (size_t i = 0; i < 3 * f->L + 2; i++) {
+        const double *x = oracle_get(&f->file, f->net, name_of(i, f->L, "params", name), size_of(f, i));
+        ck_assert_int_eq(bptt_model_write(f->m, BPTT_WEIGHTS, i, x, BPTT_F64, &e), BPTT_OK);
+    }
+    const double *h0 = oracle_get(&f->file, f->net, "h0_LBH", f->L * B * H);
+    ck_assert_int_eq(bptt_run_write_state(f->r, h0, BPTT_F64, &e), BPTT_OK);
+    const double *x = oracle_get(&f->file, f->net, "x_TB", T * B), *y = oracle_get(&f->file, f->net, "y_TB", T * B);
+    for (size_t i = 0; i < T * B; i++) f->token[i] = (int32_t)x[i], f->target[i] = (int32_t)y[i];
+    f->w = (bptt_window){.token = f->token, .target = f->target};
+}
+
+static void tear_down(fixture *f)
+{
+    bptt_run_close(f->r);
+    bptt_model_close(f->m);
+    oracle_close(&f->file);
+}
+
+// Near the oracle `name` of n numbers.
+static void check(const fixture *f, const double *got, const char *name, size_t n, double tolerance)
+{
+    char what[120];
+    snprintf(what, sizeof what, "%s %d threads %u: %s %s", f->who->backend, (int)f->who->type, f->who->threads, f->net,
+             name);
+    CK_NEAR(near_scaled(got, oracle_get(&f->file, f->net, name, n), n, tolerance), what);
+}
+
+static void each(void (*one)(size_t net, const judged *who))
+{
+    for (size_t net = 0; net < 2; net++)
+        for (size_t i = 0; i < JUDGES; i++) one(net, &JUDGED[i]);
+}
+
+static void check_gradients(fixture *f)
+{
+    double x[MOST];
+    char name[128];
+    for (size_t i = 0; i < 3 * f->L + 2; i++) {
+        ck_assert_int_eq(bptt_model_read(f->m, BPTT_GRADIENT, i, x, BPTT_F64, NULL), BPTT_OK);
+        check(f, x, name_of(i, f->L, "grads", name), size_of(f, i), f->who->tolerance);
+    }
+}
+
+static void gradient_case(size_t net, const judged *who)
+{
+    fixture f;
+    bptt_model_config c;
+    bptt_model_defaults(&c);
+    set_up(&f, net, who, &c);
+    bptt_report report;
+    ck_assert_int_eq(bptt_run_gradient(f.r, &f.w, &report, NULL), BPTT_OK);
+    check(&f, &report.loss, "loss", 1, who->tolerance);
+    check(&f, &report.grad_norm, "grad_norm", 1, who->tolerance);
+    CK_TRUE(report.weight == T * B, "the weights of a window of ones add up to %g", report.weight);
+    check_gradients(&f);
+    double dh0[2 * B * H], last[2 * B * H], all[2 * (T + 1) * B * H];
+    ck_assert_int_eq(bptt_run_read(f.r, BPTT_GRAD_STATE, dh0, BPTT_F64, NULL), BPTT_OK);
+    check(&f, dh0, "grad_h0", f.L * B * H, who->tolerance);
+    ck_assert_int_eq(bptt_run_read_state(f.r, last, BPTT_F64, NULL), BPTT_OK);
+    check(&f, last, "h_last", f.L * B * H, who->tolerance);
+    ck_assert_int_eq(bptt_run_read(f.r, BPTT_STATES, all, BPTT_F64, NULL), BPTT_OK);
+    for (size_t l = 0; l < f.L; l++)
+        CK_NEAR(near_all(all + (l * (T + 1) + T) * B * H, last + l * B * H, NULL, B * H), "the last block of states");
+    tear_down(&f);
+}
+
+START_TEST(loss_states_and_all_gradients_of_the_nets_are_pytorchs) { each(gradient_case); }
+END_TEST
+
+// One character at a time, through bptt_run_next: log-probabilities, which come as floats.
+static void next_case(size_t net, const judged *who)
+{
+    fixture f;
+    bptt_model_config c;
+    bptt_model_defaults(&c);
+    set_up(&f, net, who, &c);
+    const double *logits = oracle_get(&f.file, f.net, "logits_TBV", T * B * V);
+    double want[T * B * V], got[T * B * V];
+    for (size_t i = 0; i < T * B; i++) {
+        double sum = 0;
+        for (size_t v = 0; v < V; v++) sum += exp(logits[i * V + v]);
+        for (size_t v = 0; v < V; v++) want[i * V + v] = logits[i * V + v] - log(sum);
+    }
+    for (size_t t = 0; t < T; t++) {
+        float logp[B * V];
+        ck_assert_int_eq(bptt_run_next(f.r, f.token + t * B, logp, NULL), BPTT_OK);
+        for (size_t i = 0; i < B * V; i++) got[t * B * V + i] = (double)logp[i];
+    }
+    CK_NEAR(near_scaled(got, want, T * B * V, fmax(who->tolerance, U32)), f.net);
+    tear_down(&f);
+}
+
+START_TEST(log_probabilities_one_step_at_a_time_are_pytorchs) { each(next_case); }
+END_TEST
+
+// The change of a weight is judged, to the oracle's tolerance, beside the rounding of the weight itself.
+static void update_case(size_t net, const judged *who)
+{
+    static const char *const rule[] = {"sgd", "rmsprop", "adam"};
+    for (int o = BPTT_SGD; o <= BPTT_ADAM; o++) {
+        fixture f;
+        bptt_model_config c;
+        bptt_model_defaults(&c);
+        oracle_file file;
+        oracle_open(&file);
+        c.optimizer = (bptt_optimizer)o;
+        c.clip = oracle_get(&file, NET[net], "clip", 1)[0];
+        oracle_close(&file);
+        set_up(&f, net, who, &c);
+        ck_assert_int_eq(bptt_run_train(f.r, &f.w, 2e-3, NULL, NULL), BPTT_OK);
+        check_gradients(&f); // as they were before clipping
+        for (size_t i = 0; i < 3 * f.L + 2; i++) {
+            double x[MOST], bound[MOST], scale = 0;
+            char before[64], name[128];
+            const size_t n = size_of(&f, i);
+            snprintf(before, sizeof before, "after_one_clipped_step_lr_2e-3.%s", rule[o]);
+            const double *w0 = oracle_get(&f.file, f.net, name_of(i, f.L, "params", name), n);
+            const double *want = oracle_get(&f.file, f.net, name_of(i, f.L, before, name), n);
+            for (size_t k = 0; k < n; k++) scale = fmax(scale, fabs(want[k] - w0[k]));
+            for (size_t k = 0; k < n; k++)
+                bound[k] = 2 * who->tolerance * scale + 2 * (who->type == BPTT_F64 ? U64 : U32) * fabs(w0[k]);
+            ck_assert_int_eq(bptt_model_read(f.m, BPTT_WEIGHTS, i, x, BPTT_F64, NULL), BPTT_OK);
+            CK_NEAR(near_all(x, want, bound, n), name);
+        }
+        tear_down(&f);
+    }
+}
+
+START_TEST(one_clipped_step_of_each_optimizer_is_pytorchs) { each(update_case); }
+END_TEST
+
+// ---- the cell -----------------------------------------------------------------------------------
+
+enum { CI = 4, CH = 5, CB = 3, CELL_MOST = CH * (CI + CH) };
+
+static void narrow(const double *x, size_t n, bptt_type type, void *out)
+{
+    for (size_t i = 0; i < n; i++)
+        if (type == BPTT_F64)
+            ((double *)out)[i] = x[i];
+        else
+            ((float *)out)[i] = (float)x[i];
+}
+
+static void widen(const void *x, size_t n, bptt_type type, double *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = type == BPTT_F64 ? ((const double *)x)[i] : (double)((const float *)x)[i];
+}
+
+static void cell_case(const oracle_file *f, bptt_type type, double tolerance)
+{
+    double W[CELL_MOST], b[CH], x[CB * CI], h[CB * CH], g[CB * CH], next[CB * CH], concat[CB * (CI + CH)];
+    double out[4][CELL_MOST] = {{0}}, wide[CELL_MOST];
+    narrow(oracle_get(f, "cell", "in.W", CELL_MOST), CELL_MOST, type, W);
+    narrow(oracle_get(f, "cell", "in.b", CH), CH, type, b);
+    narrow(oracle_get(f, "cell", "in.x", CB * CI), CB * CI, type, x);
+    narrow(oracle_get(f, "cell", "in.h", CB * CH), CB * CH, type, h);
+    narrow(oracle_get(f, "cell", "cotangent.h_new", CB * CH), CB * CH, type, g);
+    const bptt_elman e = {.type = type, .cell = BPTT_TANH, .B = CB, .I = CI, .H = CH, .W = W, .b = b};
+    ck_assert_int_eq(bptt_elman_forward(&e, x, h, concat, NULL, next, NULL), BPTT_OK);
+    widen(next, CB * CH, type, wide);
+    CK_NEAR(near_scaled(wide, oracle_get(f, "cell", "out.h_new", CB * CH), CB * CH, tolerance), "the cell's output");
+    const bptt_elman_cotangent s = {.next = g};
+    ck_assert_int_eq(bptt_elman_vjp(&e, concat, next, &s, out[0], out[1], out[2], out[3], NULL), BPTT_OK);
+    static const char *const name[] = {"grad.x", "grad.h", "grad.W", "grad.b"};
+    static const size_t n[] = {CB * CI, CB * CH, CELL_MOST, CH};
+    for (size_t i = 0; i < 4; i++) {
+        widen(out[i], n[i], type, wide);
+        CK_NEAR(near_scaled(wide, oracle_get(f, "cell", name[i], n[i]), n[i], tolerance), name[i]);
+    }
+}
+
+START_TEST(the_seeds_cell_and_its_reverse_are_pytorchs)
+{
+    oracle_file f;
+    oracle_open(&f);
+    cell_case(&f, BPTT_F64, 1e-12);
+    cell_case(&f, BPTT_F32, 1e-5);
+    oracle_close(&f);
+}
+END_TEST
+
+// ---- the generator ------------------------------------------------------------------------------
+
+START_TEST(splitmix64_gives_the_published_words_and_the_first_weights)
+{
+    oracle_file f;
+    oracle_open(&f);
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        char net[16];
+        snprintf(net, sizeof net, "prng.%d", (int)seed);
+        const double *words = oracle_get(&f, net, "u64_hex", 8), *uniform = oracle_get(&f, net, "uniform24", 4);
+        uint64_t ours = seed, twin = seed, reals24 = seed;
+        for (size_t i = 0; i < 4; i++) {
+            const uint64_t want = (uint64_t)words[2 * i] << 32 | (uint64_t)words[2 * i + 1];
+            ck_assert_uint_eq(splitmix_next(&ours), want);
+            ck_assert_uint_eq(random_word(&twin), want);
+            const double u = splitmix_uniform24(&reals24);
+            CK_NEAR(near_all(&u, uniform + i, NULL, 1), "uniform24");
+        }
+        bptt_model_config c;
+        bptt_model_defaults(&c);
+        c.vocab = 65, c.hidden = 256, c.seed = seed, c.backend = "ref"; // 1/sqrt(H) = 1/16
+        bptt_model *m = NULL;
+        ck_assert_int_eq(bptt_model_open(&c, &m, NULL), BPTT_OK);
+        double *w = reals((size_t)65 * 256);
+        ck_assert_int_eq(bptt_model_read(m, BPTT_WEIGHTS, 0, w, BPTT_F64, NULL), BPTT_OK);
+        CK_NEAR(near_all(w, oracle_get(&f, net, "weights_k_1_16", 4), NULL, 4), "first weights");
+        free(w);
+        bptt_model_close(m);
+    }
+    oracle_close(&f);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, loss_states_and_all_gradients_of_the_nets_are_pytorchs);
+    tcase_add_test(c, log_probabilities_one_step_at_a_time_are_pytorchs);
+    tcase_add_test(c, one_clipped_step_of_each_optimizer_is_pytorchs);
+    tcase_add_test(c, the_seeds_cell_and_its_reverse_are_pytorchs);
+    tcase_add_test(c, splitmix64_gives_the_published_words_and_the_first_weights);
+}
+
+int main(void) { return run_suite("oracles", add, 30); }

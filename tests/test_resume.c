@@ -1,0 +1,154 @@
+// Going on from a file is the same as never having stopped, byte for byte, wherever the cut.
+#include "suite.h"
+#include "trainers.h"
+
+// `steps` updates with the scheduled validations that fall due.
+static void go(bptt_trainer *t, int steps)
+{
+    for (int k = 0; k < steps; k++) {
+        CK_OK(bptt_trainer_step(t, NULL, NULL));
+        if (!bptt_trainer_validation_due(t)) continue;
+        bptt_report report;
+        CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
+        bptt_trainer_note(t, report.loss, NULL);
+    }
+}
+
+// Four windows an epoch, a validation every three updates: cuts before, at and after both.
+static void cut_and_go_on(const bptt_trainer_config *c, const unsigned char *text, size_t n)
+{
+    enum { STEPS = 10 };
+    bptt_trainer *whole = NULL;
+    CK_OK(bptt_trainer_open(c, text, n, &whole, NULL));
+    go(whole, STEPS);
+    for (int cut = 0; cut <= STEPS; cut++) {
+        char path[32];
+        bptt_trainer *t = NULL;
+        bptt_trainer_config again;
+        bptt_trainer_defaults(&again);
+        again.model.backend = c->model.backend, again.model.threads = 2, again.iterations = 0, again.epochs = 0;
+        temporary(path);
+        CK_OK(bptt_trainer_open(c, text, n, &t, NULL));
+        go(t, cut);
+        CK_OK(bptt_trainer_save(t, path, NULL));
+        bptt_trainer_close(t);
+        t = NULL;
+        bptt_error e = {0};
+        CK_TRUE(bptt_trainer_resume(path, &again, text, n, &t, &e) == BPTT_OK, "cut at %d: %s", cut, e.words);
+        unlink(path);
+        go(t, STEPS - cut);
+        CK_TRUE(same_files(saved(whole), saved(t)), "%s, optimizer %d, cut at %d: other bytes", c->model.backend,
+                (int)c->model.optimizer, cut);
+        bptt_trainer_close(t);
+    }
+    bptt_trainer_close(whole);
+}
+
+START_TEST(going_on_from_a_file_is_never_having_stopped)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    for (int o = BPTT_SGD; o <= BPTT_ADAM; o++)
+        for (int i = 0; i < 2; i++) {
+            bptt_trainer_config c = config_of(i ? "cpu" : "ref", BPTT_F32);
+            c.model.optimizer = (bptt_optimizer)o, c.model.momentum = 0.5, c.valid_every = 3;
+            c.model.cell = i ? BPTT_RELU : BPTT_TANH, c.model.biases = 1 + i, c.model.clip = 0.1;
+            cut_and_go_on(&c, text, 100);
+        }
+    free(text);
+}
+END_TEST
+
+// Of the configuration given to resume only backend, threads, iterations and epochs count; the type is the file's.
+START_TEST(going_on_in_double_is_never_having_stopped)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    bptt_trainer_config c = config_of("ref", BPTT_F64);
+    c.valid_every = 3;
+    cut_and_go_on(&c, text, 100);
+    free(text);
+}
+END_TEST
+
+START_TEST(resume_takes_its_options_from_the_file)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    char path[32];
+    temporary(path);
+    bptt_trainer_config c = config_of("ref", BPTT_F32), got, other;
+    c.model.clip = 0.5, c.model.beta2 = 0.9, c.model.seed = 77;
+    bptt_trainer *t = NULL;
+    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+    go(t, 6);
+    CK_OK(bptt_trainer_save(t, path, NULL));
+    bptt_trainer_close(t);
+    bptt_trainer_defaults(&other);
+    other.model.backend = "ref", other.rate = 9, other.batch = 1, other.model.clip = 7, other.epochs = 0;
+    const uint64_t iterations[] = {15, 40, 10}; // the file's; given; 2.5 epochs of 4 windows
+    for (int i = 0; i < 3; i++) {
+        bptt_trainer_info info;
+        other.iterations = i == 1 ? 40 : 0, other.epochs = i == 2 ? 2.5 : 0;
+        CK_OK(bptt_trainer_resume(path, &other, text, 100, &t, NULL));
+        bptt_trainer_get_config(t, &got);
+        bptt_trainer_get_info(t, &info);
+        ck_assert(got.batch == 3 && got.steps == 5 && got.rate == 0.02 && got.valid == 0.25 && got.valid_every == 4);
+        ck_assert(got.model.clip == 0.5 && got.model.beta2 == 0.9 && got.model.seed == 77 && got.model.hidden == 7);
+        ck_assert_uint_eq(info.iterations, iterations[i]);
+        ck_assert(info.iteration == 6 && bptt_model_updates(bptt_trainer_model(t)) == 6 && info.best_iteration == 4);
+        bptt_trainer_close(t);
+    }
+    CK_OK(bptt_trainer_resume(path, NULL, text, 100, &t, NULL));
+    bptt_trainer_close(t);
+    unlink(path);
+    free(text);
+}
+END_TEST
+
+START_TEST(resume_refuses_another_text_and_what_is_no_state)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    char path[32], weights[32];
+    temporary(path);
+    temporary(weights);
+    bptt_trainer_config c = config_of("ref", BPTT_F32);
+    bptt_trainer *t = NULL, *none = NULL;
+    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+    go(t, 2);
+    CK_OK(bptt_trainer_save(t, path, NULL));
+    CK_OK(bptt_model_save(bptt_trainer_model(t), weights, NULL));
+    bptt_error e = {0};
+    ck_assert_int_eq(bptt_trainer_resume(path, &c, text, 99, &none, &e), BPTT_BAD_INPUT);
+    const unsigned char kept = text[99];
+    text[99] = text[kept == text[0]]; // another letter; the first nine differ
+    ck_assert_int_eq(bptt_trainer_resume(path, &c, text, 100, &none, NULL), BPTT_BAD_INPUT);
+    text[99] = kept;
+    ck_assert_int_eq(bptt_trainer_resume(weights, &c, text, 100, &none, NULL), BPTT_BAD_FILE);
+    ck_assert_int_eq(bptt_trainer_resume("/tmp/no such file", &c, text, 100, &none, NULL), BPTT_NO_INPUT);
+    const file whole = slurp(path);
+    FILE *cut = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(whole.bytes, 1, whole.n - 1, cut), whole.n - 1);
+    fclose(cut);
+    ck_assert_int_eq(bptt_trainer_resume(path, &c, text, 100, &none, NULL), BPTT_BAD_FILE);
+    ck_assert_ptr_null(none);
+    bptt_model *m = NULL; // and a model can be loaded from the complete state
+    cut = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(whole.bytes, 1, whole.n, cut), whole.n);
+    fclose(cut);
+    CK_OK(bptt_model_load(path, NULL, &m, NULL));
+    double *a = net_part(bptt_trainer_model(t), BPTT_WEIGHTS), *b = net_part(m, BPTT_WEIGHTS);
+    ck_assert(same_bits(a, b, bptt_model_parameters(m)));
+    free(a), free(b), free(whole.bytes), free(text);
+    unlink(path), unlink(weights);
+    bptt_model_close(m);
+    bptt_trainer_close(t);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, going_on_from_a_file_is_never_having_stopped);
+    tcase_add_test(c, going_on_in_double_is_never_having_stopped);
+    tcase_add_test(c, resume_takes_its_options_from_the_file);
+    tcase_add_test(c, resume_refuses_another_text_and_what_is_no_state);
+}
+
+int main(void) { return run_suite("resume", add, 60); }
