@@ -1,0 +1,21 @@
+#!/bin/sh
+# Installs what is missing, builds bptt, trains it on its own source text and lets it write. Nothing is downloaded but
+# Debian packages. usage: sh samples/quickstart.sh [TEXT]
+set -eu
+cd "$(dirname "$0")/.."
+text=${1:-}
+set -- gcc libc6-dev cmake make libopenblas0-pthread
+# shellcheck source=samples/install.sh
+. samples/install.sh
+
+cmake -S . -B build/quickstart -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
+cmake --build build/quickstart -j 2 >/dev/null
+bptt=build/quickstart/bptt
+model=build/quickstart/model.safetensors
+
+echo "== training on ${text:-the source text of bptt itself} =="
+$bptt train ${text:+"$text"} -o $model
+echo "== what it writes =="
+$bptt sample $model --length 600 --temperature 0.6 --seed 1
+echo
+echo "== done: $bptt sample $model writes more, $bptt train --help says what else there is =="
