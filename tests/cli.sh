@@ -120,7 +120,8 @@ for pair in cell:'"relu"' hidden:5 layers:2 batch:3 steps:7 biases:2 init:'"unif
     head -n 1 o.log | grep -q "\"${pair%%:*}\":${pair#*:}[,}]"
     say $? "and reaches the model: $pair"
 done
-exits 0 "the end can be given in epochs" train --epochs 0.1 -o x.safetensors
+exits 0 "the end can be given in epochs" train --epochs 2 --steps 400 -o x.safetensors
+has out '^36 updates' "and is so many windows"
 exits 0 "a sample can be asked for" train --iterations 4 --sample-every 2 -o x.safetensors --log o.log
 has out '^---- after 2 updates' "samples go to standard output"
 has o.log '"event":"sample","iteration":4,"text":"' "and to the log"
@@ -227,7 +228,7 @@ mv out one
 "$bptt" score m.safetensors - <text >out 2>err
 same one out "a score does not depend on where the text comes from"
 exits 0 "the validation part can be scored" "$bptt" score m.safetensors text --valid 0.05 --json
-has out '"nats":[0-9.]*,"bpc":[0-9.]*,"n":' "a score comes as JSON"
+has out '"nats":[0-9.]*,"bpc":[0-9.]*,"n":799}' "a score comes as JSON, and tells what was scored"
 printf 'the \377' >odd
 exits 65 "a text with an unknown byte is refused" "$bptt" score m.safetensors odd
 exits 0 "inspecting works" "$bptt" inspect m.safetensors
