@@ -1,10 +1,13 @@
-// The two questions the host asks the machine.
+// What the host asks the machine: the time, and how much memory it has.
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#include <stddef.h>
+#include "backend.h"
 
 double seconds_now(void);    // on a clock that never goes back
 size_t machine_memory(void); // bytes of memory the machine has; SIZE_MAX if it does not say
+
+// NO_MEMORY if the machine has not got so many bytes at all; `what` needs them.
+bptt_status machine_has(size_t bytes, const char *what, bptt_error *e);
 
 #endif

@@ -1,5 +1,6 @@
 // A model: configuration, tensors, first weights. See host/README.md for the table of tensors.
 #include "model.h"
+#include "machine.h"
 #include "prng.h"
 
 #include <math.h>
@@ -54,7 +55,7 @@ static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
     return BPTT_OK;
 }
 
-static bptt_status check_config(const bptt_model_config *c, bptt_error *e)
+bptt_status model_check(const bptt_model_config *c, bptt_error *e)
 {
     bptt_status s = in_range("vocab", c->vocab, 2, 65536, e);
     if (!s && c->input) s = in_range("input", c->input, 1, 65536, e);
@@ -65,6 +66,8 @@ static bptt_status check_config(const bptt_model_config *c, bptt_error *e)
     if (!s) s = in_range("init", (size_t)c->init, BPTT_INIT_REFERENCE, BPTT_INIT_UNIFORM, e);
     if (!s) s = in_range("optimizer", (size_t)c->optimizer, BPTT_SGD, BPTT_ADAM, e);
     if (!s) s = in_range("clip_mode", (size_t)c->clip_mode, BPTT_CLIP_NORM, BPTT_CLIP_VALUE, e);
+    if (!s && c->optimizer != BPTT_SGD && !((float)c->epsilon > 0)) // a gradient of zero would give 0 / 0
+        s = bptt_fail(e, BPTT_BAD_CONFIG, "epsilon is %g, but must be > 0 in single precision", c->epsilon);
     return s ? s : check_numbers(c, e);
 }
 
@@ -143,7 +146,9 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
 
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
-    bptt_status s = check_config(c, e);
+    size_t bytes = 0;
+    bptt_status s = model_size(b, c, &bytes, e);
+    if (!s) s = machine_has(bytes, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
@@ -190,7 +195,7 @@ void bptt_model_close(bptt_model *m)
 
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e)
 {
-    const bptt_status s = check_config(c, e);
+    const bptt_status s = model_check(c, e);
     if (s) return s;
     *bytes = 0;
     for (size_t l = 0; l <= c->layers; l++)

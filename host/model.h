@@ -27,6 +27,7 @@ struct bptt_model {
 
 typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tensor;
 
+bptt_status model_check(const bptt_model_config *c, bptt_error *e); // BAD_CONFIG
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.

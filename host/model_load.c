@@ -154,10 +154,12 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;
+    bptt_error why = {0};
+    if (model_check(&made, &why))
+        return bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built: %.300s", why.words);
     bptt_model *opened = NULL;
     s = bptt_model_open(&made, &opened, e);
-    if (s)
-        return s == BPTT_BAD_CONFIG ? bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built") : s;
+    if (s) return s;
     s = read_part(opened, BPTT_WEIGHTS, "", r, e);
     if (!s) s = read_vocabulary(opened, r, e);
     if (s)

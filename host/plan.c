@@ -281,4 +281,16 @@ void plan_work(bptt_plan *p, const bptt_run *r, work w)
         plan_next(p, r);
     else
         plan_gradient(p, r, w == TRAIN);
+    bptt_step *trimmed = p->steps ? realloc(p->step, p->steps * sizeof *p->step) : NULL;
+    if (trimmed) p->step = trimmed, p->room = p->steps;
+}
+
+// Where the loops above change, this changes: entries for each step of time, and for each pass or block.
+size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
+{
+    const size_t in_time = (r->config.keep ? 3 : 2) * r->T * m->layers; // one pass, one direction
+    const size_t passes = (r->T + r->S - 1) / r->S, blocks = (r->T * r->B + r->R - 1) / r->R + passes;
+    const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
+    const size_t backward = in_time + 8 * m->layers + 8;
+    return (forward + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
 }

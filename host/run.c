@@ -1,5 +1,6 @@
 // A run: memory for B streams of T steps, and the calls that send windows through it.
 #include "run.h"
+#include "machine.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
         s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
     free(table);
     free(views);
-    if (!s) *bytes += r.T * r.B * sizeof(float);
+    if (!s) *bytes += r.T * r.B * sizeof(float) + plan_bytes(m, &r);
     return s;
 }
 
@@ -134,6 +135,10 @@ bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r,
 {
     if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
     bptt_status s = check_config(&m->config, c, e);
+    if (s) return s;
+    size_t bytes = 0;
+    s = run_size(&m->device->backend, &m->config, c, &bytes, e);
+    if (!s) s = machine_has(bytes, "a run of this batch and these steps", e);
     if (s) return s;
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
@@ -249,7 +254,7 @@ static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate,
     double stat[2] = {0, 0};
     bptt_status s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
-    if (!isfinite(rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
+    if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
     fill_slots(r, w, &slots);
     fill_rate(m, rate, &slots);
     s = d->backend.run(d, r->handle[todo], &slots, e);
@@ -257,10 +262,8 @@ static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate,
     if (s) return s;
     if (todo == EVALUATE) stat[1] = 0;
     if (!isfinite(stat[0]) || !isfinite(stat[1]))
-        return bptt_fail(e, BPTT_NOT_FINITE,
-                         "the %s is not finite after %llu updates; the weights are as they were. "
-                         "Lower the rate or the clip",
-                         isfinite(stat[0]) ? "gradient" : "loss", (unsigned long long)m->updates);
+        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
+                         isfinite(stat[0]) ? "gradient" : "loss");
     if (todo == TRAIN) m->updates++;
     const double weight = slots.scalar[BPTT_WEIGHT];
     if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};

@@ -47,6 +47,8 @@ struct bptt_run {
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
                      bptt_error *e);
 
+// Bytes of a run's plans, of which only B, T, S, R and the configuration are known; a little too many.
+size_t plan_bytes(const bptt_model_config *m, const bptt_run *r);
 // plan.c: the steps of one kind of work. p->failed if memory ran out.
 void plan_work(bptt_plan *p, const bptt_run *r, work w);
 

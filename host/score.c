@@ -36,7 +36,9 @@ static bptt_status tokens_of(const bptt_model *m, const unsigned char *text, siz
     for (size_t v = 0; v < V; v++) token[byte[v]] = (int)v;
     for (size_t i = 0; i < n; i++) {
         if (token[text[i]] < 0)
-            return bptt_fail(e, BPTT_BAD_INPUT, "byte 0x%02x at position %zu is not in the model's vocabulary of %zu",
+            return bptt_fail(e, BPTT_BAD_INPUT,
+                             "byte 0x%02x at position %zu is not in the model's vocabulary of %zu; "
+                             "give a text like the one it was trained on",
                              text[i], i, V);
         id[i] = (unsigned char)token[text[i]];
     }

@@ -7,13 +7,15 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define MOST_ITERATIONS 0x1p53 // counts stay exact in a double
+
 void bptt_trainer_defaults(bptt_trainer_config *c)
 {
     *c = (bptt_trainer_config){.batch = 32, .steps = 64, .rate = 2e-3, .valid = 0.05, .valid_every = 500, .epochs = 10};
     bptt_model_defaults(&c->model);
 }
 
-static bptt_status check(const bptt_trainer_config *c, bptt_error *e)
+bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
 {
     if (!(c->rate > 0) || isinf(c->rate))
         return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
@@ -41,26 +43,29 @@ bptt_status trainer_measure(bptt_trainer *t, bptt_error *e)
     if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(&b, m, &judge, &other, e);
     if (s) return s;
     t->memory = model + run + other + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
-    if (t->memory <= machine_memory()) return BPTT_OK;
-    return bptt_fail(e, BPTT_NO_MEMORY,
-                     "this run needs about %.0f MB, but the machine has %.0f; lower --hidden, --layers, "
-                     "--batch or --steps",
-                     (double)t->memory / 1e6, (double)machine_memory() / 1e6);
+    return machine_has(t->memory, "this run", e);
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
 {
-    const size_t B = t->config.batch, T = t->config.steps;
-    const size_t len = corpus_stream(&t->corpus, B);
-    t->windows = len / T;
+    const size_t B = t->config.batch, T = t->config.steps, len = corpus_stream(&t->corpus, B);
+    t->windows = corpus_windows(&t->corpus, B, T);
+    if (t->corpus.n_train < 2)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "the training part has %zu bytes, at least 2 are needed; give a longer text "
+                         "or a lower --valid",
+                         t->corpus.n_train);
     if (t->windows == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
-                         "the training part of %zu bytes is too short for batch %zu x steps %zu: each "
-                         "stream has only %zu bytes; lower --batch or --steps",
-                         t->corpus.n_train, B, T, len);
+                         "the training part of %zu bytes is too short for batch %zu x steps %zu; with "
+                         "--batch %zu, --steps can be %zu at most",
+                         t->corpus.n_train, B, T, len > 0 ? B : t->corpus.n_train - 1, len > 0 ? len : 1);
     if (t->config.iterations == 0) {
         const double n = ceil(t->config.epochs * (double)t->windows);
-        t->config.iterations = n < 1 ? 1 : (uint64_t)n;
+        if (!(n >= 1 && n < MOST_ITERATIONS))
+            return bptt_fail(e, BPTT_BAD_CONFIG, "%g epochs of %zu windows are no number of updates", t->config.epochs,
+                             t->windows);
+        t->config.iterations = (uint64_t)n;
     }
     t->token = malloc(T * B * sizeof *t->token);
     t->target = malloc(T * B * sizeof *t->target);
@@ -75,7 +80,7 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
 bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
 {
     if (!c || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_open needs a configuration and a place");
-    bptt_status s = check(c, e);
+    bptt_status s = trainer_check(c, e);
     if (s) return s;
     bptt_trainer *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");

@@ -19,6 +19,7 @@ struct bptt_trainer {
 };
 
 bptt_status trainer_measure(bptt_trainer *t, bptt_error *e); // from config and corpus; fills memory
+bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e);
 // Everything but the model, which t->model holds already.
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e);
 

@@ -147,11 +147,16 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
     const st_tensor *state = st_find(r, "train.state");
     if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
     bptt_status s = read_schedule(t, r, e);
+    if (!s && (t->iteration >= UINT64_C(1) << 53 || t->config.iterations >= UINT64_C(1) << 53))
+        s = bptt_fail(e, BPTT_BAD_FILE, "the file counts more updates than there can be");
     if (!s) s = corpus_open(text, n, t->config.valid, &t->corpus, e);
     if (!s) s = same_text(t, r, e);
     if (!s) s = model_from(r, &machine, &t->model, e);
     for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
     if (!s) s = get_count(r, "updates", &t->model->updates, e); // of these moments
+    if (!s && t->model->updates > t->iteration) s = bptt_fail(e, BPTT_BAD_FILE, "more updates than iterations");
+    if (!s && t->model->config.input)
+        s = bptt_fail(e, BPTT_BAD_FILE, "a model of dense input has no text to go on with");
     if (s) return s;
     bptt_model_get_config(t->model, &t->config.model);
     if (c && c->iterations)

@@ -143,8 +143,21 @@ grep -o '"event":"step","iteration":[0-9]*,"loss":[^,]*' r.log >r.steps
 same steps r.steps "the log has each update once: later lines and a torn one were dropped"
 exits 0 "a finished run has nothing to resume" "$bptt" train text --resume m.safetensors
 exits 65 "another text is refused" "$bptt" train log --resume r.safetensors
-exits 73 "a file that is no log is refused as a log" train --log text --iterations 1 -o x.safetensors
-exits 73 "nor is it by a resumed run" "$bptt" train text --resume r.safetensors --iterations 70 --log text
+cp text no.log
+exits 73 "a file that is no log is refused as a log" train --log no.log --iterations 1 -o x.safetensors
+exits 73 "nor is it by a resumed run" "$bptt" train text --resume r.safetensors --iterations 70 --log no.log
+exits 64 "the text is refused as a log" train --log text --iterations 1 -o x.safetensors
+exits 64 "the output is refused as a log" train --log x.safetensors --iterations 1 -o x.safetensors
+exits 64 "the best model is refused as a log" train --log x.best.safetensors --iterations 1 -o x.safetensors
+cp text y.best.safetensors
+exits 64 "a text in the place of the best model is refused" "$bptt" train y.best.safetensors --iterations 1 -o y.safetensors
+same text y.best.safetensors "and is as it was"
+exits 66 "a file to resume that is not there is missing input" "$bptt" train text --resume nosuch/m.safetensors
+exits 64 "threads beyond reason are not the fault of the file" "$bptt" sample r.safetensors --threads 5000
+exits 0 "with stderr closed the log gets only its own lines" sh -c \
+    "\"$bptt\" train text $tiny --iterations 2 -o z.safetensors --log z.log 2>&-"
+! grep -qv '^{' z.log
+say $? "which begin with a brace"
 same text copy "and it is as it was"
 
 exits 0 "a resumed run may write elsewhere" "$bptt" train text --resume m.safetensors --iterations 70 -o y.safetensors
@@ -177,7 +190,7 @@ exits 0 "the same run without a stop works" train --valid-every 1000 --iteration
 same t.safetensors u.safetensors "a signal leaves no trace in the model"
 
 # shellcheck disable=SC2086
-start v.log train text $tiny --valid-every 0 --iterations 1000000000 -o v.safetensors
+start v.log train text $tiny --valid-every 0 --save-every 1000000000 --iterations 1000000000 -o v.safetensors
 [ ! -e v.safetensors ]
 say $? "nothing is saved before it is due"
 kill -USR1 $child

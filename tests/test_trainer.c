@@ -267,6 +267,47 @@ START_TEST(texts_and_options_that_cannot_be_are_refused)
 }
 END_TEST
 
+START_TEST(numbers_that_would_put_nan_into_the_weights_are_refused)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    bptt_trainer *t = NULL;
+    for (bptt_optimizer o = BPTT_RMSPROP; o <= BPTT_ADAM; o++) {
+        bptt_trainer_config c = config_of("ref", BPTT_F32);
+        c.model.optimizer = o;
+        const double epsilon[] = {0, 1e-60}; // the second is zero as a float
+        for (int k = 0; k < 2; k++) {
+            c.model.epsilon = epsilon[k];
+            ck_assert_int_eq(bptt_trainer_open(&c, text, 100, &t, NULL), BPTT_BAD_CONFIG);
+        }
+    }
+    bptt_trainer_config c = config_of("ref", BPTT_F32);
+    c.rate = 1e300; // infinite as a float
+    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+    const file before = saved(t);
+    ck_assert_int_eq(bptt_trainer_step(t, NULL, NULL), BPTT_BAD_INPUT);
+    const file after = saved(t);
+    ck_assert(before.n == after.n && memcmp(before.bytes, after.bytes, before.n) == 0);
+    bptt_trainer_close(t);
+    free(before.bytes);
+    free(after.bytes);
+    free(text);
+}
+END_TEST
+
+START_TEST(epochs_beyond_any_count_of_updates_are_refused)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    bptt_trainer *t = NULL;
+    const double epochs[] = {9e14, 1e300, (double)INFINITY, (double)NAN, 0, -1};
+    for (size_t k = 0; k < sizeof epochs / sizeof epochs[0]; k++) {
+        bptt_trainer_config c = config_of("ref", BPTT_F32);
+        c.iterations = 0, c.epochs = epochs[k], c.batch = 1, c.steps = 1;
+        ck_assert_int_eq(bptt_trainer_open(&c, text, 100, &t, NULL), BPTT_BAD_CONFIG);
+    }
+    free(text);
+}
+END_TEST
+
 START_TEST(a_byte_that_the_model_never_saw_is_refused_by_name)
 {
     unsigned char *text = text_of(100, 9, 3);
@@ -296,6 +337,8 @@ static void add(TCase *c)
     tcase_add_test(c, the_lowest_noted_loss_is_the_best);
     tcase_add_test(c, a_loss_that_is_no_number_is_never_the_best);
     tcase_add_test(c, texts_and_options_that_cannot_be_are_refused);
+    tcase_add_test(c, numbers_that_would_put_nan_into_the_weights_are_refused);
+    tcase_add_test(c, epochs_beyond_any_count_of_updates_are_refused);
     tcase_add_test(c, a_byte_that_the_model_never_saw_is_refused_by_name);
 }
 

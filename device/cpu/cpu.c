@@ -46,8 +46,7 @@ static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, 
     mine->tools.loops = loops_best();
     mine->tools.ref = bptt_ref_f32();
     blas_open(&mine->tools.blas);
-    (void)snprintf(mine->words, sizeof mine->words, "%u threads, %s, %s", made->threads, mine->tools.loops->name,
-                   mine->tools.blas.name);
+    (void)snprintf(mine->words, sizeof mine->words, "%s, %s", mine->tools.loops->name, mine->tools.blas.name);
     *d = made;
     return BPTT_OK;
 }

@@ -7,7 +7,7 @@
 #define REF_NAME "ref"
 #define REAL float
 #define REAL_TYPE BPTT_F32
-#define TOTAL double                       // what sums are formed in
+#define TOTAL double // what sums are formed in
 #define TOTAL_TYPE BPTT_F64
 #define INLINE static inline
 
@@ -22,7 +22,7 @@
 #define BELOW_ZERO(a) ((a) < 0.0f)
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
-#define REAL_FROM(x) ((float)(x))          // from a TOTAL or a double, rounding once
+#define REAL_FROM(x) ((float)(x)) // from a TOTAL or a double, rounding once
 #define REAL_PART(x) ((double)(x))
 #define TOTAL_EXP(x) exp(x)
 #define TOTAL_LOG(x) log(x)

@@ -32,7 +32,7 @@ void complain(const char *format, ...)
 {
     va_list a;
     va_start(a, format);
-    flockfile(stderr);                                       // one piece, whoever else writes
+    flockfile(stderr); // one piece, whoever else writes
     fputs("bptt: ", stderr);
     vfprintf(stderr, format, a);
     fputc('\n', stderr);
@@ -49,7 +49,7 @@ exit_code complain_of(const bptt_error *e)
 // All that is left of f, into *text [n]; false: errno says why.
 static bool read_rest(FILE *f, size_t expected, unsigned char **text, size_t *n)
 {
-    size_t room = expected + 1, have = 0;                    // one more, so that the end shows without growing
+    size_t room = expected + 1, have = 0; // one more, so that the end shows without growing
     unsigned char *x = malloc(room);
     while (x) {
         have += fread(x + have, 1, room - have, f);
@@ -98,7 +98,7 @@ exit_code read_text(const char *path, unsigned char **text, size_t *n)
 exit_code output_failed(int why)
 {
     if (why != EPIPE) complain("cannot write to standard output: %s", why ? strerror(why) : "an earlier write failed");
-    clearerr(stdout);                                        // told once is enough
+    clearerr(stdout); // told once is enough
     return CODE_IO;
 }
 

@@ -14,16 +14,16 @@
 #endif
 
 // sysexits.h, which POSIX does not have.
-#define EXIT_CODE_LIST(X)                                                                              \
-    X(OK, 0, "it worked")                                                                              \
-    X(USAGE, 64, "the command line is wrong")                                                          \
-    X(DATA, 65, "a text or a model file is damaged, or does not fit")                                  \
-    X(NO_INPUT, 66, "a file does not exist or cannot be opened")                                       \
-    X(UNAVAILABLE, 69, "no such backend, or its device is missing or has failed")                      \
-    X(INTERNAL, 70, "the loss or a gradient became NaN or infinite, or an error of the program")       \
-    X(MEMORY, 71, "not enough memory")                                                                 \
-    X(CREATE, 73, "an output file cannot be created")                                                  \
-    X(IO, 74, "reading or writing failed")                                                             \
+#define EXIT_CODE_LIST(X)                                                                                              \
+    X(OK, 0, "it worked")                                                                                              \
+    X(USAGE, 64, "the command line is wrong")                                                                          \
+    X(DATA, 65, "a text or a model file is damaged, or does not fit")                                                  \
+    X(NO_INPUT, 66, "a file does not exist or cannot be opened")                                                       \
+    X(UNAVAILABLE, 69, "no such backend, or its device is missing or has failed")                                      \
+    X(INTERNAL, 70, "the loss or a gradient became NaN or infinite, or an error of the program")                       \
+    X(MEMORY, 71, "not enough memory")                                                                                 \
+    X(CREATE, 73, "an output file cannot be created")                                                                  \
+    X(IO, 74, "reading or writing failed")                                                                             \
     X(CONFIG, 78, "options that do not go together")
 
 typedef enum exit_code {
@@ -32,7 +32,7 @@ typedef enum exit_code {
 #undef EXIT_CODE_ENUM
 } exit_code;
 
-#define NATS_PER_BIT 0.69314718055994530942     // ln 2: bits = nats / ln 2
+#define NATS_PER_BIT 0.69314718055994530942 // ln 2: bits = nats / ln 2
 
 exit_code exit_code_of(bptt_status s);
 // "bptt: ..." and a newline, on standard error.
@@ -50,9 +50,9 @@ void config_apply(const options *o, bptt_trainer_config *c);
 // Where a file goes that belongs to OUTPUT: "a.safetensors", ".best" -> "a.best.safetensors". The caller frees it.
 char *beside(const char *output, const char *mark);
 
-void print_overview(void);                      // help.c, on standard output
+void print_overview(void); // help.c, on standard output
 void print_help(command_id c);
-void print_man(void);                           // man.c
+void print_man(void); // man.c
 
 exit_code run_train(const options *o);
 exit_code run_sample(const options *o);

@@ -11,18 +11,18 @@
 #include <string.h>
 
 #define WARM_UPS 2
-#define LEAST_TIMES 5                  // updates measured at least, however long they take
+#define LEAST_TIMES 5 // updates measured at least, however long they take
 #define MOST_TIMES 1000000
 
 typedef struct bench {
-    bptt_trainer_config c;             // model, B, T, rate
+    bptt_trainer_config c; // model, B, T, rate
     bptt_model *model;
     bptt_run *run;
-    int32_t *token;                    // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
-    double *time;                      // [times] seconds of one update, ascending once they are measured
+    int32_t *token; // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
+    double *time;   // [times] seconds of one update, ascending once they are measured
     size_t times;
-    unsigned threads;                  // that compute
-    double gemm;                       // GFLOP/s of the matrix product alone; NaN: not measured
+    unsigned threads; // that compute
+    double gemm;      // GFLOP/s of the matrix product alone; NaN: not measured
 } bench;
 
 // Multiply-adds counted as 2, forward and both gradients: 6NH^2 for the recurrence of a layer, 6NH^2 more for the
@@ -31,15 +31,6 @@ static double flops(const bptt_trainer_config *c)
 {
     const double N = (double)c->batch * (double)c->steps, H = (double)c->model.hidden, V = (double)c->model.vocab;
     return 6 * N * H * H + 12 * N * H * H * (double)(c->model.layers - 1) + 6 * N * H * V;
-}
-
-static unsigned threads_of(const bptt_model_config *c)
-{
-    bptt_device_info d;
-    if (c->threads) return c->threads;
-    for (size_t i = 0; bptt_device_describe(i, &d, NULL) == BPTT_OK; i++)
-        if (c->backend && strcmp(d.backend, c->backend) == 0) return d.threads;
-    return 1;
 }
 
 static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
@@ -56,7 +47,7 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     if (s == BPTT_OK) s = bptt_size(T + 1, B, sizeof *b->token, &bytes, e);
     if (s != BPTT_OK) return s;
     bptt_model_get_config(b->model, &b->c.model);
-    b->threads = threads_of(&b->c.model);
+    b->threads = b->c.model.threads;
     b->token = malloc(bytes);
     b->time = malloc(MOST_TIMES * sizeof *b->time);
     if (!b->token || !b->time) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for windows of %zu x %zu", T, B);
@@ -105,8 +96,8 @@ static double quantile(const bench *b, double part)
 }
 
 typedef struct summary {
-    double median, least, q1, q3;      // seconds of one update
-    double chars, gflops, share;       // characters/s, GFLOP/s, part of the matrix product's rate
+    double median, least, q1, q3; // seconds of one update
+    double chars, gflops, share;  // characters/s, GFLOP/s, part of the matrix product's rate
 } summary;
 
 static void print_table(const bench *b, const summary *r)

@@ -23,9 +23,12 @@ exit_code run_devices(const options *o)
     jsonl_start(&j);
     jsonl_open(&j, "devices", '[');
     for (size_t i = 0; bptt_device_describe(i, &d, NULL) == BPTT_OK; i++) {
-        if (as_json) add_device(&j, &d);
-        else if (d.usable) printf("%-8s %s\n", d.backend, d.device);
-        else printf("%-8s not usable: %s\n", d.backend, d.why_not);
+        if (as_json)
+            add_device(&j, &d);
+        else if (d.usable)
+            printf("%-8s %s\n", d.backend, d.device);
+        else
+            printf("%-8s not usable: %s\n", d.backend, d.why_not);
     }
     jsonl_close(&j, ']');
     if (as_json) return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;

@@ -21,17 +21,16 @@ static const char *dtype_name(st_dtype d)
     return "other";
 }
 
-static bool is_checksum(const char *key)
-{
-    return strncmp(key, "crc32c", 6) == 0;
-}
+static bool is_checksum(const char *key) { return strncmp(key, "crc32c", 6) == 0; }
 
 // Text out of a file that may come from anywhere: no control characters reach the terminal.
 static void put_safely(const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7F) printf("\\x%02X", *c);
-        else putchar(*c);
+        if (*c < 0x20 || *c == 0x7F)
+            printf("\\x%02X", *c);
+        else
+            putchar(*c);
 }
 
 static void put_shape(const st_tensor *t)
@@ -101,8 +100,10 @@ exit_code run_inspect(const options *o)
     bptt_error e = {0};
     if (st_read_open(o->argument[0], 0, &r, &e) != BPTT_OK) return complain_of(&e);
     exit_code code = CODE_OK;
-    if (o->value[OPT_JSON].given) code = print_json(r);
-    else print_table(r, o->argument[0]);
+    if (o->value[OPT_JSON].given)
+        code = print_json(r);
+    else
+        print_table(r, o->argument[0]);
     st_read_close(r);
     return code;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_EVERY 0.05               // seconds: looks immediate, costs few system calls
+#define FLUSH_EVERY 0.05 // seconds: looks immediate, costs few system calls
 
 static exit_code write_sample(sampler *s, const options *o)
 {

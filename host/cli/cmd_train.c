@@ -6,11 +6,13 @@
 #include "default_text.h"
 #include "train.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // ---- checks before any work ----------------------------------------------------------------------------------------
 
@@ -30,9 +32,11 @@ static exit_code check_options(const options *o)
     return CODE_OK;
 }
 
+// The same name, or names of one file.
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
+    if (a && b && strcmp(a, b) == 0) return true;
     return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
@@ -54,6 +58,26 @@ static exit_code check_output(const char *output, const char *text_name)
     return CODE_OK;
 }
 
+// Before the output is looked at: what is to be resumed is the input.
+static exit_code check_resumed(const char *path)
+{
+    if (access(path, R_OK) == 0) return CODE_OK;
+    complain("cannot read %s: %s", path, strerror(errno));
+    return CODE_NO_INPUT;
+}
+
+// A log beside the files, not over one of them.
+static exit_code check_log(const train *w, const char *log)
+{
+    const char *const taken[] = {w->output, w->best, w->text_name, w->o->value[OPT_RESUME].text};
+    for (size_t i = 0; log && i < sizeof taken / sizeof taken[0]; i++)
+        if (same_file(log, taken[i])) {
+            complain("--log %s is also the text or an output; name another file", log);
+            return CODE_USAGE;
+        }
+    return CODE_OK;
+}
+
 // ---- opening -------------------------------------------------------------------------------------------------------
 
 static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
@@ -69,6 +93,7 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
         config_apply(w->o, &c);
         s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
     } else {
+        if (v[OPT_VALID].given) c.valid = v[OPT_VALID].real;
         bptt_trainer_suit(&c, n);
         config_apply(w->o, &c);
         s = bptt_trainer_open(&c, text, n, &w->trainer, &e);
@@ -80,7 +105,6 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
     bptt_trainer_get_info(w->trainer, &w->info);
     for (size_t i = 0; bptt_device_describe(i, &w->device, NULL) == BPTT_OK; i++)
         if (w->config.model.backend && strcmp(w->device.backend, w->config.model.backend) == 0) break;
-    if (w->config.model.threads == 0) w->config.model.threads = w->device.threads;
     return CODE_OK;
 }
 
@@ -90,8 +114,8 @@ static exit_code open_log(train *w)
     const char *path = v[OPT_LOG].text;
     bptt_error e = {0};
     if (!path) return CODE_OK;
-    const bptt_status s = v[OPT_RESUME].given ? log_resume(path, w->info.iteration, &w->log, &e)
-                                              : log_open(path, &w->log, &e);
+    const bptt_status s =
+        v[OPT_RESUME].given ? log_resume(path, w->info.iteration, &w->log, &e) : log_open(path, &w->log, &e);
     if (s == BPTT_OK) return CODE_OK;
     complain("%s", e.words);
     return s == BPTT_NO_MEMORY ? CODE_MEMORY : CODE_CREATE;
@@ -134,18 +158,17 @@ static void tell(const train *w)
     const bptt_trainer_info *i = &w->info;
     const bptt_trainer_config *c = &w->config;
     const size_t L = c->model.layers;
-    char cell[32], threads[40] = "";                         // the device tells its own choice of threads
+    char cell[32];
     if (w->quiet) return;
-    if (w->o->value[OPT_THREADS].given) snprintf(threads, sizeof threads, "; asked for %u threads", c->model.threads);
-    complain("backend %s: %s%s", c->model.backend ? c->model.backend : "?", w->device.device, threads);
+    complain("backend %s: %s, %u thread%s", c->model.backend, w->device.device, c->model.threads,
+             c->model.threads == 1 ? "" : "s");
     complain("n_text %zu, vocabulary %zu, n_train %zu, n_valid %zu", i->text, i->vocab, i->n_train, i->n_valid);
     complain("%zu streams of %zu, %zu windows of %zu steps in an epoch", c->batch, i->stream, i->windows, c->steps);
     complain("%s, %zu layer%s of %zu, %zu parameters, about %.1f MB of memory",
              option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, i->parameters,
              (double)w->memory / 1e6);
     if (i->iteration > 0) complain("resumed after %" PRIu64 " of %" PRIu64 " updates", i->iteration, i->iterations);
-    if (i->iteration >= i->iterations)
-        complain("nothing is left to do; more --iterations or --epochs would go on");
+    if (i->iteration >= i->iterations) complain("nothing is left to do; more --iterations or --epochs would go on");
 }
 
 // ---- the command ---------------------------------------------------------------------------------------------------
@@ -176,7 +199,10 @@ exit_code run_train(const options *o)
     w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
     w.best = beside(w.output, ".best");
     exit_code code = w.best ? check_options(o) : CODE_MEMORY;
+    if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text);
+    if (code == CODE_OK) code = check_log(&w, v[OPT_LOG].text);
     if (code == CODE_OK) code = check_output(w.output, w.text_name);
+    if (code == CODE_OK) code = check_output(w.best, w.text_name);
     if (code == CODE_OK) code = set_up(&w);
     if (code == CODE_OK) {
         if (resumed && same_file(w.output, v[OPT_RESUME].text)) w.saved = w.info.iteration;

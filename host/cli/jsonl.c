@@ -34,10 +34,7 @@ static void add(jsonl *j, const char *text, size_t n)
     j->n += n;
 }
 
-static void add_word(jsonl *j, const char *text)
-{
-    add(j, text, strlen(text));
-}
+static void add_word(jsonl *j, const char *text) { add(j, text, strlen(text)); }
 
 // Bytes of the UTF-8 sequence at s [n]; 0 if there is none: truncated, overlong, a surrogate or beyond U+10FFFF.
 static size_t utf8_length(const unsigned char *s, size_t n)
@@ -47,9 +44,9 @@ static size_t utf8_length(const unsigned char *s, size_t n)
     if (length == 0 || length > n) return 0;
     for (size_t i = 1; i < length; i++)
         if ((s[i] & 0xC0) != 0x80) return 0;
-    const unsigned c = (unsigned)s[0] << 8 | s[1];           // the first two bytes decide the rest of the rules
-    const bool bad = (c >= 0xE080 && c < 0xE0A0) || (c >= 0xEDA0 && c < 0xEE80) || (c >= 0xF080 && c < 0xF090) ||
-                     c >= 0xF490;
+    const unsigned c = (unsigned)s[0] << 8 | s[1]; // the first two bytes decide the rest of the rules
+    const bool bad =
+        (c >= 0xE080 && c < 0xE0A0) || (c >= 0xEDA0 && c < 0xEE80) || (c >= 0xF080 && c < 0xF090) || c >= 0xF490;
     return bad ? 0 : length;
 }
 
@@ -103,10 +100,7 @@ void jsonl_bytes(jsonl *j, const char *key, const void *bytes, size_t n)
     add_string(j, bytes, n);
 }
 
-void jsonl_text(jsonl *j, const char *key, const char *text)
-{
-    jsonl_bytes(j, key, text, strlen(text));
-}
+void jsonl_text(jsonl *j, const char *key, const char *text) { jsonl_bytes(j, key, text, strlen(text)); }
 
 void jsonl_count(jsonl *j, const char *key, uint64_t x)
 {
@@ -136,21 +130,15 @@ void jsonl_open(jsonl *j, const char *key, char bracket)
     add(j, &bracket, 1);
 }
 
-void jsonl_close(jsonl *j, char bracket)
-{
-    add(j, &bracket, 1);
-}
+void jsonl_close(jsonl *j, char bracket) { add(j, &bracket, 1); }
 
-void jsonl_finish(jsonl *j)
-{
-    add(j, "}\n", 2);
-}
+void jsonl_finish(jsonl *j) { add(j, "}\n", 2); }
 
 bool jsonl_print(jsonl *j)
 {
     jsonl_finish(j);
     const bool whole = !j->failed;
-    if (whole) fwrite(j->text, 1, j->n, stdout);             // failure shows in ferror(stdout)
+    if (whole) fwrite(j->text, 1, j->n, stdout); // failure shows in ferror(stdout)
     jsonl_free(j);
     return whole;
 }
@@ -177,7 +165,7 @@ void jsonl_config(jsonl *j, const bptt_model_config *c)
 
 struct json_log {
     int fd;
-    char *path;                        // for complaints
+    char *path; // for complaints
 };
 
 static bptt_status log_new(const char *path, int flags, json_log **out, bptt_error *e)

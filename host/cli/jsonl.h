@@ -10,21 +10,21 @@
 
 // The text of one object. Members are added in order; a key of NULL adds to the array that is open.
 typedef struct jsonl {
-    char *text;                        // [n], no NUL
+    char *text; // [n], no NUL
     size_t n, room;
-    bool failed;                       // no memory: what is there is not a whole object
+    bool failed; // no memory: what is there is not a whole object
 } jsonl;
 
-void jsonl_start(jsonl *j);              // begins "{"; keeps the memory of the last object. First use: jsonl j = {0}
+void jsonl_start(jsonl *j); // begins "{"; keeps the memory of the last object. First use: jsonl j = {0}
 void jsonl_free(jsonl *j);
-void jsonl_bytes(jsonl *j, const char *key, const void *bytes, size_t n);      // what is not UTF-8 becomes U+FFFD
+void jsonl_bytes(jsonl *j, const char *key, const void *bytes, size_t n); // what is not UTF-8 becomes U+FFFD
 void jsonl_text(jsonl *j, const char *key, const char *text);
 void jsonl_count(jsonl *j, const char *key, uint64_t x);
-void jsonl_real(jsonl *j, const char *key, double x);                          // reads back equal; NaN, infinite: null
+void jsonl_real(jsonl *j, const char *key, double x); // reads back equal; NaN, infinite: null
 void jsonl_flag(jsonl *j, const char *key, bool x);
-void jsonl_open(jsonl *j, const char *key, char bracket);                      // '{' or '['
-void jsonl_close(jsonl *j, char bracket);                                      // '}' or ']'
-void jsonl_finish(jsonl *j);             // "}" and a newline
+void jsonl_open(jsonl *j, const char *key, char bracket); // '{' or '['
+void jsonl_close(jsonl *j, char bracket);                 // '}' or ']'
+void jsonl_finish(jsonl *j);                              // "}" and a newline
 // Finishes j, writes it to standard output and frees it; false: there was no memory.
 bool jsonl_print(jsonl *j);
 // The model's own options, under the names of the command line.
@@ -37,7 +37,7 @@ typedef struct json_log json_log;
 bptt_status log_open(const char *path, json_log **log, bptt_error *e);
 // A resumed run goes on in the file: lines with an "iteration" beyond that one are dropped first, and a torn last line.
 bptt_status log_resume(const char *path, uint64_t iteration, json_log **log, bptt_error *e);
-void log_close(json_log *log);         // NULL is fine
+void log_close(json_log *log); // NULL is fine
 // Finishes j and appends it by one write(2), so that readers never see half a line. IO, NO_MEMORY.
 bptt_status log_append(json_log *log, jsonl *j, bptt_error *e);
 

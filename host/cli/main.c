@@ -3,9 +3,11 @@
 
 #include "cli.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static exit_code run_help(const options *o)
 {
@@ -24,15 +26,17 @@ static exit_code run_help(const options *o)
 }
 
 static exit_code (*const command_run[COMMANDS])(const options *o) = {
-    [CMD_TRAIN] = run_train, [CMD_SAMPLE] = run_sample, [CMD_SCORE] = run_score, [CMD_INSPECT] = run_inspect,
-    [CMD_DEVICES] = run_devices, [CMD_BENCH] = run_bench, [CMD_HELP] = run_help,
+    [CMD_TRAIN] = run_train,     [CMD_SAMPLE] = run_sample, [CMD_SCORE] = run_score, [CMD_INSPECT] = run_inspect,
+    [CMD_DEVICES] = run_devices, [CMD_BENCH] = run_bench,   [CMD_HELP] = run_help,
 };
 
 static exit_code unknown_command(const char *name)
 {
     const char *near = suggest_command(name);
-    if (near) complain("there is no command '%.60s'; did you mean %s?", name, near);
-    else complain("there is no command '%.60s'; see bptt --help", name);
+    if (near)
+        complain("there is no command '%.60s'; did you mean %s?", name, near);
+    else
+        complain("there is no command '%.60s'; see bptt --help", name);
     return CODE_USAGE;
 }
 
@@ -72,6 +76,10 @@ int main(int argc, char **argv)
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
+    for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) { // a closed stream must not become the next file that is opened
+        fd = open("/dev/null", O_RDWR);
+        if (fd > STDERR_FILENO) close(fd);
+    }
     const exit_code code = dispatch(argc, argv);
     const exit_code written = flush_output();
     return code != CODE_OK ? (int)code : (int)written;

@@ -4,14 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE 76                        // columns of the source
+#define LINE 76 // columns of the source
 
 static void put_word(const char *word, int n)
 {
     for (int i = 0; i < n; i++)
-        if (word[i] == '\\') fputs("\\e", stdout);
-        else if (word[i] == '-' && (i == 0 || word[i - 1] == '-')) fputs("\\-", stdout);
-        else putchar(word[i]);
+        if (word[i] == '\\')
+            fputs("\\e", stdout);
+        else if (word[i] == '-' && (i == 0 || word[i - 1] == '-'))
+            fputs("\\-", stdout);
+        else
+            putchar(word[i]);
 }
 
 // Running text, ending with a newline: a new line for each sentence, as mdoc wants it, and where one gets too long.
@@ -24,8 +27,10 @@ static void put_text(const char *text)
             putchar('\n');
             at = 0;
         }
-        if (at > 0) putchar(' ');
-        else if (*text == '.' || *text == '\'') fputs("\\&", stdout);           // would be taken for a macro
+        if (at > 0)
+            putchar(' ');
+        else if (*text == '.' || *text == '\'')
+            fputs("\\&", stdout); // would be taken for a macro
         put_word(text, n);
         at += 1 + n;
         if (text[n - 1] == '.' && text[n]) {
@@ -41,9 +46,12 @@ static void put_text(const char *text)
 static void put_words(const char *text)
 {
     for (const char *c = text; *c; c++)
-        if (*c == '|') fputs(" | ", stdout);
-        else if (*c == '\\') fputs("\\e", stdout);
-        else putchar(*c);
+        if (*c == '|')
+            fputs(" | ", stdout);
+        else if (*c == '\\')
+            fputs("\\e", stdout);
+        else
+            putchar(*c);
 }
 
 static void put_option(const option_row *row)
@@ -59,8 +67,10 @@ static void put_option(const option_row *row)
         printf(" Ar %s", row->value);
     }
     putchar('\n');
-    if (option_range(row, range)) snprintf(text, sizeof text, "%s (%s).", row->help, range);
-    else snprintf(text, sizeof text, "%s.", row->help);
+    if (option_range(row, range))
+        snprintf(text, sizeof text, "%s (%s).", row->help, range);
+    else
+        snprintf(text, sizeof text, "%s.", row->help);
     put_text(text);
     if (!row->standard) return;
     const bool words = row->standard[0] == '(';

@@ -32,10 +32,7 @@ bool command_find(const char *name, command_id *c)
     return false;
 }
 
-bool option_belongs(option_id i, command_id c)
-{
-    return (option_table[i].commands >> c & 1u) != 0;
-}
+bool option_belongs(option_id i, command_id c) { return (option_table[i].commands >> c & 1u) != 0; }
 
 // ---- values --------------------------------------------------------------------------------------------------------
 
@@ -62,9 +59,11 @@ const char *option_word(option_id i, size_t place, char out[32])
 
 bool option_range(const option_row *row, char out[64])
 {
-    const bool open = row->max >= 1e9;                       // a bound that nobody meets is not worth a word
-    if (open) snprintf(out, 64, "%.10g or more", row->min);
-    else snprintf(out, 64, "%.10g to %.10g", row->min, row->max);
+    const bool open = row->max >= 1e9; // a bound that nobody meets is not worth a word
+    if (open)
+        snprintf(out, 64, "%.10g or more", row->min);
+    else
+        snprintf(out, 64, "%.10g to %.10g", row->min, row->max);
     return !open && (row->kind == KIND_COUNT || row->kind == KIND_REAL);
 }
 
@@ -74,7 +73,8 @@ static bool set_number(const option_row *row, const char *text, option_value *v,
     double x = 0;
     uint64_t n = 0;
     if (whole ? !parse_count(text, &n) : !parse_real(text, &x))
-        return wrong(words, "--%s takes a %snumber, not '%.100s'", row->name, whole ? "whole " : "", text);
+        return wrong(words, "--%s takes a %s, not '%.100s'", row->name, whole ? "whole number below 2^64" : "number",
+                     text);
     if (whole) x = (double)n;
     char range[64];
     (void)option_range(row, range);
@@ -90,9 +90,7 @@ static bool set(const option_row *row, const char *text, option_value *v, char w
 {
     int place;
     switch (row->kind) {
-    case KIND_FLAG:
-        v->count = 1;
-        return true;
+    case KIND_FLAG: v->count = 1; return true;
     case KIND_COUNT:
     case KIND_REAL:
         if (!set_number(row, text, v, words)) return false;
@@ -109,8 +107,7 @@ static bool set(const option_row *row, const char *text, option_value *v, char w
     case KIND_PATH:
         if (*text == '\0') return wrong(words, "--%s needs the name of a file", row->name);
         break;
-    case KIND_TEXT:
-        break;
+    case KIND_TEXT: break;
     }
     v->text = text;
     return true;
@@ -164,7 +161,7 @@ static bool take(options *o, int argc, char *const *argv, int *i, char words[OPT
     const option_id id = named ? find(o->command, arg + 2, n, 0) : find(o->command, NULL, 0, arg[1]);
     if (id == OPTIONS) return unknown(o->command, arg, words);
     const option_row *row = &option_table[id];
-    const char *rest = arg + (named ? 2 + n : 2);            // "=VALUE", or the value after a letter, or ""
+    const char *rest = arg + (named ? 2 + n : 2); // "=VALUE", or the value after a letter, or ""
     const char *value = NULL;
     if (row->kind == KIND_FLAG) {
         if (*rest) return wrong(words, "--%s takes no value", row->name);
@@ -182,7 +179,7 @@ static bool take(options *o, int argc, char *const *argv, int *i, char words[OPT
 bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS])
 {
     const command_row *row = &command_table[c];
-    bool open = true;                                        // options may still come: no "--" yet
+    bool open = true; // options may still come: no "--" yet
     set_defaults(c, o);
     for (int i = 0; i < argc; i++) {
         if (open && strcmp(argv[i], "--") == 0) {
@@ -234,7 +231,7 @@ static size_t distance(const char *typed, const char *name)
     if (n == 0 || n > NAME_MAX_LENGTH) return 3;
     if (n >= 3 && strncmp(typed, name, n) == 0) return 1;
     const size_t k = slips(typed, name);
-    return k < n && (k <= 1 || n > 4) ? k : 3;               // two slips in a short word make another word
+    return k < n && (k <= 1 || n > 4) ? k : 3; // two slips in a short word make another word
 }
 
 const char *suggest_command(const char *typed)

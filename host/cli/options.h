@@ -8,7 +8,13 @@
 #include <stdint.h>
 
 typedef enum command_id {
-    CMD_TRAIN, CMD_SAMPLE, CMD_SCORE, CMD_INSPECT, CMD_DEVICES, CMD_BENCH, CMD_HELP,
+    CMD_TRAIN,
+    CMD_SAMPLE,
+    CMD_SCORE,
+    CMD_INSPECT,
+    CMD_DEVICES,
+    CMD_BENCH,
+    CMD_HELP,
     COMMANDS
 } command_id;
 
@@ -16,54 +22,82 @@ typedef enum command_id {
 
 typedef struct command_row {
     const char *name;
-    const char *arguments;             // as shown in the usage line
-    size_t least, most;                // how many arguments besides options
-    const char *summary;               // one line
-    const char *about;                 // a paragraph
-    const char *example[EXAMPLES];     // NULL after the last
+    const char *arguments;         // as shown in the usage line
+    size_t least, most;            // how many arguments besides options
+    const char *summary;           // one line
+    const char *about;             // a paragraph
+    const char *example[EXAMPLES]; // NULL after the last
 } command_row;
 
 extern const command_row command_table[COMMANDS];
 
 typedef enum option_kind {
-    KIND_FLAG,                         // takes no value
-    KIND_COUNT,                        // whole number in min..max
-    KIND_REAL,                         // finite number in min..max
-    KIND_SEED,                         // any 64-bit whole number
-    KIND_WORD,                         // one of the words in `value`, separated by |
+    KIND_FLAG,  // takes no value
+    KIND_COUNT, // whole number in min..max
+    KIND_REAL,  // finite number in min..max
+    KIND_SEED,  // any 64-bit whole number
+    KIND_WORD,  // one of the words in `value`, separated by |
     KIND_PATH,
     KIND_TEXT
 } option_kind;
 
 typedef enum option_id {
-    OPT_CELL, OPT_HIDDEN, OPT_LAYERS, OPT_BATCH, OPT_STEPS, OPT_BIASES, OPT_INIT,
-    OPT_OPTIMIZER, OPT_RATE, OPT_MOMENTUM, OPT_CLIP, OPT_CLIP_MODE,
-    OPT_ITERATIONS, OPT_EPOCHS, OPT_VALID, OPT_VALID_EVERY, OPT_SEED,
-    OPT_OUTPUT, OPT_RESUME, OPT_SAVE_EVERY, OPT_SAMPLE_EVERY, OPT_LOG,
-    OPT_PRIME, OPT_LENGTH, OPT_TEMPERATURE, OPT_PART,
-    OPT_VOCAB, OPT_SECONDS, OPT_BACKEND, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_MAN, OPT_HELP,
+    OPT_CELL,
+    OPT_HIDDEN,
+    OPT_LAYERS,
+    OPT_BATCH,
+    OPT_STEPS,
+    OPT_BIASES,
+    OPT_INIT,
+    OPT_OPTIMIZER,
+    OPT_RATE,
+    OPT_MOMENTUM,
+    OPT_CLIP,
+    OPT_CLIP_MODE,
+    OPT_ITERATIONS,
+    OPT_EPOCHS,
+    OPT_VALID,
+    OPT_VALID_EVERY,
+    OPT_SEED,
+    OPT_OUTPUT,
+    OPT_RESUME,
+    OPT_SAVE_EVERY,
+    OPT_SAMPLE_EVERY,
+    OPT_LOG,
+    OPT_PRIME,
+    OPT_LENGTH,
+    OPT_TEMPERATURE,
+    OPT_PART,
+    OPT_VOCAB,
+    OPT_SECONDS,
+    OPT_BACKEND,
+    OPT_THREADS,
+    OPT_JSON,
+    OPT_QUIET,
+    OPT_MAN,
+    OPT_HELP,
     OPTIONS
 } option_id;
 
 typedef struct option_row {
-    const char *name;                  // without the dashes; two rows may share it if no command has both
-    char letter;                       // 0: none
+    const char *name; // without the dashes; two rows may share it if no command has both
+    char letter;      // 0: none
     option_kind kind;
-    const char *value;                 // what the help calls the value; the words of a KIND_WORD
-    const char *standard;              // the default as one would write it; "(...)": what decides it; NULL: none
-    double min, max;                   // inclusive
-    unsigned commands;                 // 1u << command_id of each that has it
-    bool resumable;                    // may be given together with --resume
+    const char *value;    // what the help calls the value; the words of a KIND_WORD
+    const char *standard; // the default as one would write it; "(...)": what decides it; NULL: none
+    double min, max;      // inclusive
+    unsigned commands;    // 1u << command_id of each that has it
+    bool resumable;       // may be given together with --resume
     const char *help;
 } option_row;
 
 extern const option_row option_table[OPTIONS];
 
 typedef struct option_value {
-    bool given;                        // on the command line; else it is the default, if that can be written
-    uint64_t count;                    // COUNT, SEED; FLAG: 1 if given; WORD: its place in the list
-    double real;                       // REAL
-    const char *text;                  // all kinds that take a value: as written
+    bool given;       // on the command line; else it is the default, if that can be written
+    uint64_t count;   // COUNT, SEED; FLAG: 1 if given; WORD: its place in the list
+    double real;      // REAL
+    const char *text; // all kinds that take a value: as written
 } option_value;
 
 typedef struct options {

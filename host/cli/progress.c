@@ -12,14 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TERMINAL_EVERY 0.1             // seconds between lines
+#define TERMINAL_EVERY 0.1 // seconds between lines
 #define PLAIN_EVERY 5.0
 
 void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update)
 {
     const char *term = getenv("TERM");
-    *p = (progress){.on = !quiet, .first = info->iteration, .last = info->iterations, .chars = chars_per_update,
-                    .windows = info->windows, .started = seconds_now()};
+    *p = (progress){.on = !quiet,
+                    .first = info->iteration,
+                    .last = info->iterations,
+                    .chars = chars_per_update,
+                    .windows = info->windows,
+                    .started = seconds_now()};
     p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     p->shown = p->started;
     p->shown_iteration = p->first;
@@ -28,16 +32,20 @@ void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size
 void progress_time(char out[24], double seconds)
 {
     const unsigned long s = seconds < 3.6e9 ? (unsigned long)(seconds + 0.5) : 3600000000ul;
-    if (s >= 3600) snprintf(out, 24, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
-    else snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
+    if (s >= 3600)
+        snprintf(out, 24, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
 }
 
 void progress_line(char out[128], const progress *p, uint64_t iteration, const bptt_report *report, double left)
 {
     char time[24] = "?", rate[24] = "?";
     if (left >= 0) progress_time(time, left);
-    if (p->rate >= 1e6) snprintf(rate, sizeof rate, "%.2fM", p->rate / 1e6);
-    else if (p->rate > 0) snprintf(rate, sizeof rate, "%.1fk", p->rate / 1e3);
+    if (p->rate >= 1e6)
+        snprintf(rate, sizeof rate, "%.2fM", p->rate / 1e6);
+    else if (p->rate > 0)
+        snprintf(rate, sizeof rate, "%.1fk", p->rate / 1e3);
     const double epoch = p->windows ? (double)iteration / (double)p->windows : 0;
     snprintf(out, 128, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f bpc %.3f |g| %.3g %s char/s %s left", iteration,
              p->last, epoch, report->loss, report->loss / NATS_PER_BIT, report->grad_norm, rate, time);

@@ -10,13 +10,13 @@
 
 typedef struct progress {
     bool on, terminal;
-    uint64_t first, last;              // updates done before this run; updates in all
+    uint64_t first, last; // updates done before this run; updates in all
     uint64_t shown_iteration;
-    size_t chars;                      // in one update
-    size_t windows;                    // updates in an epoch
-    double started, shown;             // seconds
-    double rate;                       // characters per second, smoothed; 0: not known yet
-    int width;                         // columns that the line on the terminal takes
+    size_t chars;          // in one update
+    size_t windows;        // updates in an epoch
+    double started, shown; // seconds
+    double rate;           // characters per second, smoothed; 0: not known yet
+    int width;             // columns that the line on the terminal takes
 } progress;
 
 void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update);

@@ -39,7 +39,7 @@ bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
         const int32_t newline = token_of(s, '\n'), first = newline >= 0 ? newline : 0;
         return bptt_run_next(s->run, &first, s->logp, e);
     }
-    for (size_t i = 0; i < n; i++) {                         // all of it first: nothing is done for a bad prime
+    for (size_t i = 0; i < n; i++) { // all of it first: nothing is done for a bad prime
         const unsigned char byte = (unsigned char)text[i];
         char shown[8] = "";
         if (byte > ' ' && byte < 0x7F) snprintf(shown, sizeof shown, " ('%c')", byte);

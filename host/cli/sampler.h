@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 typedef struct sampler {
-    bptt_run *run;                     // one stream, forward only; its state is the sampler's alone
-    float *logp;                       // [V]: of the next character
-    const unsigned char *bytes;        // [V]: what the tokens stand for; belongs to the model
+    bptt_run *run;              // one stream, forward only; its state is the sampler's alone
+    float *logp;                // [V]: of the next character
+    const unsigned char *bytes; // [V]: what the tokens stand for; belongs to the model
     size_t vocab;
 } sampler;
 

@@ -38,10 +38,7 @@ void signals_catch(void)
     handle(SIGUSR1, on_save);
 }
 
-int signals_leave(void)
-{
-    return leave_signal;
-}
+int signals_leave(void) { return leave_signal; }
 
 bool signals_save(void)
 {

@@ -10,23 +10,23 @@
 typedef struct train {
     const options *o;
     bptt_trainer *trainer;
-    bptt_trainer_config config;        // in force: from the command line, or from the resumed file
-    bptt_trainer_info info;            // at the start
-    bptt_device_info device;           // that computes
-    const char *text_name;             // "-": standard input; NULL: the built-in text
+    bptt_trainer_config config; // in force: from the command line, or from the resumed file
+    bptt_trainer_info info;     // at the start
+    bptt_device_info device;    // that computes
+    const char *text_name;      // "-": standard input; NULL: the built-in text
     const char *output;
-    char *best;                        // where the best model goes
-    size_t memory;                     // bytes that the process will take
+    char *best;    // where the best model goes
+    size_t memory; // bytes that the process will take
     progress progress;
-    sampler sampler;                   // run NULL: no samples
-    json_log *log;                     // NULL: none, or given up
-    jsonl line;                         // the line being built
+    sampler sampler; // run NULL: no samples
+    json_log *log;   // NULL: none, or given up
+    jsonl line;      // the line being built
     bool quiet;
-    bool save_failed, best_failed, log_failed;     // the last attempt
-    uint64_t saved;                    // updates in the file `output`; NONE_SAVED: this run has not written it
-    uint64_t validated;                // the update that was last validated after; 0: none
-    double valid_loss;                 // of that validation, nats
-    double started;                    // seconds
+    bool save_failed, best_failed, log_failed; // the last attempt
+    uint64_t saved;                            // updates in the file `output`; NONE_SAVED: this run has not written it
+    uint64_t validated;                        // the update that was last validated after; 0: none
+    double valid_loss;                         // of that validation, nats
+    double started;                            // seconds
 } train;
 
 #define NONE_SAVED UINT64_MAX

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SAVE_AT_LEAST = 500 }; // updates between saves, whatever the validations do
+
 #define SAMPLE_LENGTH 200
 
 static uint64_t iteration_now(const train *w)
@@ -17,10 +19,7 @@ static uint64_t iteration_now(const train *w)
 }
 
 // Every `every` updates; 0: never.
-static bool due(uint64_t every, uint64_t iteration)
-{
-    return every > 0 && iteration % every == 0;
-}
+static bool due(uint64_t every, uint64_t iteration) { return every > 0 && iteration % every == 0; }
 
 // ---- saving --------------------------------------------------------------------------------------------------------
 
@@ -57,9 +56,12 @@ static exit_code broken(train *w, const bptt_error *e)
     const uint64_t iteration = iteration_now(w);
     progress_clear(&w->progress);
     complain("after %" PRIu64 " updates: %s", iteration, e->words[0] ? e->words : bptt_status_text(e->code));
-    if (e->code == BPTT_NOT_FINITE) complain("a lower --lr or a lower --clip may help");
-    if (w->saved == NONE_SAVED) complain("%s was not written by this run", w->output);
-    else complain("%s is intact: the state after %" PRIu64 " updates", w->output, w->saved);
+    if (e->code == BPTT_NOT_FINITE)
+        complain("a lower --lr may help, or %s", w->config.model.clip > 0 ? "a lower --clip" : "--clip 5");
+    if (w->saved == NONE_SAVED)
+        complain("%s was not written by this run", w->output);
+    else
+        complain("%s is intact: the state after %" PRIu64 " updates", w->output, w->saved);
     log_end(w, iteration, e->code == BPTT_NOT_FINITE ? "not finite" : "failed");
     return exit_code_of(e->code);
 }
@@ -70,8 +72,10 @@ static void put_argument(const char *text)
     const bool plain = text[strcspn(text, " \t\n'\"\\$`&|;<>()*?[]#~!{}")] == '\0' && *text;
     fputs(plain ? " " : " '", stderr);
     for (const char *c = text; *c; c++)
-        if (*c == '\'') fputs("'\\''", stderr);
-        else fputc(*c, stderr);
+        if (*c == '\'')
+            fputs("'\\''", stderr);
+        else
+            fputc(*c, stderr);
     if (!plain) fputc('\'', stderr);
 }
 
@@ -86,10 +90,16 @@ static exit_code interrupted(train *w, uint64_t iteration)
     if (w->text_name) put_argument(w->text_name);
     fputs(" --resume", stderr);
     put_argument(w->output);
+    for (size_t i = 0; i < OPTIONS; i++) { // what the file does not know
+        const option_value *v = &w->o->value[i];
+        if (!v->given || !option_table[i].resumable || i == OPT_RESUME || i == OPT_OUTPUT) continue;
+        fprintf(stderr, " --%s", option_table[i].name);
+        if (option_table[i].kind != KIND_FLAG) put_argument(v->text);
+    }
     fputc('\n', stderr);
     fflush(stdout);
     signals_end(signals_leave());
-    return CODE_INTERNAL;              // not reached: the default of these signals is to end
+    return CODE_INTERNAL; // not reached: the default of these signals is to end
 }
 
 static int asked_to_leave(void *unused)
@@ -141,7 +151,7 @@ static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
     printf("---- after %" PRIu64 " updates\n", iteration);
     fwrite(text, 1, sizeof text, stdout);
     putchar('\n');
-    fflush(stdout);                    // a failure shows in ferror(stdout), and main reports it
+    fflush(stdout); // a failure shows in ferror(stdout), and main reports it
     log_sample(w, iteration, text, sizeof text);
     return BPTT_OK;
 }
@@ -193,7 +203,8 @@ exit_code train_loop(train *w)
         if ((s = update(w, &iteration, &e)) != BPTT_OK) return broken(w, &e);
         const bool scheduled = bptt_trainer_validation_due(w->trainer) != 0;
         if (scheduled && (s = validate(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
-        if (signals_save() || scheduled || due(v[OPT_SAVE_EVERY].count, iteration)) save(w, iteration);
+        const uint64_t often = v[OPT_SAVE_EVERY].given ? v[OPT_SAVE_EVERY].count : SAVE_AT_LEAST;
+        if (signals_save() || scheduled || due(often, iteration)) save(w, iteration);
         if (due(v[OPT_SAMPLE_EVERY].count, iteration) && (s = sample(w, iteration, &e)) != BPTT_OK)
             return broken(w, &e);
     }

@@ -71,7 +71,7 @@ static bptt_status follow(atomic_file *f, const char *path, bptt_error *e)
     for (int hop = 0; f->target && hop < 40; hop++) { // Linux follows 40
         char text[PATH_MAX];
         const ssize_t n = readlink(f->target, text, sizeof text);
-        if (n < 0 && (errno == EINVAL || errno == ENOENT)) return BPTT_OK; // no link; nothing
+        if (n < 0 && (errno == EINVAL || errno == ENOENT || errno == ENOTDIR)) return BPTT_OK; // open_folder says more
         if (n == (ssize_t)sizeof text) errno = ENAMETOOLONG;
         if (n < 0 || n == (ssize_t)sizeof text) return file_fail(e, BPTT_IO, path, "cannot follow the link");
         char *end = link_end(f->target, text, (size_t)n);

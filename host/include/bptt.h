@@ -15,7 +15,8 @@
 // b]. Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
-// *error if error is not NULL. Nothing prints, exits or keeps global state.
+// *error if error is not NULL. Nothing prints or exits. No state is global but one: opening a model on backend cpu
+// tells OpenBLAS, in the whole process and from then on, to use one thread a call; the threads are ours.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 #ifndef BPTT_H
 #define BPTT_H
@@ -215,7 +216,7 @@ BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double ra
 // One step for each of the B streams: token [B] -> logp [B][V], natural log-probabilities of the next token.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *error);
 
-// After gradient or train: tensors of that window.
+// After gradient or train, and until the next call that runs: tensors of that window.
 typedef enum bptt_result {
     BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state the window began with, block t+1 that after step t
     BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to that first state
