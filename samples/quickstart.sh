@@ -14,8 +14,12 @@ bptt=build/quickstart/bptt
 model=build/quickstart/model.safetensors
 
 echo "== training on ${text:-the source text of bptt itself} =="
-$bptt train ${text:+"$text"} -o $model
+if [ -n "$text" ]; then
+    $bptt train "$text" -o $model
+else
+    $bptt train --epochs 30 -o $model      # longer than for other texts of its size: less than a minute on two cores
+fi
 echo "== what it writes =="
-$bptt sample $model --length 600 --temperature 0.6 --seed 1
+$bptt sample $model --prime "static " --length 500 --temperature 0.7 --seed 1
 echo
 echo "== done: $bptt sample $model writes more, $bptt train --help says what else there is =="

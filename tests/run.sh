@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, runs ctest.
 #   sh tests/run.sh             release build, all tests
 #   sh tests/run.sh --interop   also reads a trained model with PyTorch (installs python3-torch: about 300 MB)
-#   sh tests/run.sh --ci        also warnings as errors under gcc and clang, and the tests under ASan and UBSan
+#   sh tests/run.sh --ci        also layout, warnings as errors under gcc and clang, and the tests under ASan, UBSan
 set -eu
 cd "$(dirname "$0")/.."
 interop=''
@@ -15,7 +15,7 @@ for option in "$@"; do
     esac
 done
 set -- gcc g++ libc6-dev cmake make pkg-config check libopenblas0-pthread python3
-[ -z "$ci" ] || set -- "$@" clang clang-format shellcheck valgrind
+[ -z "$ci" ] || set -- "$@" clang clang-format git shellcheck
 [ -z "$interop" ] || set -- "$@" python3-torch
 # shellcheck source=samples/install.sh
 . samples/install.sh
@@ -33,6 +33,9 @@ build release -DCMAKE_BUILD_TYPE=Release
 ctest --test-dir build/release --output-on-failure
 
 if [ -n "$ci" ]; then
+    echo "== layout, scripts ==" >&2
+    git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+    git ls-files '*.sh' .ci/run | xargs shellcheck -x -s sh
     build gcc-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON
     build clang-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON -DCMAKE_C_COMPILER=clang
     build asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
