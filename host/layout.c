@@ -23,7 +23,7 @@ static bptt_status place_all(const bptt_backend *b, const shape *table, size_t n
         const size_t k = block_of(b, s->type), ld = leading(b, s);
         size_t bytes;
         bptt_status st = bptt_size(s->rows, ld, 2 * bptt_type_size(s->type), &bytes, e);
-        if (!st && elements[k] > SIZE_MAX / 64 - s->rows * ld)
+        if (!st && (s->rows * ld > SIZE_MAX / 64 || elements[k] > SIZE_MAX / 64 - s->rows * ld))
             st = bptt_fail(e, BPTT_NO_MEMORY, "the sizes asked for need more memory than can be addressed");
         if (st) return st;
         if (block)

@@ -246,7 +246,7 @@ static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
     slots->scalar[BPTT_ROOT] = adam ? sqrt(1 - pow(c->beta2, n)) : 1;
 }
 
-static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
+static bptt_status go(bptt_run *r, work kind, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
 {
     bptt_model *m = r->model;
     bptt_device *d = m->device;
@@ -257,14 +257,14 @@ static bptt_status go(bptt_run *r, work todo, const bptt_window *w, double rate,
     if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
     fill_slots(r, w, &slots);
     fill_rate(m, rate, &slots);
-    s = d->backend.run(d, r->handle[todo], &slots, e);
+    s = d->backend.run(d, r->handle[kind], &slots, e);
     if (!s) s = d->backend.read(d, stat, BPTT_F64, r->mem.stat, e);
     if (s) return s;
-    if (todo == EVALUATE) stat[1] = 0;
+    if (kind == EVALUATE) stat[1] = 0;
     if (!isfinite(stat[0]) || !isfinite(stat[1]))
         return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
                          isfinite(stat[0]) ? "gradient" : "loss");
-    if (todo == TRAIN) m->updates++;
+    if (kind == TRAIN) m->updates++;
     const double weight = slots.scalar[BPTT_WEIGHT];
     if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};
     return BPTT_OK;

@@ -7,30 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *dtype_name(st_dtype d)
-{
-    switch (d) {
-    case ST_F32: return "F32";
-    case ST_F64: return "F64";
-    case ST_I64: return "I64";
-    case ST_U8: return "U8";
-    case ST_F16: return "F16";
-    case ST_BF16: return "BF16";
-    case ST_OTHER: break;
-    }
-    return "other";
-}
-
 static bool is_checksum(const char *key) { return strncmp(key, "crc32c", 6) == 0; }
 
 // Text out of a file that may come from anywhere: no control characters reach the terminal.
 static void put_safely(const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7F)
-            printf("\\x%02X", *c);
-        else
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        const bool c1 = c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0; // such as CSI, in UTF-8
+        if (*c >= 0x20 && *c != 0x7F && !c1) {
             putchar(*c);
+            continue;
+        }
+        printf("\\x%02X", *c);
+        if (c1) printf("\\x%02X", *++c);
+    }
 }
 
 static void put_shape(const st_tensor *t)
@@ -51,7 +41,7 @@ static void print_table(const st_reader *r, const char *path)
     printf(": %zu tensor%s, %" PRIu64 " bytes of data\n\n", st_count(r), st_count(r) == 1 ? "" : "s", bytes);
     for (size_t i = 0; i < st_count(r); i++) {
         const st_tensor *t = st_at(r, i);
-        printf("%-5s ", dtype_name(t->dtype));
+        printf("%-5s ", st_dtype_name(t->dtype));
         put_shape(t);
         putchar(' ');
         put_safely(t->name);
@@ -79,7 +69,7 @@ static exit_code print_json(const st_reader *r)
         const st_tensor *t = st_at(r, i);
         jsonl_open(&j, NULL, '{');
         jsonl_text(&j, "name", t->name);
-        jsonl_text(&j, "dtype", dtype_name(t->dtype));
+        jsonl_text(&j, "dtype", st_dtype_name(t->dtype));
         jsonl_open(&j, "shape", '[');
         for (int k = 0; k < t->rank; k++) jsonl_count(&j, NULL, t->shape[k]);
         jsonl_close(&j, ']');

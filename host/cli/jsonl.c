@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "jsonl.h"
+#include "json.h"
 
 #include "atomic.h"
 #include "backend.h"
@@ -36,26 +37,12 @@ static void add(jsonl *j, const char *text, size_t n)
 
 static void add_word(jsonl *j, const char *text) { add(j, text, strlen(text)); }
 
-// Bytes of the UTF-8 sequence at s [n]; 0 if there is none: truncated, overlong, a surrogate or beyond U+10FFFF.
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-    if (s[0] < 0x80) return 1;
-    const size_t length = s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
-    if (length == 0 || length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    const unsigned c = (unsigned)s[0] << 8 | s[1]; // the first two bytes decide the rest of the rules
-    const bool bad =
-        (c >= 0xE080 && c < 0xE0A0) || (c >= 0xEDA0 && c < 0xEE80) || (c >= 0xF080 && c < 0xF090) || c >= 0xF490;
-    return bad ? 0 : length;
-}
-
 static void add_string(jsonl *j, const unsigned char *s, size_t n)
 {
     char code[8];
     add(j, "\"", 1);
     for (size_t i = 0; i < n;) {
-        const size_t length = utf8_length(s + i, n - i);
+        const size_t length = json_utf8((const char *)s + i, n - i);
         if (length == 0) {
             add_word(j, "\\ufffd");
         } else if (s[i] == '"' || s[i] == '\\') {
