@@ -20,10 +20,10 @@
 #define CHUNK 65536u
 #define THREADS 2
 
-#define LOOP(name, function)                                                                                           \
-    static void name(size_t n, const float *restrict x, float *restrict y)                                             \
-    {                                                                                                                  \
-        for (size_t i = 0; i < n; i++) y[i] = function(x[i]);                                                          \
+#define LOOP(name, function) \
+    static void name(size_t n, const float *restrict x, float *restrict y) \
+    { \
+        for (size_t i = 0; i < n; i++) y[i] = function(x[i]); \
     }
 LOOP(exp_all, f32_exp)
 LOOP(log_all, f32_log)

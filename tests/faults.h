@@ -51,9 +51,9 @@ static bool strikes(char letter)
     return true;
 }
 
-#define WRAP(letter, type, failed, name, parameters, arguments)                                                        \
-    type __real_##name parameters;                                                                                     \
-    type __wrap_##name parameters;                                                                                     \
+#define WRAP(letter, type, failed, name, parameters, arguments) \
+    type __real_##name parameters; \
+    type __wrap_##name parameters; \
     type __wrap_##name parameters { return strikes(letter) ? (failed) : __real_##name arguments; }
 
 WRAP('l', ssize_t, -1, readlink, (const char *path, char *out, size_t room), (path, out, room))

@@ -63,10 +63,10 @@ static inline nearness near_scaled(const double *got, const double *want, size_t
 }
 
 // One assertion an array. (check's own assertions cost a message each: in a loop they take longer than the work.)
-#define CK_NEAR(result, ...)                                                                                           \
-    do {                                                                                                               \
-        const nearness near_ = (result);                                                                               \
-        if (!near_.close) near_fail(__FILE__, __LINE__, near_, __VA_ARGS__);                                           \
+#define CK_NEAR(result, ...) \
+    do { \
+        const nearness near_ = (result); \
+        if (!near_.close) near_fail(__FILE__, __LINE__, near_, __VA_ARGS__); \
     } while (0)
 
 static inline void near_fail(const char *file, int line, nearness n, const char *what)
@@ -76,9 +76,9 @@ static inline void near_fail(const char *file, int line, nearness n, const char 
 }
 
 // Asserts without cost where there is nothing to say.
-#define CK_TRUE(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition)) ck_abort_msg(__VA_ARGS__);                                                                   \
+#define CK_TRUE(condition, ...) \
+    do { \
+        if (!(condition)) ck_abort_msg(__VA_ARGS__); \
     } while (0)
 
 // SplitMix64 (Steele, Lea, Flood 2014), written once more so that the library's own is not its judge.

@@ -5,10 +5,10 @@
 #include "bptt.h"
 #include "near.h"
 
-#define CK_OK(call)                                                                                                    \
-    do {                                                                                                               \
-        const bptt_status status_ = (call);                                                                            \
-        if (status_) ck_abort_msg("%s: %s", #call, bptt_status_text(status_));                                         \
+#define CK_OK(call) \
+    do { \
+        const bptt_status status_ = (call); \
+        if (status_) ck_abort_msg("%s: %s", #call, bptt_status_text(status_)); \
     } while (0)
 
 // A model with a run, and one window for it: weight and keep random, used where the test says so.

@@ -14,8 +14,8 @@ enum { LANES = 16 };
 
 // A piece is LANES elements in contiguous memory; results may lie where operands do. The last, shorter piece of a row
 // is worked on in a padded copy: TAIL(t, x, n, rest) declares t with x's n elements and `rest` behind them.
-#define TAIL(t, x, n, rest)                                                                                            \
-    float t[LANES];                                                                                                    \
+#define TAIL(t, x, n, rest) \
+    float t[LANES]; \
     for (size_t l_ = 0; l_ < LANES; l_++) t[l_] = l_ < (n) ? (x)[l_] : (rest)
 
 static inline void forward_piece(bptt_cell cell, const float *z, const float *b, const float *b2, float *h)

@@ -6,47 +6,47 @@
 enum { AHEAD = 8 }; // rows of b fetched before they are needed: its rows are too far apart for the hardware to guess
 
 // R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all).
-#define TILE(R, V)                                                                                                     \
-    static inline void tile_##R##_##V(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,      \
-                                      float *c, size_t ldc, size_t n)                                                  \
-    {                                                                                                                  \
-        VEC sum[R][V];                                                                                                 \
-        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] =                                       \
-                !beta                       ? VEC_ZERO                                                                 \
-                : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH)                                        \
-                                            : VEC_LOAD_N(c + r * ldc + v * WIDTH, n);                                  \
-        for (size_t k = 0; k < K; k++) {                                                                               \
-            VEC bk[V];                                                                                                 \
-            __builtin_prefetch(b + (k + AHEAD) * ldb);                                                                 \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) bk[v] =                                           \
-                v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH)                                          \
-                                          : VEC_LOAD_N(b + k * ldb + v * WIDTH, n);                                    \
-            _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                  \
-            {                                                                                                          \
-                const VEC ar = VEC_SPLAT(a[r * lda + k]);                                                              \
-                _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]);    \
-            }                                                                                                          \
-        }                                                                                                              \
-        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++)                                                      \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) if (v + 1 < (V) || n == WIDTH)                    \
-                VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]);                                                         \
-        else VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n);                                                       \
+#define TILE(R, V) \
+    static inline void tile_##R##_##V(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, \
+                                      float *c, size_t ldc, size_t n) \
+    { \
+        VEC sum[R][V]; \
+        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = \
+                !beta                       ? VEC_ZERO \
+                : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH) \
+                                            : VEC_LOAD_N(c + r * ldc + v * WIDTH, n); \
+        for (size_t k = 0; k < K; k++) { \
+            VEC bk[V]; \
+            __builtin_prefetch(b + (k + AHEAD) * ldb); \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) bk[v] = \
+                v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH) \
+                                          : VEC_LOAD_N(b + k * ldb + v * WIDTH, n); \
+            _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
+            { \
+                const VEC ar = VEC_SPLAT(a[r * lda + k]); \
+                _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]); \
+            } \
+        } \
+        _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) if (v + 1 < (V) || n == WIDTH) \
+                VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]); \
+        else VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n); \
     }
 
 // A strip of one or two vectors of columns, the last n lanes wide.
-#define STRIP(R)                                                                                                       \
-    TILE(R, 1)                                                                                                         \
-    TILE(R, 2)                                                                                                         \
-    static void strip_##R(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,  \
-                          float *c, size_t ldc)                                                                        \
-    {                                                                                                                  \
-        if (columns == 2 * WIDTH)                                                                                      \
-            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, WIDTH);                                                      \
-        else if (columns > WIDTH)                                                                                      \
-            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, columns - WIDTH);                                            \
-        else                                                                                                           \
-            tile_##R##_1(K, a, lda, b, ldb, beta, c, ldc, columns);                                                    \
+#define STRIP(R) \
+    TILE(R, 1) \
+    TILE(R, 2) \
+    static void strip_##R(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, \
+                          float *c, size_t ldc) \
+    { \
+        if (columns == 2 * WIDTH) \
+            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, WIDTH); \
+        else if (columns > WIDTH) \
+            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, columns - WIDTH); \
+        else \
+            tile_##R##_1(K, a, lda, b, ldb, beta, c, ldc, columns); \
     }
 TILES(STRIP)
 

@@ -14,16 +14,16 @@
 #endif
 
 // sysexits.h, which POSIX does not have.
-#define EXIT_CODE_LIST(X)                                                                                              \
-    X(OK, 0, "it worked")                                                                                              \
-    X(USAGE, 64, "the command line is wrong")                                                                          \
-    X(DATA, 65, "a text or a model file is damaged, or does not fit")                                                  \
-    X(NO_INPUT, 66, "a file does not exist or cannot be opened")                                                       \
-    X(UNAVAILABLE, 69, "no such backend, or its device is missing or has failed")                                      \
-    X(INTERNAL, 70, "the loss or a gradient became NaN or infinite, or an error of the program")                       \
-    X(MEMORY, 71, "not enough memory")                                                                                 \
-    X(CREATE, 73, "an output file cannot be created")                                                                  \
-    X(IO, 74, "reading or writing failed")                                                                             \
+#define EXIT_CODE_LIST(X) \
+    X(OK, 0, "it worked") \
+    X(USAGE, 64, "the command line is wrong") \
+    X(DATA, 65, "a text or a model file is damaged, or does not fit") \
+    X(NO_INPUT, 66, "a file does not exist or cannot be opened") \
+    X(UNAVAILABLE, 69, "no such backend, or its device is missing or has failed") \
+    X(INTERNAL, 70, "the loss or a gradient became NaN or infinite, or an error of the program") \
+    X(MEMORY, 71, "not enough memory") \
+    X(CREATE, 73, "an output file cannot be created") \
+    X(IO, 74, "reading or writing failed") \
     X(CONFIG, 78, "options that do not go together")
 
 typedef enum exit_code {

@@ -7,19 +7,19 @@
 
 // table[k][i] is the CRC register that holds i, after k + 1 zero bytes. It is linear in i, so that its values at
 // i = 128, 64, ... 1 make all 256; and those are the polynomial itself, shifted 8 k + 0, 1, ... 7 times.
-#define ENTRY(i, a, b, c, d, e, f, g, h)                                                                               \
-    (((i)&128 ? a : 0u) ^ ((i)&64 ? b : 0u) ^ ((i)&32 ? c : 0u) ^ ((i)&16 ? d : 0u) ^ ((i)&8 ? e : 0u) ^               \
+#define ENTRY(i, a, b, c, d, e, f, g, h) \
+    (((i)&128 ? a : 0u) ^ ((i)&64 ? b : 0u) ^ ((i)&32 ? c : 0u) ^ ((i)&16 ? d : 0u) ^ ((i)&8 ? e : 0u) ^ \
      ((i)&4 ? f : 0u) ^ ((i)&2 ? g : 0u) ^ ((i)&1 ? h : 0u))
-#define FOUR(i, ...)                                                                                                   \
+#define FOUR(i, ...) \
     ENTRY(i, __VA_ARGS__), ENTRY(i + 1, __VA_ARGS__), ENTRY(i + 2, __VA_ARGS__), ENTRY(i + 3, __VA_ARGS__)
-#define SIXTEEN(i, ...)                                                                                                \
+#define SIXTEEN(i, ...) \
     FOUR(i, __VA_ARGS__), FOUR(i + 4, __VA_ARGS__), FOUR(i + 8, __VA_ARGS__), FOUR(i + 12, __VA_ARGS__)
-#define SIXTY_FOUR(i, ...)                                                                                             \
+#define SIXTY_FOUR(i, ...) \
     SIXTEEN(i, __VA_ARGS__), SIXTEEN(i + 16, __VA_ARGS__), SIXTEEN(i + 32, __VA_ARGS__), SIXTEEN(i + 48, __VA_ARGS__)
-#define TABLE(...)                                                                                                     \
-    {                                                                                                                  \
-        SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), SIXTY_FOUR(128, __VA_ARGS__),                         \
-            SIXTY_FOUR(192, __VA_ARGS__)                                                                               \
+#define TABLE(...) \
+    { \
+        SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), SIXTY_FOUR(128, __VA_ARGS__), \
+            SIXTY_FOUR(192, __VA_ARGS__) \
     }
 
 static const uint32_t table[8][256] = {

@@ -42,17 +42,17 @@ BPTT_API const char *bptt_version(void); // of the library that is loaded: BPTT_
 
 // ---- status ---------------------------------------------------------------------------------------------------------
 
-#define BPTT_STATUS_LIST(X)                                                                                            \
-    X(OK, 0, "ok")                                                                                                     \
-    X(BAD_CONFIG, 1, "an option or a size is out of range")                                                            \
-    X(BAD_INPUT, 2, "the input does not fit the model")                                                                \
-    X(BAD_FILE, 3, "not a bptt or safetensors file, or a damaged one")                                                 \
-    X(IO, 4, "a file could not be read or written")                                                                    \
-    X(NO_INPUT, 5, "a file does not exist or cannot be opened")                                                        \
-    X(NO_MEMORY, 6, "not enough memory")                                                                               \
-    X(NO_BACKEND, 7, "no such backend, or no device for it")                                                           \
-    X(DEVICE, 8, "the device reported an error")                                                                       \
-    X(NOT_FINITE, 9, "the loss or the gradient is NaN or infinite")                                                    \
+#define BPTT_STATUS_LIST(X) \
+    X(OK, 0, "ok") \
+    X(BAD_CONFIG, 1, "an option or a size is out of range") \
+    X(BAD_INPUT, 2, "the input does not fit the model") \
+    X(BAD_FILE, 3, "not a bptt or safetensors file, or a damaged one") \
+    X(IO, 4, "a file could not be read or written") \
+    X(NO_INPUT, 5, "a file does not exist or cannot be opened") \
+    X(NO_MEMORY, 6, "not enough memory") \
+    X(NO_BACKEND, 7, "no such backend, or no device for it") \
+    X(DEVICE, 8, "the device reported an error") \
+    X(NOT_FINITE, 9, "the loss or the gradient is NaN or infinite") \
     X(CANCELLED, 10, "stopped on request")
 
 typedef enum bptt_status {
