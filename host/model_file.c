@@ -146,6 +146,13 @@ bptt_status write_part(bptt_model *m, bptt_part part, st_writer *w, bptt_error *
     return s;
 }
 
+bptt_status close_file(st_writer *w, bptt_status written, bptt_error *e)
+{
+    if (written == BPTT_OK) return st_write_commit(w, e);
+    st_write_abort(w);
+    return written;
+}
+
 bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e)
 {
     if (!m || !path) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_save needs a model and a path");
@@ -160,11 +167,7 @@ bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e)
         s = st_write_open(path, t, n, meta->pair, meta->n, &w, e);
     }
     if (!s) {
-        s = write_weights(m, w, e);
-        if (s)
-            st_write_abort(w);
-        else
-            s = st_write_commit(w, e);
+        s = close_file(w, write_weights(m, w, e), e);
     }
     free(t);
     free(meta);

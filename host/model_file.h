@@ -32,6 +32,9 @@ size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_
 bptt_status write_part(bptt_model *m, bptt_part part, st_writer *w, bptt_error *e);
 bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_reader *r, bptt_error *e);
 
+// The end of a file: in place if all was written, else gone; returns what went wrong first.
+bptt_status close_file(st_writer *w, bptt_status written, bptt_error *e);
+
 // Opens the model of a file: configuration from its metadata or, without, from its tensors; weights; vocabulary.
 // From c (may be NULL): backend, threads, type.
 bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m, bptt_error *e);

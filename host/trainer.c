@@ -19,9 +19,6 @@ bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
 {
     if (!(c->rate > 0) || isinf(c->rate))
         return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
-    if (!(c->valid >= 0 && c->valid < 1))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1",
-                         c->valid);
     if (c->iterations == 0 && !(c->epochs > 0 && c->epochs < 1e15))
         return bptt_fail(e, BPTT_BAD_CONFIG, "epochs is %g, but must be > 0 when iterations is 0", c->epochs);
     if (c->model.input) return bptt_fail(e, BPTT_BAD_CONFIG, "a trainer of text has no dense input");

@@ -75,10 +75,7 @@ bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
         s = write_weights(t->model, w, e);
         for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = write_part(t->model, p, w, e);
         if (!s) s = write_state(t, w, e);
-        if (s)
-            st_write_abort(w);
-        else
-            s = st_write_commit(w, e);
+        s = close_file(w, s, e);
     }
     free(list);
     free(meta);

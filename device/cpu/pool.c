@@ -14,7 +14,7 @@
 enum { SPINS = 4000 }; // looks at the job number before sleeping: some ten microseconds
 
 struct pool {
-    unsigned threads, started;
+    unsigned started;  // workers: one less than threads
     pthread_t *thread; // [threads - 1]
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -92,7 +92,6 @@ pool *pool_open(unsigned threads)
 {
     pool *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    p->threads = threads;
     p->thread = calloc(threads, sizeof *p->thread);
     if (!p->thread) {
         free(p);
