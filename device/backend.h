@@ -3,7 +3,7 @@
 // The host builds a PLAN once for each kind of work: an array of steps, each an entry with matrix operands. prepare()
 // takes a plan, run() executes it; all that changes from run to run comes in SLOTS. Default: the entries in order.
 // A backend is a table of functions, returned by value, that starts as another backend's table and is then overridden
-// entry by entry. Host memory: start as `ref`.
+// entry by entry. Host memory: start as `ref`. Device memory: start as a shim over `ref` (ref/shim.h).
 #ifndef BPTT_BACKEND_H
 #define BPTT_BACKEND_H
 
@@ -51,8 +51,11 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   SUM           x out            out[0][0] = beta out[0][0] + sum of all x
 //   SUMSQ         x out            out[0][0] = sum of x^2
 //   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless both elements
-//                                  of stat [1][2] (loss sum, sum of squares of the gradient) are finite. m is absent
-//                                  for RMSProp, v for SGD
+//                                  of stat [1][3] (loss sum, sum of squares of the gradient, refused) are finite and
+//                                  the third is 0. m is absent for RMSProp, v for SGD
+//   GUARD         stat             stat[2] = 1 unless stat[0] and stat[1] are finite, else as it was: after a window
+//                                  that is not finite no later one updates anything until the host has seen it and
+//                                  writes 0
 // clang-format off
 #define BPTT_ENTRY_LIST(X)                       \
     X(COPY, copy, "r=")                          \
@@ -69,7 +72,8 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
     X(LOG_SOFTMAX, log_softmax, "+")             \
     X(SUM, sum, "rO")                            \
     X(SUMSQ, sumsq, "rO")                        \
-    X(UPDATE, update, "++++w")
+    X(UPDATE, update, "++++w")                   \
+    X(GUARD, guard, "+")
 // clang-format on
 
 typedef enum bptt_entry {
@@ -110,6 +114,8 @@ typedef enum bptt_scalar {
 } bptt_scalar;
 
 #define BPTT_INPUTS 5
+#define BPTT_OUTPUTS 3   // elements of plan->output at most
+#define BPTT_IN_FLIGHT 2 // runs that may be queued and not yet collected
 
 typedef struct bptt_slots {
     const void *input[BPTT_INPUTS]; // host memory, packed; NULL: leave the device's copy as it is
@@ -121,13 +127,33 @@ typedef struct bptt_plan {
     bptt_step *step;
     size_t steps, room;          // room: how many fit
     bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first step; buf NULL: none
+    bptt_mat output;             // [1][<= BPTT_OUTPUTS] sums: what collect() gives of a run; buf NULL: nothing
     bool failed;                 // an add found no memory; it went into spare
     bptt_step spare;
 } bptt_plan;
 
 typedef struct bptt_device_config {
-    unsigned threads; // 0: the backend's choice
+    unsigned threads;       // 0: the backend's choice
+    const char *device;     // NULL: the backend's choice; digits: its number in the list; else a part of its name
+    bptt_lowering lowering; // whole-window kernels, where the backend has any
+    bool profile;           // count what each entry takes, in bptt_device's spent
 } bptt_device_config;
+
+// What time is charged to: an entry that runs by itself, or what entries were merged into.
+typedef enum bptt_charge {
+    BPTT_WINDOW_FORWARD = BPTT_ENTRIES, // a chain with cell_forward in it: a layer through all steps of time
+    BPTT_WINDOW_BACKWARD,               // the same with cell_backward
+    BPTT_WINDOW_OUTPUT,                 // a chain with softmax_xent in it
+    BPTT_TRANSFER_IN,                   // what run() writes
+    BPTT_TRANSFER_OUT,                  // what it reads
+    BPTT_CHARGES
+} bptt_charge;
+
+extern const char *const bptt_charge_name[BPTT_CHARGES]; // entries' names first
+// What n steps that are run as one thing are charged to.
+unsigned bptt_charge_of(const bptt_step *first, size_t n);
+// How many steps from i on belong to one chain: at least 1.
+size_t bptt_chain_length(const bptt_plan *p, size_t i);
 
 typedef void bptt_entry_function(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
 
@@ -140,17 +166,24 @@ struct bptt_backend {
     bool transposed_copies;     // the plan keeps a stored transpose for products with W' (where those are slow)
     size_t (*pad)(size_t cols); // leading dimension for rows of that many reals
     bptt_status (*open)(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
-    void (*close)(bptt_device *d);                                                     // NULL is fine
-    const char *(*describe)(const bptt_device *d);                                     // what it runs on; belongs to d
+    void (*close)(bptt_device *d);                 // NULL is fine
+    const char *(*describe)(const bptt_device *d); // what it runs on; belongs to d
+    // The i-th device without opening it: fills number, platform, device, kind, memory, usable, why_not of *info.
+    // BAD_INPUT past the last; NO_BACKEND, with the reason, if i is 0 and there is none. NULL: one device, the machine.
+    bptt_status (*list)(const bptt_backend *b, size_t i, bptt_device_info *info, bptt_error *e);
     bptt_status (*alloc)(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e); // zeroed, aligned
     void (*free)(bptt_device *d, bptt_buf *b);                                         // NULL is fine
     // Host side packed, rows x cols as the view reads, of type `as`; converts to or from the view's type.
     bptt_status (*write)(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
     bptt_status (*read)(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
     bptt_status (*sync)(bptt_device *d, bptt_error *e);
-    // A prepared plan; *handle is the backend's, p must outlive it. Nothing is allocated in run.
+    // A prepared plan; *handle is the backend's, p must outlive it. run queues the whole plan and need not wait for it;
+    // what slots point to may be changed once it returns. collect waits for the oldest run of this plan that was not
+    // collected and gives plan->output as it was at that run's end. Of a plan with an output at most BPTT_IN_FLIGHT
+    // runs may be uncollected. Nothing is allocated in run and collect.
     bptt_status (*prepare)(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
     bptt_status (*run)(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
+    bptt_status (*collect)(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
     void (*forget)(bptt_device *d, void *handle); // NULL is fine
     bptt_entry_function *entry[BPTT_ENTRIES];
 };
@@ -158,12 +191,29 @@ struct bptt_backend {
 struct bptt_device {
     bptt_backend backend; // its own copy: a test may override an entry of one device
     unsigned threads;
-    void *own; // the backend's
+    size_t memory;    // bytes of the device's memory; 0: the machine's
+    const char *bits; // whether its arithmetic is the host's: "same bits", "within 2 ulp (...)"; belongs to d
+    bool profile;
+    double spent[BPTT_CHARGES]; // seconds, if profile; whoever reads it may set it to 0
+    void *own;                  // the backend's
 };
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
 bptt_backend bptt_ref_f64(void); // the same text over double
 bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
+
+// A backend in a module of its own, a shared library found at run time: it exports one function of this type, called
+// BPTT_MODULE_SYMBOL, which fills *table, or refuses (NO_BACKEND) a host built from another backend.h or bptt.h.
+typedef struct bptt_abi {
+    unsigned version;
+    size_t backend, device, step, slots, plan, config, info;
+} bptt_abi;
+#define BPTT_ABI_VERSION 1u // goes up with every change of meaning that the sizes do not show
+#define BPTT_ABI_HERE \
+    ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_step), sizeof(bptt_slots), \
+                sizeof(bptt_plan), sizeof(bptt_device_config), sizeof(bptt_device_info)})
+#define BPTT_MODULE_SYMBOL "bptt_module"
+typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *table, bptt_error *e);
 
 // Fills *e (if not NULL) and returns code.
 bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)

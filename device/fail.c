@@ -70,3 +70,32 @@ const char *const bptt_entry_roles[BPTT_ENTRIES] = {
     BPTT_ENTRY_LIST(ENTRY_ROLES)
 #undef ENTRY_ROLES
 };
+
+const char *const bptt_charge_name[BPTT_CHARGES] = {
+#define ENTRY_NAME(name, function, roles) #function,
+    BPTT_ENTRY_LIST(ENTRY_NAME)
+#undef ENTRY_NAME
+        [BPTT_WINDOW_FORWARD] = "window_forward",
+    [BPTT_WINDOW_BACKWARD] = "window_backward",
+    [BPTT_WINDOW_OUTPUT] = "window_output",
+    [BPTT_TRANSFER_IN] = "transfer_in",
+    [BPTT_TRANSFER_OUT] = "transfer_out",
+};
+
+size_t bptt_chain_length(const bptt_plan *p, size_t i)
+{
+    const unsigned chain = p->step[i].chain;
+    size_t n = 1;
+    while (chain && i + n < p->steps && p->step[i + n].chain == chain) n++;
+    return n;
+}
+
+unsigned bptt_charge_of(const bptt_step *first, size_t n)
+{
+    for (size_t i = 0; n > 1 && i < n; i++) {
+        if (first[i].entry == BPTT_CELL_FORWARD) return BPTT_WINDOW_FORWARD;
+        if (first[i].entry == BPTT_CELL_BACKWARD) return BPTT_WINDOW_BACKWARD;
+        if (first[i].entry == BPTT_SOFTMAX_XENT) return BPTT_WINDOW_OUTPUT;
+    }
+    return first->entry;
+}

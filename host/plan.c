@@ -262,7 +262,10 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
         layer_gradient(p, r, l, mem->dh[turn], l > 0 ? mem->dh[1 - turn] : mem->dx);
     }
     reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
-    if (train) update(p, m, mem->stat);
+    if (!train) return;
+    update(p, m, mem->stat);
+    bptt_step *s = add(p, BPTT_GUARD, 0);
+    s->op[0] = mem->stat;
 }
 
 void plan_work(bptt_plan *p, const bptt_run *r, work w)
@@ -275,6 +278,7 @@ void plan_work(bptt_plan *p, const bptt_run *r, work w)
         p->input[IN_DENSE] = r->mem.dense;
     }
     p->input[IN_KEEP] = r->mem.keep;
+    if (w != NEXT) p->output = r->mem.stat;
     if (w == EVALUATE)
         plan_evaluate(p, r);
     else if (w == NEXT)
@@ -291,6 +295,6 @@ size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
     const size_t in_time = (r->config.keep ? 3 : 2) * r->T * m->layers; // one pass, one direction
     const size_t passes = (r->T + r->S - 1) / r->S, blocks = (r->T * r->B + r->R - 1) / r->R + passes;
     const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
-    const size_t backward = in_time + 8 * m->layers + 8;
+    const size_t backward = in_time + 8 * m->layers + 9;
     return (forward + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
 }

@@ -45,7 +45,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
         {&mem->logits, R > B ? R : B, V, real},
         {&mem->losses, N, 1, sum},
-        {&mem->stat, 1, 2, sum},
+        {&mem->stat, 1, BPTT_OUTPUTS, sum},
         {&mem->out_flipped, flip ? V : 0, H, real},
     };
     for (size_t i = 0; i < FIXED_SHAPES; i++)
@@ -251,16 +251,21 @@ static bptt_status go(bptt_run *r, work kind, const bptt_window *w, double rate,
     bptt_model *m = r->model;
     bptt_device *d = m->device;
     bptt_slots slots = {0};
-    double stat[2] = {0, 0};
+    double stat[BPTT_OUTPUTS] = {0};
     bptt_status s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
     if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
     fill_slots(r, w, &slots);
     fill_rate(m, rate, &slots);
     s = d->backend.run(d, r->handle[kind], &slots, e);
-    if (!s) s = d->backend.read(d, stat, BPTT_F64, r->mem.stat, e);
+    if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
     if (kind == EVALUATE) stat[1] = 0;
+    if (kind == TRAIN && stat[2] != 0) {
+        const double seen = 0;
+        s = d->backend.write(d, bptt_cols(r->mem.stat, 2, 1), &seen, BPTT_F64, e);
+        if (s) return s;
+    }
     if (!isfinite(stat[0]) || !isfinite(stat[1]))
         return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
                          isfinite(stat[0]) ? "gradient" : "loss");

@@ -281,7 +281,7 @@ static void update_one(rig *r, const variant *v)
                      .g = slab_make(r, v->N, v->M, r->b.real, v->where, false, SCALE[v->K]),
                      .m = slab_make(r, v->N, v->M, r->b.real, v->where, false, 1),
                      .v = slab_make(r, v->N, v->M, r->b.real, v->where, false, 1),
-                     .stat = slab_make(r, 1, 2, r->b.sum, v->where, false, 1),
+                     .stat = slab_make(r, 1, 3, r->b.sum, v->where, false, 1),
                      .o = {.optimizer = (bptt_optimizer)(v->t / CLIPS),
                            .clip_mode = clip == 3 ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM,
                            .clip = clip == 0   ? 0
@@ -295,6 +295,7 @@ static void update_one(rig *r, const variant *v)
                            .epsilon = 1e-8},
                      .rate = 0.0125,
                      .root = v->t / CLIPS == BPTT_ADAM ? sqrt(1 - 0.999 * 0.999 * 0.999) : 1};
+    c.stat.x[2] = 0;
     c.stat.x[0] = v->nan == 0 ? (double)NAN : 2.5;
     c.stat.x[1] = v->nan == 1 ? (double)INFINITY : 0.5; // at least 0.7, so that clip 1 bites
     for (size_t i = 0; i < v->N * v->M; i++) {

@@ -89,16 +89,19 @@ static void cpu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slot
 
 static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
-    const bptt_plan *p = handle;
-    const bptt_status s = host_inputs(d, p, slots, e);
+    host_plan *h = handle;
+    const bptt_plan *p = h->plan;
+    const bptt_status s = host_begin(d, p, slots, e);
     if (s) return s;
     for (size_t i = 0, n; i < p->steps; i += n) {
         const bptt_step *first = &p->step[i];
-        for (n = 1; first->chain && i + n < p->steps && p->step[i + n].chain == first->chain;) n++;
+        const double start = d->profile ? host_seconds() : 0;
+        n = bptt_chain_length(p, i);
         const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
         run_job(&(job){d, first, n, t, slots});
+        if (d->profile) d->spent[bptt_charge_of(first, n)] += host_seconds() - start;
     }
-    return BPTT_OK;
+    return host_end(d, h, e);
 }
 
 bptt_backend bptt_cpu(void)

@@ -99,8 +99,8 @@ static void update(const cpu_tools *c, const bptt_step *s, const bptt_slots *slo
 {
     const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
     const struct bptt_rule *o = &s->rule;
-    const double loss = total(stat, 0)[0], norm = sqrt(total(stat, 0)[1]);
-    if (!isfinite(loss) || !isfinite(norm)) return;
+    const double *const at_stat = total(stat, 0), loss = at_stat[0], norm = sqrt(at_stat[1]);
+    if (!isfinite(loss) || !isfinite(norm) || at_stat[2] != 0) return;
     const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
     const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
     for (size_t i = 0; i < w.rows; i++)

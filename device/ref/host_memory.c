@@ -3,16 +3,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ALIGN = 64 };
 
 bptt_status host_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
 {
-    (void)c;
     bptt_device *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the %s backend", b->name);
     made->backend = *b;
     made->threads = 1;
+    made->profile = c->profile;
+    made->bits = "same bits";
     *d = made;
     return BPTT_OK;
 }
@@ -112,32 +114,70 @@ bptt_status host_sync(bptt_device *d, bptt_error *e)
 
 bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
 {
-    (void)d, (void)e;
-    union {
-        const bptt_plan *plan;
-        void *handle;
-    } u = {.plan = p};
-    *handle = u.handle;
+    (void)d;
+    host_plan *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan");
+    made->plan = p;
+    *handle = made;
     return BPTT_OK;
 }
 
-void host_forget(bptt_device *d, void *handle) { (void)d, (void)handle; }
-
-bptt_status host_inputs(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
+void host_forget(bptt_device *d, void *handle)
 {
+    (void)d;
+    free(handle);
+}
+
+double host_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bptt_status host_begin(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
+{
+    const double start = d->profile ? host_seconds() : 0;
     for (size_t i = 0; i < BPTT_INPUTS; i++) {
         if (!p->input[i].buf || !slots->input[i]) continue;
         const bptt_status s = d->backend.write(d, p->input[i], slots->input[i], slots->type[i], e);
         if (s) return s;
     }
+    if (d->profile) d->spent[BPTT_TRANSFER_IN] += host_seconds() - start;
+    return BPTT_OK;
+}
+
+bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e)
+{
+    if (!h->plan->output.buf) return BPTT_OK;
+    if (h->waiting == BPTT_IN_FLIGHT)
+        return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
+    const bptt_status s = d->backend.read(d, h->output[h->waiting], BPTT_F64, h->plan->output, e);
+    if (!s) h->waiting++;
+    return s;
+}
+
+bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e)
+{
+    (void)d;
+    host_plan *h = handle;
+    if (h->waiting == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
+    memcpy(output, h->output[0], sizeof h->output[0]);
+    h->waiting--;
+    memmove(h->output[0], h->output[1], h->waiting * sizeof h->output[0]);
     return BPTT_OK;
 }
 
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
-    const bptt_plan *p = handle;
-    const bptt_status s = host_inputs(d, p, slots, e);
+    host_plan *h = handle;
+    const bptt_plan *p = h->plan;
+    const bptt_status s = host_begin(d, p, slots, e);
     if (s) return s;
-    for (size_t i = 0; i < p->steps; i++) d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
-    return BPTT_OK;
+    for (size_t i = 0; i < p->steps; i++) {
+        const double start = d->profile ? host_seconds() : 0;
+        d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
+        if (d->profile) d->spent[p->step[i].entry] += host_seconds() - start;
+    }
+    return host_end(d, h, e);
 }

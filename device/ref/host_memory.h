@@ -20,8 +20,20 @@ bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bpt
 bptt_status host_sync(bptt_device *d, bptt_error *e);
 bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
+bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 void host_forget(bptt_device *d, void *handle);
-// The writes that run begins with.
-bptt_status host_inputs(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e);
+
+// What prepare makes: the plan, and the outputs of runs that were not collected, oldest first.
+typedef struct host_plan {
+    const bptt_plan *plan;
+    double output[BPTT_IN_FLIGHT][BPTT_OUTPUTS];
+    size_t waiting;
+} host_plan;
+
+// What run begins and ends with: the writes of the inputs, the reading of the output.
+bptt_status host_begin(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e);
+bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e);
+// Seconds of a clock that only goes forward, for spent.
+double host_seconds(void);
 
 #endif

@@ -204,8 +204,9 @@ static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
     (void)d;
     const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
     const struct bptt_rule *o = &s->rule;
-    const double loss = REAL_PART(REF(total)(stat, 0)[0]), norm = sqrt(REAL_PART(REF(total)(stat, 0)[1]));
-    if (!isfinite(loss) || !isfinite(norm)) return;
+    const TOTAL *const at = REF(total)(stat, 0);
+    const double loss = REAL_PART(at[0]), norm = sqrt(REAL_PART(at[1]));
+    if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[2]) != 0) return;
     const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
     const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
     const REAL scale = REAL_FROM(by_norm ? o->clip / (norm + 1e-6) : 1.0);
@@ -230,6 +231,13 @@ static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
         }
 }
 
+static void REF(guard)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    TOTAL *const stat = REF(total)(s->op[0], 0);
+    if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = 1;
+}
+
 static size_t REF(pad)(size_t cols) { return cols; }
 
 static bptt_backend REF(backend)(void)
@@ -249,6 +257,7 @@ static bptt_backend REF(backend)(void)
         .sync = host_sync,
         .prepare = host_prepare,
         .run = host_run,
+        .collect = host_collect,
         .forget = host_forget,
         .entry =
             {

@@ -100,6 +100,10 @@ typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
+// Whether a backend that has kernels for whole windows (a layer through all T steps at once) uses them. The results of
+// either way are the same to the last bit where the backend says so (opencl: yes).
+typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
+
 typedef struct bptt_model_config {
     bptt_cell cell;           // BPTT_TANH
     size_t vocab;             // V   2..65536; no default
@@ -117,8 +121,12 @@ typedef struct bptt_model_config {
     double epsilon;           // 1e-8   RMSProp, Adam
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; 0: no clipping
-    const char *backend;      // "ref", "cpu", or NULL for the best one present
-    unsigned threads;         // 0: as many as the machine has cores. Results do not depend on it.
+    // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu, else OpenCL on a CPU
+    const char *backend;
+    const char *device;     // NULL: the backend's first usable one; "0", "1": by number; else by a part of its name
+    unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
+    bptt_lowering lowering; // BPTT_LOWER_AUTO
+    int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
 } bptt_model_config;
 
 BPTT_API void bptt_model_defaults(bptt_model_config *c);
@@ -213,6 +221,15 @@ BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_r
 BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *error);
 BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report,
                                     bptt_error *error);
+// The same in two halves, so that a device need not wait for the host: submit queues the work of train and returns (the
+// window may be changed then); collect waits for the oldest window submitted and gives its report. At most
+// BPTT_SUBMITTED windows may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and
+// next as long as there is one).  Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if
+// there is nothing to collect. After a NOT_FINITE no window submitted meanwhile has changed anything, and collect gives
+// NOT_FINITE for each of them too.
+#define BPTT_SUBMITTED 2
+BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *error);
+BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *error);
 // One step for each of the B streams: token [B] -> logp [B][V], natural log-probabilities of the next token.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *error);
 
@@ -302,6 +319,11 @@ BPTT_API bptt_model *bptt_trainer_model(bptt_trainer *t); // belongs to the trai
 
 // One update.  Errors: NOT_FINITE, DEVICE.
 BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *error);
+// The same in two halves (see bptt_run_submit); info.iteration counts updates submitted. Everything else that is asked
+// of a trainer (validate, save, ...) sees the state after all that was submitted; validate and step need all of it
+// collected first (BAD_INPUT). Where collect fails, iteration falls back to the updates that were made.
+BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *error);
+BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *error);
 // Validation loss now; training state, carried state and best_loss are untouched. stop, if not NULL, is called now and
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
@@ -326,15 +348,31 @@ BPTT_API size_t bptt_split(size_t n, double valid);
 
 // ---- devices --------------------------------------------------------------------------------------------------------
 
+typedef enum bptt_kind { BPTT_CPU = 0, BPTT_GPU = 1, BPTT_ACCELERATOR = 2 } bptt_kind;
+
 typedef struct bptt_device_info {
     char backend[16];  // the name for bptt_model_config.backend
+    unsigned number;   // of this device within its backend, from 0: bptt_model_config.device
+    char platform[64]; // OpenCL: whose implementation, and its version; else empty
     char device[128];  // what it runs on
+    bptt_kind kind;
+    uint64_t memory;   // bytes
+    char bits[128];    // whether its arithmetic gives the host's bits: "same bits", "within 2 ulp ..."
     char why_not[256]; // empty if usable, else the reason in words
+    char why[128];     // from bptt_model_device: why this one was chosen
     int usable;
     unsigned threads; // what threads = 0 means; 1 where it has no meaning
 } bptt_device_info;
-// The i-th backend this library knows, usable or not; BAD_INPUT past the last.
+// The i-th device of all backends this library knows, usable or not (a backend without any is one row that says why);
+// it is opened to see whether it works. BAD_INPUT past the last.
 BPTT_API bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error);
+// What a model runs on, and why that was chosen.
+BPTT_API void bptt_model_device(const bptt_model *m, bptt_device_info *info);
+
+// Where the time of a model with profile = 1 went since the last time this was asked for: the i-th row, a static name
+// ("gemm", "window_forward", "transfer_in", ...) and seconds; zero them with reset = 1. BAD_INPUT past the last row.
+BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
+                                      bptt_error *error);
 
 // Rate of the backend's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s: measured for about
 // `seconds`. For bench: what share of it a training step reaches.  Errors: NO_BACKEND, NO_MEMORY.

@@ -1,0 +1,30 @@
+// What a kernel of kernels.h is told besides its buffers: one text for the host and every device language.
+// Before it is included: word (unsigned, 64 bits) and count (unsigned, 32 bits). Only members of 4 and 8 bytes, the
+// large ones first, so that all compilers lay them out alike.
+#ifndef KERNEL_ARGS_H
+#define KERNEL_ARGS_H
+
+// A matrix: element (i, j) of its buffer is at + i*down + j*across. rows = 0: the operand is absent.
+typedef struct view {
+    word at;
+    count rows, cols, down, across;
+} view;
+
+// The constants of a step, as in bptt_step. rest_x is 1 - x, rounded once.
+typedef struct knobs {
+    int alpha, beta;
+    int cell;      // 0 tanh, 1 relu
+    int gradient;  // softmax_xent
+    int optimizer; // 0 sgd, 1 rmsprop, 2 adam
+    int by_norm, by_value;
+    float clip, momentum, decay, rest_decay, beta1, rest_beta1, beta2, rest_beta2, epsilon;
+    float value; // fill
+} knobs;
+
+// What changes from run to run lies in device memory: SLOTS floats.
+#define SLOT_PER_WEIGHT 0 // 1 / sum of the weights of the window; 0 if that is 0
+#define SLOT_RATE 1
+#define SLOT_ROOT 2
+#define SLOTS 4
+
+#endif

@@ -1,0 +1,77 @@
+// One kernel of the OpenCL program, ready to be queued: what lowering makes of steps and the queue understands.
+#ifndef CL_TASK_H
+#define CL_TASK_H
+
+#include "launch.h"
+
+// What the whole-window kernels are told besides their operands. Matrices of the window are given at their first step;
+// `stride` is how many elements they move by from one step to the next (its sign is the direction of time).
+typedef struct window_args {
+    word stride_h, stride_kept, stride_keep; // elements
+    count T, B, H;
+    int cell, masked; // masked: keep is applied
+    int first_beta;   // backward: whether the last product adds to what is there
+    int spare;
+} window_args;
+
+// Kernels besides those of KERNEL_LIST: the tiled product, and windows with the recurrent weights in local memory
+// (resident) or read from where they lie (streamed).
+typedef enum tuned_id {
+    TUNED_MULTIPLY = KERNELS,
+    TUNED_FORWARD_RESIDENT,
+    TUNED_FORWARD_STREAMED,
+    TUNED_BACKWARD_RESIDENT,
+    TUNED_BACKWARD_STREAMED,
+    CL_KERNELS
+} tuned_id;
+
+enum { TASK_OPERANDS = 8 };
+
+// Arguments of the kernel, in order: for each operand its buffer and its view; the constants; the slots; and, if
+// local_bytes is not 0, that much local memory.
+typedef struct task {
+    unsigned kernel; // kernel_id or tuned_id
+    size_t operands;
+    bptt_mat op[TASK_OPERANDS]; // buf NULL: absent
+    union {
+        knobs k;
+        window_args w;
+    } constants;
+    size_t constant_bytes; // of the member in use
+    size_t local_bytes;
+    size_t global[2], local[2]; // work-items in all, in a group
+    unsigned charge;            // bptt_charge or bptt_entry
+} task;
+
+// Sizes that suit a kind of device: one row of a small table.
+typedef struct tile_class {
+    const char *name;
+    unsigned lanes_of_groups; // lanes in a group of GRID_GROUPS kernels
+    unsigned lanes_of_rows;   // work-items across the columns of GRID_ELEMENTS kernels
+    unsigned group_rows, group_cols, lane_rows, lane_cols, depth, vector; // the product: lanes in a group, outputs of a
+                                                                          // lane, depth of a block of k, vector width
+    unsigned window_rows, window_lanes, window_cols; // a window: batch rows of a group, its lanes, columns at a time
+} tile_class;
+
+// What a device can do, as far as choosing matters.
+typedef struct cl_limits {
+    bptt_kind kind;
+    size_t local_memory; // bytes
+    bool local_is_real;  // memory of its own, not a piece of global memory
+    size_t largest_group;
+    unsigned units; // compute units
+} cl_limits;
+
+const tile_class *tile_class_of(const cl_limits *l);
+// Macros for the compiler, " -DNAME=VALUE" each.
+void tile_options(const tile_class *c, char *out, size_t room);
+
+// The task of one launch of a small kernel; the product becomes TUNED_MULTIPLY.
+task task_of(const launch *l, const tile_class *c, const cl_limits *limits);
+// If the n steps from `first` on, one chain, are a layer's window and the device's local memory has room for it: true,
+// and the one task that does all of them, to the last bit what the steps do one by one.
+bool window_of(const bptt_step *first, size_t n, const tile_class *c, const cl_limits *limits, task *t);
+
+extern const char *const tuned_name[CL_KERNELS - KERNELS]; // names of the kernels in multiply.cl and window.cl
+
+#endif
