@@ -18,10 +18,12 @@ size_t machine_memory(void)
     return (size_t)pages * (size_t)bytes;
 }
 
-bptt_status machine_has(size_t bytes, const char *what, bptt_error *e)
+bptt_status memory_has(const bptt_device *d, size_t bytes, const char *what, bptt_error *e)
 {
-    if (bytes <= machine_memory()) return BPTT_OK;
+    const bool own = d && d->memory > 0;
+    const size_t most = own ? d->memory : machine_memory();
+    if (bytes <= most) return BPTT_OK;
     return bptt_fail(e, BPTT_NO_MEMORY,
-                     "%s needs about %.0f MB, but the machine has %.0f; lower --hidden, --layers, --batch or --steps",
-                     what, (double)bytes / 1e6, (double)machine_memory() / 1e6);
+                     "%s needs about %.0f MB, but %.150s has %.0f; lower --hidden, --layers, --batch or --steps", what,
+                     (double)bytes / 1e6, own ? d->backend.describe(d) : "the machine", (double)most / 1e6);
 }

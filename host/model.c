@@ -55,6 +55,16 @@ static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
     return BPTT_OK;
 }
 
+void model_place(bptt_model_config *to, const bptt_model_config *from)
+{
+    if (!from) return;
+    to->backend = from->backend;
+    to->device = from->device;
+    to->threads = from->threads;
+    to->lowering = from->lowering;
+    to->profile = from->profile;
+}
+
 bptt_status model_check(const bptt_model_config *c, bptt_error *e)
 {
     bptt_status s = in_range("vocab", c->vocab, 2, 65536, e);
@@ -144,25 +154,31 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
     return BPTT_OK;
 }
 
-bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     size_t bytes = 0;
-    bptt_status s = model_size(b, c, &bytes, e);
-    if (!s) s = machine_has(bytes, "this model", e);
+    bptt_status s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
+    if (!s) s = model_size(&ch->b, c, &bytes, e);
+    if (!s && !ch->b.list) s = memory_has(NULL, bytes, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
     made->config = *c;
+    made->info = ch->info;
     made->V = c->vocab;
     made->I = c->input ? c->input : c->vocab;
     made->H = c->hidden;
     made->L = c->layers;
-    s = b->open(b, &(bptt_device_config){.threads = c->threads}, &made->device, e);
+    s = choice_open(ch, c, &made->device, e);
     if (!s) {
+        choice_tell(made->device, &made->info);
+        (void)snprintf(made->number, sizeof made->number, "%u", made->info.number);
         made->config.backend = made->device->backend.name;
+        made->config.device = ch->b.list ? made->number : NULL;
         made->config.threads = made->device->threads;
-        s = make_tensors(made, e);
+        s = memory_has(made->device, bytes, "this model", e);
     }
+    if (!s) s = make_tensors(made, e);
     if (!s) s = first_weights(made, e);
     if (s) {
         bptt_model_close(made);
@@ -172,13 +188,33 @@ bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c
     return BPTT_OK;
 }
 
+bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    bptt_error why = {0};
+    const bptt_status s = build(ch, c, m, &why);
+    if (s && ch->ours && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
+        const choice other = choose_instead(ch, why.words);
+        return build(&other, c, m, e);
+    }
+    if (s && e) *e = why;
+    return s;
+}
+
+bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    choice ch;
+    const bptt_status s = choose_on(b, c->device, &ch, e);
+    return s ? s : model_open_chosen(&ch, c, m, e);
+}
+
 bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     if (!c || !m)
         return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
-    bptt_backend b;
-    const bptt_status s = find_backend(c->backend, c->type, &b, e);
-    return s ? s : bptt_model_open_on(&b, c, m, e);
+    choice ch;
+    bptt_status s = model_check(c, e);
+    if (!s) s = choose(c->backend, c->device, c->type, &ch, e);
+    return s ? s : model_open_chosen(&ch, c, m, e);
 }
 
 void bptt_model_close(bptt_model *m)

@@ -2,6 +2,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "backends.h"
 #include "layout.h"
 
 enum { PARTS = 4 }; // of bptt_part
@@ -13,15 +14,18 @@ typedef struct tensor {
 } tensor;
 
 struct bptt_model {
-    bptt_model_config config; // backend points to the device's own name
+    bptt_model_config config; // backend points to the device's own name, device to number (NULL: the backend has one)
     bptt_device *device;
+    bptt_device_info info;
+    char number[16];       // of the device within its backend
+    const bptt_run *ahead; // the run with windows submitted and not collected; NULL: none
     size_t V, I, H, L;
     size_t tensors;
     tensor *tensor;
     size_t per_layer; // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]
     bptt_buf *block[PARTS][LAYOUT_BLOCKS];
-    bptt_mat whole[PARTS]; // each part as one row, padding included: [1][words]
-    uint64_t updates;
+    bptt_mat whole[PARTS];     // each part as one row, padding included: [1][words]
+    uint64_t updates;          // those of windows submitted included
     unsigned char *vocabulary; // [V] or NULL
 };
 
@@ -30,14 +34,15 @@ typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tenso
 bptt_status model_check(const bptt_model_config *c, bptt_error *e); // BAD_CONFIG
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
+// Opens a model on a choice; where that is ours and fails for other reasons than memory, on what may take its place.
+bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
+// What the machine decides, not the model: backend, device, threads, lowering, profile. from NULL: nothing.
+void model_place(bptt_model_config *to, const bptt_model_config *from);
 // A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
 // Bytes of device memory a model of this configuration takes.
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e);
-
-// backends.c: the table for a name (NULL: the best present) and element type.
-bptt_status find_backend(const char *name, bptt_type type, bptt_backend *b, bptt_error *e);
 
 #endif

@@ -150,7 +150,8 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_model_defaults(&made);
     bptt_status s = st_metadata(r, "bptt") ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
     if (s) return s;
-    if (c) made.backend = c->backend, made.threads = c->threads, made.type = c->type;
+    model_place(&made, c);
+    if (c) made.type = c->type;
     const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;

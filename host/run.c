@@ -1,10 +1,8 @@
-// A run: memory for B streams of T steps, and the calls that send windows through it.
+// A run: memory for B streams of T steps, its plans, and the state that it carries.
 #include "run.h"
 #include "machine.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     STEPS_AT_A_TIME = 32,       // of a forward-only pass
@@ -138,7 +136,7 @@ bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r,
     if (s) return s;
     size_t bytes = 0;
     s = run_size(&m->device->backend, &m->config, c, &bytes, e);
-    if (!s) s = machine_has(bytes, "a run of this batch and these steps", e);
+    if (!s) s = memory_has(m->device, bytes, "a run of this batch and these steps", e);
     if (s) return s;
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
@@ -158,6 +156,7 @@ void bptt_run_close(bptt_run *r)
 {
     if (!r) return;
     bptt_device *d = r->model->device;
+    while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // the model's count of updates must end up right
     for (work w = EVALUATE; w < WORKS; w++) {
         d->backend.forget(d, r->handle[w]);
         free(r->plan[w].step);
@@ -186,144 +185,4 @@ bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
     return r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
-}
-
-// ---- windows --------------------------------------------------------------------------------------------------------
-
-static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
-{
-    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "the window has no %s", what);
-    for (size_t i = 0; i < n; i++)
-        if (id[i] < 0 || (size_t)id[i] >= r->model->V)
-            return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
-                             i / r->B, i % r->B, r->model->V - 1);
-    return BPTT_OK;
-}
-
-static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
-{
-    const size_t N = r->T * r->B;
-    const bool dense = r->model->config.input > 0;
-    if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
-    if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
-    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
-    if (dense && w->dense_type != BPTT_F32 && w->dense_type != BPTT_F64 && w->dense_type != BPTT_C128)
-        return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
-    if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
-    bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
-    if (!s) s = check_tokens(r, "target", w->target, N, e);
-    *weight = (double)N;
-    if (s || !w->weight) return s;
-    *weight = 0;
-    for (size_t i = 0; i < N; i++) {
-        if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
-            return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
-                             (double)w->weight[i], i / r->B, i % r->B);
-        *weight += (double)w->weight[i];
-    }
-    return BPTT_OK;
-}
-
-static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
-{
-    slots->input[IN_TOKEN] = w->token, slots->type[IN_TOKEN] = BPTT_I32;
-    slots->input[IN_TARGET] = w->target, slots->type[IN_TARGET] = BPTT_I32;
-    slots->input[IN_DENSE] = w->dense, slots->type[IN_DENSE] = w->dense_type;
-    slots->input[IN_WEIGHT] = w->weight ? w->weight : r->weighted ? r->ones : NULL;
-    slots->input[IN_KEEP] = w->keep ? w->keep : r->keeping ? r->ones : NULL;
-    slots->type[IN_WEIGHT] = slots->type[IN_KEEP] = BPTT_F32;
-    r->weighted = w->weight != NULL;
-    r->keeping = w->keep != NULL;
-}
-
-// Adam's corrections depend on how many updates there were; see BPTT_RATE, BPTT_ROOT.
-static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
-{
-    const bptt_model_config *c = &m->config;
-    const double n = (double)(m->updates + 1);
-    const bool adam = c->optimizer == BPTT_ADAM;
-    slots->scalar[BPTT_RATE] = adam ? rate / (1 - pow(c->beta1, n)) : rate;
-    slots->scalar[BPTT_ROOT] = adam ? sqrt(1 - pow(c->beta2, n)) : 1;
-}
-
-static bptt_status go(bptt_run *r, work kind, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
-{
-    bptt_model *m = r->model;
-    bptt_device *d = m->device;
-    bptt_slots slots = {0};
-    double stat[BPTT_OUTPUTS] = {0};
-    bptt_status s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
-    if (s) return s;
-    if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
-    fill_slots(r, w, &slots);
-    fill_rate(m, rate, &slots);
-    s = d->backend.run(d, r->handle[kind], &slots, e);
-    if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
-    if (s) return s;
-    if (kind == EVALUATE) stat[1] = 0;
-    if (kind == TRAIN && stat[2] != 0) {
-        const double seen = 0;
-        s = d->backend.write(d, bptt_cols(r->mem.stat, 2, 1), &seen, BPTT_F64, e);
-        if (s) return s;
-    }
-    if (!isfinite(stat[0]) || !isfinite(stat[1]))
-        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
-                         isfinite(stat[0]) ? "gradient" : "loss");
-    if (kind == TRAIN) m->updates++;
-    const double weight = slots.scalar[BPTT_WEIGHT];
-    if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};
-    return BPTT_OK;
-}
-
-bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
-{
-    return go(r, EVALUATE, w, 0, report, e);
-}
-
-static bptt_status needs_gradient(const bptt_run *r, bptt_error *e)
-{
-    return r->config.gradient ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without gradient");
-}
-
-bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
-{
-    const bptt_status s = needs_gradient(r, e);
-    return s ? s : go(r, GRADIENT, w, 0, report, e);
-}
-
-bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
-{
-    const bptt_status s = needs_gradient(r, e);
-    return s ? s : go(r, TRAIN, w, rate, report, e);
-}
-
-bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
-{
-    bptt_device *d = r->model->device;
-    if (r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model has no next token");
-    if (!logp) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
-    bptt_status s = check_tokens(r, "token", token, r->B, e);
-    if (s) return s;
-    bptt_slots slots = {.input = {[IN_TOKEN] = token}, .type = {[IN_TOKEN] = BPTT_I32}};
-    slots.input[IN_KEEP] = r->keeping ? r->ones : NULL;
-    r->keeping = false;
-    s = d->backend.run(d, r->handle[NEXT], &slots, e);
-    return s ? s : d->backend.read(d, logp, BPTT_F32, bptt_rows(r->mem.logits, 0, r->B), e);
-}
-
-bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e)
-{
-    bptt_device *d = r->model->device;
-    const run_memory *mem = &r->mem;
-    bptt_status s = needs_gradient(r, e);
-    if (s) return s;
-    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the result");
-    if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
-    if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
-    if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run keeps no result %d", (int)what);
-    for (size_t l = 0; !s && l < r->model->L; l++) {
-        const size_t each = mem->h[l].rows * mem->h[l].cols * bptt_type_size(as);
-        s = d->backend.read(d, (char *)x + l * each, as, mem->h[l], e);
-    }
-    return s;
 }

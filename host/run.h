@@ -39,8 +39,11 @@ struct bptt_run {
     bptt_buf *block[LAYOUT_BLOCKS];
     bptt_plan plan[WORKS];
     void *handle[WORKS];
-    float *ones;            // [N]
-    bool weighted, keeping; // the device's weight, keep are not all ones
+    float *ones;                      // [N]
+    bool weighted, keeping;           // the device's weight, keep are not all ones
+    size_t submitted;                 // windows submitted and not collected
+    double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
+    bool refusing;                    // stat[2] is 1 on the device
 };
 
 // Bytes of device and host memory a run takes.

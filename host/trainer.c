@@ -26,21 +26,20 @@ bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
     return BPTT_OK;
 }
 
-// What model, runs and text take; refused before any of it is taken if the machine has not got it.
-bptt_status trainer_measure(bptt_trainer *t, bptt_error *e)
+bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
     const bptt_run_config train = {.batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
     const bptt_run_config judge = {.batch = 1, .steps = SCORE_STEPS};
     size_t model = 0, run = 0, other = 0;
-    bptt_backend b;
-    bptt_status s = find_backend(m->backend, m->type, &b, e);
-    if (!s) s = model_size(&b, m, &model, e);
-    if (!s) s = run_size(&b, m, &train, &run, e);
-    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(&b, m, &judge, &other, e);
+    bptt_status s = model_size(b, m, &model, e);
+    if (!s) s = run_size(b, m, &train, &run, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &judge, &other, e);
     if (s) return s;
-    t->memory = model + run + other + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
-    return machine_has(t->memory, "this run", e);
+    const size_t text = t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
+    t->memory = model + run + other + text;
+    if (!d && b->list) return BPTT_OK; // memory of its own, which it tells once it is open
+    return memory_has(d, d && d->memory ? t->memory - text : t->memory, "this run", e);
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
@@ -84,8 +83,12 @@ bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, si
     made->config = *c;
     s = corpus_open(text, n, c->valid, &made->corpus, e);
     made->config.model.vocab = made->corpus.V;
-    if (!s) s = trainer_measure(made, e);
-    if (!s) s = bptt_model_open(&made->config.model, &made->model, e);
+    const bptt_model_config *m = &made->config.model;
+    choice ch;
+    if (!s) s = choose(m->backend, m->device, m->type, &ch, e);
+    if (!s) s = trainer_measure(made, &ch.b, NULL, e); // refused before any memory is taken
+    if (!s) s = model_open_chosen(&ch, m, &made->model, e);
+    if (!s) s = trainer_measure(made, &made->model->device->backend, made->model->device, e);
     if (!s) s = trainer_finish_open(made, e);
     if (s) {
         bptt_trainer_close(made);
@@ -129,15 +132,38 @@ void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info)
 void bptt_trainer_get_config(const bptt_trainer *t, bptt_trainer_config *c) { *c = t->config; }
 bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
 
-bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e)
+bptt_status trainer_rest(const bptt_trainer *t, bptt_error *e)
+{
+    if (t->run->submitted == 0) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT, "%zu updates are submitted and not collected; call bptt_trainer_collect first",
+                     t->run->submitted);
+}
+
+bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e)
 {
     const size_t k = (size_t)(t->iteration % t->windows);
-    bptt_status s = k == 0 ? bptt_run_reset(t->run, e) : BPTT_OK;
+    const bool room = t->run->submitted < BPTT_SUBMITTED; // else nothing may change: submit says so
+    bptt_status s = k == 0 && room ? bptt_run_reset(t->run, e) : BPTT_OK;
     if (s) return s;
     corpus_window(&t->corpus, t->config.batch, t->config.steps, k, t->token, t->target);
-    s = bptt_run_train(t->run, &(bptt_window){.token = t->token, .target = t->target}, t->config.rate, report, e);
+    s = bptt_run_submit(t->run, &(bptt_window){.token = t->token, .target = t->target}, t->config.rate, e);
     if (!s) t->iteration++;
     return s;
+}
+
+bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *e)
+{
+    const size_t before = t->run->submitted;
+    const bptt_status s = bptt_run_collect(t->run, report, e);
+    if (s && before > 0) t->iteration--;
+    return s;
+}
+
+bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e)
+{
+    bptt_status s = trainer_rest(t, e);
+    if (!s) s = bptt_trainer_submit(t, e);
+    return s ? s : bptt_trainer_collect(t, report, e);
 }
 
 // score_stream's progress, for callers that only want to stop.
@@ -158,6 +184,8 @@ bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *us
     if (!t->judge)
         return bptt_fail(e, BPTT_BAD_INPUT, "the text has no validation part: %zu of its %zu bytes are for training",
                          t->corpus.n_train, t->corpus.n);
+    const bptt_status rest = trainer_rest(t, e);
+    if (rest) return rest;
     stopper s = {stop, user};
     return score_stream(t->judge, t->corpus.id + t->corpus.n_train, t->corpus.n - t->corpus.n_train, stop ? ask : NULL,
                         &s, report, e);

@@ -61,6 +61,8 @@ static bptt_status write_state(bptt_trainer *t, st_writer *w, bptt_error *e)
 bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
 {
     if (!t || !path) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_save needs a trainer and a path");
+    const bptt_status rest = trainer_rest(t, e);
+    if (rest) return rest;
     const size_t n = trainer_entries(t, NULL);
     st_tensor *list = calloc(n, sizeof *list);
     metadata *meta = calloc(1, sizeof *meta);
@@ -138,9 +140,9 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
         return bptt_fail(e, BPTT_BAD_FILE,
                          "the file holds weights only, not a run to go on with; give the last state, not "
                          "the best model");
-    bptt_model_config machine; // backend and threads are this machine's, the numbers are the file's
+    bptt_model_config machine; // what computes is this machine's, the numbers are the file's
     bptt_model_defaults(&machine);
-    if (c) machine.backend = c->model.backend, machine.threads = c->model.threads;
+    model_place(&machine, c ? &c->model : NULL);
     const st_tensor *state = st_find(r, "train.state");
     if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
     bptt_status s = read_schedule(t, r, e);
@@ -160,7 +162,7 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
         t->config.iterations = c->iterations;
     else if (c && c->epochs > 0)
         t->config.iterations = 0, t->config.epochs = c->epochs;
-    s = trainer_measure(t, e);
+    s = trainer_measure(t, &t->model->device->backend, t->model->device, e);
     if (!s) s = trainer_finish_open(t, e);
     return s ? s : read_state(t, r, e);
 }

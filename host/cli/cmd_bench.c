@@ -14,6 +14,12 @@
 #define LEAST_TIMES 5 // updates measured at least, however long they take
 #define MOST_TIMES 1000000
 
+// What one kind of work took in all updates that were measured.
+typedef struct spent {
+    const char *name; // static
+    double seconds;
+} spent;
+
 typedef struct bench {
     bptt_trainer_config c; // model, B, T, rate
     bptt_model *model;
@@ -23,6 +29,9 @@ typedef struct bench {
     size_t times;
     unsigned threads; // that compute
     double gemm;      // GFLOP/s of the matrix product alone; NaN: not measured
+    bptt_device_info device;
+    spent *row;            // [rows] of --profile, the largest first; NULL without it
+    size_t rows, profiled; // updates that the rows are of
 } bench;
 
 // Multiply-adds counted as 2, forward and both gradients: 6NH^2 for the recurrence of a layer, 6NH^2 more for the
@@ -48,6 +57,7 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     if (s != BPTT_OK) return s;
     bptt_model_get_config(b->model, &b->c.model);
     b->threads = b->c.model.threads;
+    bptt_model_device(b->model, &b->device);
     b->token = malloc(bytes);
     b->time = malloc(MOST_TIMES * sizeof *b->time);
     if (!b->token || !b->time) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for windows of %zu x %zu", T, B);
@@ -61,6 +71,7 @@ static void bench_close(bench *b)
     bptt_model_close(b->model);
     free(b->token);
     free(b->time);
+    free(b->row);
 }
 
 static int ascending(const void *x, const void *y)
@@ -69,22 +80,51 @@ static int ascending(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
+static int descending(const void *x, const void *y)
+{
+    const double a = ((const spent *)x)->seconds, b = ((const spent *)y)->seconds;
+    return (a < b) - (a > b);
+}
+
+// Reads all rows of what was spent, and sets them to 0.
+static bptt_status read_spent(bench *b, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    size_t rows = 0;
+    while (bptt_model_spent(b->model, rows, 0, NULL, NULL, NULL) == BPTT_OK) rows++;
+    free(b->row);
+    b->row = calloc(rows + 1, sizeof *b->row);
+    if (!b->row) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %zu rows of a profile", rows);
+    for (b->rows = 0; s == BPTT_OK && b->rows < rows; b->rows++) {
+        spent *row = &b->row[b->rows];
+        s = bptt_model_spent(b->model, b->rows, 1, &row->name, &row->seconds, e);
+    }
+    qsort(b->row, b->rows, sizeof *b->row, descending);
+    return s;
+}
+
+// One update is always in flight, as in training: a time is that from one report to the next.
 static bptt_status measure(bench *b, double seconds, bptt_error *e)
 {
     const bptt_window w = {.token = b->token, .target = b->token + b->c.batch};
     bptt_report report;
     double start = 0, before = 0;
-    for (size_t i = 0; i < WARM_UPS + MOST_TIMES; i++) {
+    bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
+    for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
+        if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; waits, so one update goes untimed
         if (i == WARM_UPS) start = before = seconds_now();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
-        const bptt_status s = bptt_run_train(b->run, &w, b->c.rate, &report, e);
-        if (s != BPTT_OK) return s;
+        if (s == BPTT_OK) s = bptt_run_submit(b->run, &w, b->c.rate, e);
+        if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
         const double now = seconds_now();
         if (i >= WARM_UPS) b->time[b->times++] = now - before;
         before = now;
     }
+    if (s == BPTT_OK && b->c.model.profile) s = read_spent(b, e);
+    b->profiled = b->times + 1;
+    if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
     qsort(b->time, b->times, sizeof *b->time, ascending);
-    return BPTT_OK;
+    return s;
 }
 
 // Linear between the two nearest of the sorted times; part in 0..1.
@@ -100,13 +140,48 @@ typedef struct summary {
     double chars, gflops, share;  // characters/s, GFLOP/s, part of the matrix product's rate
 } summary;
 
+// Of all that was counted; 0 where nothing was.
+static double share_of(const bench *b, const spent *row)
+{
+    double sum = 0;
+    for (size_t i = 0; i < b->rows; i++) sum += b->row[i].seconds;
+    return sum > 0 ? row->seconds / sum : 0;
+}
+
+static void print_profile(const bench *b)
+{
+    printf("profile   ms an update, share\n");
+    for (size_t i = 0; i < b->rows; i++)
+        if (b->row[i].seconds > 0)
+            printf("  %-16s %10.4f %6.1f%%\n", b->row[i].name, b->row[i].seconds / (double)b->profiled * 1e3,
+                   100 * share_of(b, &b->row[i]));
+}
+
+static void add_profile(const bench *b, jsonl *j)
+{
+    jsonl_open(j, "profile", '[');
+    for (size_t i = 0; i < b->rows; i++) {
+        if (!(b->row[i].seconds > 0)) continue;
+        jsonl_open(j, NULL, '{');
+        jsonl_text(j, "name", b->row[i].name);
+        jsonl_real(j, "seconds", b->row[i].seconds / (double)b->profiled);
+        jsonl_real(j, "share", share_of(b, &b->row[i]));
+        jsonl_close(j, '}');
+    }
+    jsonl_close(j, ']');
+}
+
 static void print_table(const bench *b, const summary *r)
 {
     const bptt_trainer_config *c = &b->c;
     char cell[32], optimizer[32];
     option_word(OPT_CELL, c->model.cell, cell);
     option_word(OPT_OPTIMIZER, c->model.optimizer, optimizer);
-    printf("backend   %s, %u thread%s\n", c->model.backend, b->threads, b->threads == 1 ? "" : "s");
+    printf("backend   %s (%s)\n", c->model.backend, b->device.why);
+    if (b->device.platform[0])
+        printf("device    %s, %s\n", b->device.device, b->device.platform);
+    else
+        printf("device    %s, %u thread%s\n", b->device.device, b->threads, b->threads == 1 ? "" : "s");
     printf("model     %s, V %zu, H %zu, L %zu, B %zu, T %zu, %s\n", cell, c->model.vocab, c->model.hidden,
            c->model.layers, c->batch, c->steps, optimizer);
     printf("update    %.4g ms (median of %zu; least %.4g, quartiles %.4g and %.4g)\n", r->median * 1e3, b->times,
@@ -114,6 +189,7 @@ static void print_table(const bench *b, const summary *r)
     printf("speed     %.0f characters/s, %.4g GFLOP/s\n", r->chars, r->gflops);
     if (isfinite(b->gemm))
         printf("product   %.4g GFLOP/s alone; training reaches %.1f%% of it\n", b->gemm, 100 * r->share);
+    if (b->row) print_profile(b);
 }
 
 static exit_code print_json(const bench *b, const summary *r)
@@ -140,6 +216,11 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_real(&j, "gflops", r->gflops);
     jsonl_real(&j, "sgemm_gflops", b->gemm);
     jsonl_real(&j, "share", r->share);
+    jsonl_text(&j, "device", b->device.device);
+    jsonl_text(&j, "platform", b->device.platform);
+    jsonl_text(&j, "why", b->device.why);
+    jsonl_text(&j, "lowering", option_word(OPT_LOWERING, c->model.lowering, word));
+    if (b->row) add_profile(b, &j);
     jsonl_text(&j, "version", bptt_version());
     return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;
 }
@@ -160,7 +241,7 @@ static void measure_product(bench *b, double seconds)
 {
     double rate = 0;
     bptt_error e = {0};
-    if (bptt_gemm_rate(b->c.model.backend, b->c.model.threads, seconds, &rate, &e) != BPTT_OK)
+    if (bptt_gemm_rate(b->c.model.backend, b->c.model.device, b->c.model.threads, seconds, &rate, &e) != BPTT_OK)
         complain("the matrix product alone was not measured: %s", e.words);
     else if (!(b->gemm >= rate))
         b->gemm = rate;

@@ -1,15 +1,48 @@
-// bptt devices: every backend, and why it cannot be used where it cannot.
+// bptt devices: every backend and its devices, and why one cannot be used where it cannot.
 #include "cli.h"
 #include "jsonl.h"
 
 #include <stdio.h>
 
+static const char *kind_word(bptt_kind k)
+{
+    return k == BPTT_GPU ? "GPU" : k == BPTT_ACCELERATOR ? "accelerator" : "CPU";
+}
+
+// ", 12.3 GB"; nothing where it is not known.
+static const char *memory_words(uint64_t bytes, char out[24])
+{
+    const bool large = bytes >= 1000000000;
+    if (bytes == 0) return "";
+    snprintf(out, 24, ", %.1f %s", (double)bytes / (large ? 1e9 : 1e6), large ? "GB" : "MB");
+    return out;
+}
+
+static void print_device(const bptt_device_info *d)
+{
+    char memory[24];
+    if (!d->usable && !d->device[0]) {
+        printf("%-8s -  not usable: %s\n", d->backend, d->why_not);
+        return;
+    }
+    printf("%-8s %u  %s\n", d->backend, d->number, d->device);
+    printf("            %s%s%s%s\n", kind_word(d->kind), memory_words(d->memory, memory), d->bits[0] ? ", " : "",
+           d->bits);
+    if (d->platform[0]) printf("            %s\n", d->platform);
+    if (!d->usable) printf("            not usable: %s\n", d->why_not);
+}
+
 static void add_device(jsonl *j, const bptt_device_info *d)
 {
     jsonl_open(j, NULL, '{');
     jsonl_text(j, "backend", d->backend);
+    jsonl_count(j, "number", d->number);
     jsonl_flag(j, "usable", d->usable != 0);
+    jsonl_text(j, "platform", d->platform);
     jsonl_text(j, "device", d->device);
+    jsonl_text(j, "kind", kind_word(d->kind));
+    jsonl_count(j, "memory", d->memory);
+    jsonl_text(j, "bits", d->bits);
     jsonl_count(j, "threads", d->threads);
     jsonl_text(j, "why_not", d->why_not);
     jsonl_close(j, '}');
@@ -25,10 +58,8 @@ exit_code run_devices(const options *o)
     for (size_t i = 0; bptt_device_describe(i, &d, NULL) == BPTT_OK; i++) {
         if (as_json)
             add_device(&j, &d);
-        else if (d.usable)
-            printf("%-8s %s\n", d.backend, d.device);
         else
-            printf("%-8s not usable: %s\n", d.backend, d.why_not);
+            print_device(&d);
     }
     jsonl_close(&j, ']');
     if (as_json) return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;

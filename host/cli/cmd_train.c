@@ -103,8 +103,7 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
     bptt_trainer_get_config(w->trainer, &w->config);
     bptt_model_get_config(bptt_trainer_model(w->trainer), &w->config.model);
     bptt_trainer_get_info(w->trainer, &w->info);
-    for (size_t i = 0; bptt_device_describe(i, &w->device, NULL) == BPTT_OK; i++)
-        if (w->config.model.backend && strcmp(w->device.backend, w->config.model.backend) == 0) break;
+    bptt_model_device(bptt_trainer_model(w->trainer), &w->device);
     return CODE_OK;
 }
 
@@ -160,8 +159,11 @@ static void tell(const train *w)
     const size_t L = c->model.layers;
     char cell[32];
     if (w->quiet) return;
-    complain("backend %s: %s, %u thread%s", c->model.backend, w->device.device, c->model.threads,
-             c->model.threads == 1 ? "" : "s");
+    if (w->device.platform[0])
+        complain("backend %s: %s, %s (%s)", c->model.backend, w->device.device, w->device.platform, w->device.why);
+    else
+        complain("backend %s: %s, %u thread%s (%s)", c->model.backend, w->device.device, c->model.threads,
+                 c->model.threads == 1 ? "" : "s", w->device.why);
     complain("n_text %zu, vocabulary %zu, n_train %zu, n_valid %zu", i->text, i->vocab, i->n_train, i->n_valid);
     complain("%zu streams of %zu, %zu windows of %zu steps in an epoch", c->batch, i->stream, i->windows, c->steps);
     complain("%s, %zu layer%s of %zu, %zu parameters, about %.1f MB of memory",

@@ -3,6 +3,7 @@
 
 #define ON(c) (1u << CMD_##c)
 #define MODEL (ON(TRAIN) | ON(BENCH))
+#define PLACED (MODEL | ON(SAMPLE) | ON(SCORE))
 
 const command_row command_table[COMMANDS] = {
     [CMD_TRAIN] =
@@ -46,13 +47,15 @@ const command_row command_table[COMMANDS] = {
                      "list what a model file holds",
                      "Lists the tensors and the metadata of a safetensors file, without reading the tensors.",
                      {"bptt inspect model.safetensors", "bptt inspect model.safetensors --json"}},
-    [CMD_DEVICES] = {"devices",
-                     "",
-                     0,
-                     0,
-                     "list the backends and what they run on",
-                     "Lists every backend this program knows, and why it cannot be used where it cannot.",
-                     {"bptt devices"}},
+    [CMD_DEVICES] =
+        {"devices",
+         "",
+         0,
+         0,
+         "list the backends and what they run on",
+         "Lists every backend this program knows and each device of it: the number for --device, what it is, how much "
+         "memory it has, whether it computes the same bits as this machine; or why it cannot be used.",
+         {"bptt devices"}},
     [CMD_BENCH] = {"bench",
                    "",
                    0,
@@ -61,7 +64,8 @@ const command_row command_table[COMMANDS] = {
                    "Trains on random characters and prints the time of one update, the rate in GFLOP/s, and what share "
                    "that is of "
                    "the matrix product alone, measured in the same run.",
-                   {"bptt bench", "bptt bench --hidden 512 --layers 2 --batch 64 --seconds 10 --json"}},
+                   {"bptt bench", "bptt bench --hidden 512 --layers 2 --batch 64 --seconds 10 --json",
+                    "bptt bench --backend opencl --device 0 --profile"}},
     [CMD_HELP] = {"help",
                   "[COMMAND]",
                   0,
@@ -106,8 +110,8 @@ const option_row option_table[OPTIONS] = {
                     "where the model and the state go; with --resume the resumed file if not given"},
     [OPT_RESUME] = {"resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
                     "go on from an earlier output as if never stopped, with the options of that run and the same TEXT; "
-                    "backend, threads "
-                    "and log are not in the file: give them again"},
+                    "what "
+                    "computes and the log are not in the file: give them again"},
     [OPT_SAVE_EVERY] = {"save-every", 0, KIND_COUNT, "N", "(each validation, every 500 updates)", 1, MANY, ON(TRAIN),
                         true, "save after every so many updates, and after each validation"},
     [OPT_SAMPLE_EVERY] = {"sample-every", 0, KIND_COUNT, "N", "(never)", 1, MANY, ON(TRAIN), true,
@@ -123,10 +127,16 @@ const option_row option_table[OPTIONS] = {
                   "score only the part that train --valid F keeps for validation"},
     [OPT_VOCAB] = {"vocab", 0, KIND_COUNT, "N", "65", 2, 65536, ON(BENCH), false, "different characters"},
     [OPT_SECONDS] = {"seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"},
-    [OPT_BACKEND] = {"backend", 0, KIND_TEXT, "NAME", "(the best one present)", 0, 0, MODEL | ON(SAMPLE) | ON(SCORE),
-                     true, "what computes; see bptt devices"},
-    [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024,
-                     MODEL | ON(SAMPLE) | ON(SCORE), true, "threads; results do not depend on it"},
+    [OPT_BACKEND] = {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, PLACED, true,
+                     "what computes: cpu, opencl, ref; auto: opencl on a GPU if there is one, else cpu"},
+    [OPT_DEVICE] = {"device", 0, KIND_TEXT, "N|NAME", "(the first that is usable)", 0, 0, PLACED, true,
+                    "which device of the backend, by its number or a part of its name; see bptt devices"},
+    [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024, PLACED, true,
+                     "threads; results do not depend on it"},
+    [OPT_LOWERING] = {"lowering", 0, KIND_WORD, "auto|never|always", "auto", 0, 0, PLACED, true,
+                      "whether a GPU takes a layer through all steps at once; the results are the same"},
+    [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
+                     "also tell where the time of an update goes; makes it slower"},
     [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH), false,
                   "print one JSON object"},
     [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE), true,

@@ -27,6 +27,8 @@ typedef struct train {
     uint64_t validated;                        // the update that was last validated after; 0: none
     double valid_loss;                         // of that validation, nats
     double started;                            // seconds
+    uint64_t done;                             // updates whose report has come; more may be submitted
+    double since;                              // when the last report came, or work began after a pause; seconds
 } train;
 
 #define NONE_SAVED UINT64_MAX

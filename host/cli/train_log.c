@@ -30,6 +30,8 @@ void log_start(train *w)
     jsonl_text(j, "output", w->output);
     jsonl_config(j, &w->config.model);
     jsonl_text(j, "device", w->device.device);
+    jsonl_text(j, "platform", w->device.platform);
+    jsonl_text(j, "why", w->device.why);
     jsonl_count(j, "batch", w->config.batch);
     jsonl_count(j, "steps", w->config.steps);
     jsonl_real(j, "lr", w->config.rate);

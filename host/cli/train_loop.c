@@ -49,10 +49,42 @@ static exit_code written(const train *w)
     return w->save_failed || w->best_failed || w->log_failed ? CODE_IO : CODE_OK;
 }
 
+// ---- updates --------------------------------------------------------------------------------------------------------
+
+// Sends the next update. One is on its way while the report of the one before it is waited for.
+static bptt_status submit(train *w, bptt_error *e)
+{
+    if (iteration_now(w) == w->done) w->since = seconds_now();
+    return bptt_trainer_submit(w->trainer, e);
+}
+
+// Takes in the oldest report that has not come.
+static bptt_status collect(train *w, bptt_error *e)
+{
+    bptt_report r;
+    const bptt_status s = bptt_trainer_collect(w->trainer, &r, e);
+    if (s != BPTT_OK) return s;
+    const double now = seconds_now();
+    log_step(w, ++w->done, &r, now - w->since);
+    progress_update(&w->progress, w->done, &r);
+    w->since = now;
+    return BPTT_OK;
+}
+
+// Until at most `behind` reports are still to come.
+static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    while (s == BPTT_OK && iteration_now(w) - w->done > behind) s = collect(w, e);
+    return s;
+}
+
 // ---- failures and signals ------------------------------------------------------------------------------------------
 
 static exit_code broken(train *w, const bptt_error *e)
 {
+    (void)catch_up(w, 0, NULL); // what was sent before the failure and is good
+    while (iteration_now(w) > w->done) (void)bptt_trainer_collect(w->trainer, NULL, NULL);
     const uint64_t iteration = iteration_now(w);
     progress_clear(&w->progress);
     complain("after %" PRIu64 " updates: %s", iteration, e->words[0] ? e->words : bptt_status_text(e->code));
@@ -156,16 +188,14 @@ static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
     return BPTT_OK;
 }
 
-static bptt_status update(train *w, uint64_t *iteration, bptt_error *e)
+// Something is to be done after this update that needs its result, or nothing comes after it.
+static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled)
 {
-    const double before = seconds_now();
-    bptt_report r;
-    const bptt_status s = bptt_trainer_step(w->trainer, &r, e);
-    if (s != BPTT_OK) return s;
-    ++*iteration;
-    log_step(w, *iteration, &r, seconds_now() - before);
-    progress_update(&w->progress, *iteration, &r);
-    return BPTT_OK;
+    const option_value *v = w->o->value;
+    const uint64_t often = v[OPT_SAVE_EVERY].given ? v[OPT_SAVE_EVERY].count : SAVE_AT_LEAST;
+    *scheduled = bptt_trainer_validation_due(w->trainer) != 0;
+    *save_now = signals_save() || *scheduled || due(often, iteration);
+    return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || iteration == w->info.iterations || signals_leave();
 }
 
 // The last word: a validation that is told and logged but leaves no trace in the state.
@@ -192,21 +222,23 @@ static exit_code finish(train *w, uint64_t iteration)
 
 exit_code train_loop(train *w)
 {
-    const option_value *v = w->o->value;
+    const uint64_t samples = w->o->value[OPT_SAMPLE_EVERY].count;
     bptt_error e = {0};
     bptt_status s = BPTT_OK;
-    uint64_t iteration = w->info.iteration;
+    w->done = w->info.iteration;
     signals_catch();
     progress_start(&w->progress, w->quiet, &w->info, w->config.batch * w->config.steps);
     log_start(w);
-    while (iteration < w->info.iterations && !signals_leave()) {
-        if ((s = update(w, &iteration, &e)) != BPTT_OK) return broken(w, &e);
-        const bool scheduled = bptt_trainer_validation_due(w->trainer) != 0;
+    while (iteration_now(w) < w->info.iterations && !signals_leave()) {
+        bool save_now = false, scheduled = false;
+        if ((s = submit(w, &e)) != BPTT_OK) return broken(w, &e);
+        const uint64_t iteration = iteration_now(w);
+        const bool pause = pauses(w, iteration, &save_now, &scheduled);
+        if ((s = catch_up(w, pause ? 0 : 1, &e)) != BPTT_OK) return broken(w, &e);
         if (scheduled && (s = validate(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
-        const uint64_t often = v[OPT_SAVE_EVERY].given ? v[OPT_SAVE_EVERY].count : SAVE_AT_LEAST;
-        if (signals_save() || scheduled || due(often, iteration)) save(w, iteration);
-        if (due(v[OPT_SAMPLE_EVERY].count, iteration) && (s = sample(w, iteration, &e)) != BPTT_OK)
-            return broken(w, &e);
+        if (save_now) save(w, iteration);
+        if (due(samples, iteration) && (s = sample(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
     }
-    return signals_leave() ? interrupted(w, iteration) : finish(w, iteration);
+    if ((s = catch_up(w, 0, &e)) != BPTT_OK) return broken(w, &e);
+    return signals_leave() ? interrupted(w, w->done) : finish(w, w->done);
 }

@@ -16,7 +16,8 @@
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // *error if error is not NULL. Nothing prints or exits. No state is global but one: opening a model on backend cpu
-// tells OpenBLAS, in the whole process and from then on, to use one thread a call; the threads are ours.
+// tells OpenBLAS, in the whole process and from then on, to use one thread a call; the threads are ours. Backends that
+// lie in a file of their own are loaded when they are looked for (backend "opencl", "auto") and stay loaded.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 #ifndef BPTT_H
 #define BPTT_H
@@ -121,9 +122,11 @@ typedef struct bptt_model_config {
     double epsilon;           // 1e-8   RMSProp, Adam
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; 0: no clipping
-    // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu, else OpenCL on a CPU
+    // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu; with type F64 ref
     const char *backend;
-    const char *device;     // NULL: the backend's first usable one; "0", "1": by number; else by a part of its name
+    // NULL: the backend's first usable one; "0", "1": by number; else a part of its name, in upper or lower case. With
+    // backend "auto" a device of OpenCL; cpu and ref have one, "0"
+    const char *device;
     unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
     bptt_lowering lowering; // BPTT_LOWER_AUTO
     int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
@@ -137,7 +140,9 @@ typedef struct bptt_model bptt_model;
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
 BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *error);
 BPTT_API void bptt_model_close(bptt_model *m);                                  // NULL is fine. Close its runs first.
-BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c); // backend resolved to its name
+// With backend and device resolved: its name, and the device's number as text (NULL where it has but one); they belong
+// to m.
+BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c);
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H];
@@ -169,7 +174,8 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *error);
 // Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
 // optimizer starts afresh: moments zero, no updates.
-// From c only backend, threads and type are used; c may be NULL.  Errors: NO_INPUT, BAD_FILE, and those of open.
+// From c only backend, device, threads, lowering, profile and type are used; c may be NULL.
+// Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *error);
 
 // ---- run ------------------------------------------------------------------------------------------------------------
@@ -224,9 +230,13 @@ BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double ra
 // The same in two halves, so that a device need not wait for the host: submit queues the work of train and returns (the
 // window may be changed then); collect waits for the oldest window submitted and gives its report. At most
 // BPTT_SUBMITTED windows may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and
-// next as long as there is one).  Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if
-// there is nothing to collect. After a NOT_FINITE no window submitted meanwhile has changed anything, and collect gives
-// NOT_FINITE for each of them too.
+// next of this run as long as there is one). Everything else, other runs of the model too, sees the state after all
+// that was submitted; but only one run of a model at a time may have windows submitted (BAD_INPUT from submit and train
+// of another), since an update counts on the one before it.
+// Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if there is nothing to collect. After
+// a NOT_FINITE no window submitted meanwhile has changed weights or moments, and collect gives NOT_FINITE for each of
+// them too; when all are collected training can go on. bptt_model_updates counts a window once it is submitted, and no
+// longer when collect fails.
 #define BPTT_SUBMITTED 2
 BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *error);
 BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *error);
@@ -308,8 +318,9 @@ typedef struct bptt_trainer_info {
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
                                        bptt_error *error);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
-// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, backend and threads are used; iterations
-// and epochs both 0 keep what the file says.  Errors: NO_INPUT, BAD_FILE, and those of open.
+// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, and the model's backend, device, threads,
+// lowering and profile are used; iterations and epochs both 0 keep what the file says.
+// Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *error);
 BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is fine
@@ -319,17 +330,17 @@ BPTT_API bptt_model *bptt_trainer_model(bptt_trainer *t); // belongs to the trai
 
 // One update.  Errors: NOT_FINITE, DEVICE.
 BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *error);
-// The same in two halves (see bptt_run_submit); info.iteration counts updates submitted. Everything else that is asked
-// of a trainer (validate, save, ...) sees the state after all that was submitted; validate and step need all of it
-// collected first (BAD_INPUT). Where collect fails, iteration falls back to the updates that were made.
+// The same in two halves (see bptt_run_submit); info.iteration and validation_due count updates submitted. step,
+// validate and save need all of them collected first (BAD_INPUT). Where collect fails, iteration falls back by one:
+// once all are collected it is the number of updates that were made.
 BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *error);
 BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *error);
 // Validation loss now; training state, carried state and best_loss are untouched. stop, if not NULL, is called now and
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
                                            bptt_error *error);
-// Whether a validation is due after the update just done, and what to do with its loss: notes it as best if it is
-// (*best = 1). Call note for scheduled validations only; it is part of the saved state.
+// Whether a validation is due after the update just done or submitted, and what to do with its loss: notes it as best
+// if it is (*best = 1). Call note for scheduled validations only; it is part of the saved state.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
 BPTT_API void bptt_trainer_note(bptt_trainer *t, double loss, int *best);
 // The complete state, weights included: bptt_model_load reads it too. Whole or not at all.  Errors: IO, NO_MEMORY.
@@ -370,14 +381,16 @@ BPTT_API bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt
 BPTT_API void bptt_model_device(const bptt_model *m, bptt_device_info *info);
 
 // Where the time of a model with profile = 1 went since the last time this was asked for: the i-th row, a static name
-// ("gemm", "window_forward", "transfer_in", ...) and seconds; zero them with reset = 1. BAD_INPUT past the last row.
+// ("gemm", "window_forward", "transfer_in", ...) and seconds; reset = 1 sets the row to 0. BAD_INPUT past the last row;
+// DEVICE, since work that is queued is waited for.
 BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
                                       bptt_error *error);
 
-// Rate of the backend's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s: measured for about
-// `seconds`. For bench: what share of it a training step reaches.  Errors: NO_BACKEND, NO_MEMORY.
-BPTT_API bptt_status bptt_gemm_rate(const char *backend, unsigned threads, double seconds, double *gflops,
-                                    bptt_error *error);
+// Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s: measured for about
+// `seconds`; backend and device as in bptt_model_config. For bench: what share of it a training step reaches.
+// Errors: NO_BACKEND, NO_MEMORY, DEVICE.
+BPTT_API bptt_status bptt_gemm_rate(const char *backend, const char *device, unsigned threads, double seconds,
+                                    double *gflops, bptt_error *error);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,128 @@
+// What is known of devices: all of them, the one of a model, where its time goes, how fast its product is.
+#include "backends.h"
+#include "machine.h"
+#include "model.h"
+#include "modules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Opens the device to see whether it works.
+static void try_device(const choice *c, bptt_device_info *info)
+{
+    bptt_model_config plain;
+    bptt_device *d = NULL;
+    bptt_error e = {0};
+    bptt_model_defaults(&plain);
+    *info = c->info;
+    info->why[0] = '\0';
+    if (choice_open(c, &plain, &d, &e)) {
+        info->usable = 0;
+        (void)snprintf(info->why_not, sizeof info->why_not, "%.255s", e.words);
+        return;
+    }
+    choice_tell(d, info);
+    c->b.close(d);
+}
+
+// The row *i of a module: true. Else *i is lowered by the rows that it has.
+static bool module_row(const char *name, size_t *i, bptt_device_info *info)
+{
+    choice c = {0};
+    bptt_error e = {0};
+    size_t rows = 0;
+    bptt_status s = module_load(name, &c.b, &e);
+    while (!s && rows <= *i) {
+        c.info = (bptt_device_info){0};
+        s = c.b.list(&c.b, rows, &c.info, &e);
+        if (!s) rows++;
+    }
+    if (s && (rows > 0 || *i > 0)) {
+        *i -= rows > 0 ? rows : 1;
+        return false;
+    }
+    if (s) c.info = (bptt_device_info){0};
+    (void)snprintf(c.info.backend, sizeof c.info.backend, "%s", name);
+    if (s) (void)snprintf(c.info.why_not, sizeof c.info.why_not, "%.255s", e.words);
+    if (c.info.usable)
+        try_device(&c, info);
+    else
+        *info = c.info;
+    return true;
+}
+
+bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error)
+{
+    static const char *const built_in[] = {"cpu", "ref"};
+    enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
+    if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "no place was given for what a device is");
+    if (i < BUILT_IN) {
+        choice c;
+        const bptt_status s = choose(built_in[i], NULL, BPTT_F32, &c, error);
+        if (!s) try_device(&c, info);
+        return s;
+    }
+    size_t row = i - BUILT_IN;
+    for (size_t k = 0; module_name(k); k++)
+        if (module_row(module_name(k), &row, info)) return BPTT_OK;
+    return bptt_fail(error, BPTT_BAD_INPUT, "there is no device %zu in the list", i);
+}
+
+void bptt_model_device(const bptt_model *m, bptt_device_info *info) { *info = m->info; }
+
+bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds, bptt_error *error)
+{
+    if (!m || i >= BPTT_CHARGES)
+        return bptt_fail(error, BPTT_BAD_INPUT, "there are %d rows, no number %zu", (int)BPTT_CHARGES, i);
+    const bptt_status s = m->device->backend.sync(m->device, error); // what is queued counts
+    if (s) return s;
+    if (name) *name = bptt_charge_name[i];
+    if (seconds) *seconds = m->device->spent[i];
+    if (reset) m->device->spent[i] = 0;
+    return BPTT_OK;
+}
+
+// Squares of this size reach a matrix product's full rate and fit any cache's shadow.
+enum { BEST = 1024 };
+
+// Seconds of one product, the best of those made in about `seconds`. A device that queues is given several at a time,
+// so that what is measured is not how long it takes to ask.
+static bptt_status best_product(bptt_device *d, const bptt_step *product, double seconds, double *best, bptt_error *e)
+{
+    const size_t at_once = d->backend.list ? 16 : 1;
+    double spent = 0;
+    bptt_status s = BPTT_OK;
+    *best = 0;
+    while (!s && (*best == 0 || spent < seconds)) {
+        const double start = seconds_now();
+        for (size_t i = 0; i < at_once; i++) d->backend.entry[BPTT_GEMM](d, product, &(bptt_slots){0});
+        s = d->backend.sync(d, e);
+        const double took = seconds_now() - start;
+        spent += took;
+        if (*best == 0 || took / (double)at_once < *best) *best = took / (double)at_once;
+    }
+    return s;
+}
+
+bptt_status bptt_gemm_rate(const char *backend, const char *device, unsigned threads, double seconds, double *gflops,
+                           bptt_error *error)
+{
+    choice c;
+    bptt_device *d = NULL;
+    bptt_model_config plain;
+    bptt_model_defaults(&plain);
+    plain.threads = threads;
+    bptt_status s = choose(backend, device, BPTT_F32, &c, error);
+    if (!s) s = choice_open(&c, &plain, &d, error);
+    if (s) return s;
+    bptt_buf *block[LAYOUT_BLOCKS] = {0};
+    bptt_mat x, y, z;
+    const shape table[] = {{&x, BEST, BEST, c.b.real}, {&y, BEST, BEST, c.b.real}, {&z, BEST, BEST, c.b.real}};
+    s = layout_alloc(d, table, 3, block, error);
+    double best = 0;
+    if (!s) s = best_product(d, &(bptt_step){.entry = BPTT_GEMM, .alpha = 1, .op = {x, y, z}}, seconds, &best, error);
+    if (!s) *gflops = 2.0 * BEST * BEST * BEST / best * 1e-9;
+    layout_free(d, block);
+    c.b.close(d);
+    return s;
+}

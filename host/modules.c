@@ -1,0 +1,87 @@
+// Backends in shared libraries: where they lie, and how their tables come in.
+#define _GNU_SOURCE // dladdr
+
+#include "modules.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *module_name(size_t i)
+{
+    static const char *const name[] = {"opencl"};
+    return i < sizeof name / sizeof name[0] ? name[i] : NULL;
+}
+
+bptt_status module_load_file(const char *path, const char *name, bptt_backend *b, bptt_error *e)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *why = dlerror();
+        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, why ? why : path);
+    }
+    void *symbol = dlsym(library, BPTT_MODULE_SYMBOL);
+    if (!symbol)
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "backend %s cannot be loaded: %.300s has no %s, so it is no module of bptt; install it again",
+                         name, path, BPTT_MODULE_SYMBOL);
+    bptt_module_function *fill = NULL;
+    memcpy(&fill, &symbol, sizeof fill); // POSIX gives functions as void *, C has no such conversion
+    const bptt_abi here = BPTT_ABI_HERE;
+    bptt_backend table = {0};
+    bptt_error why = {0};
+    const bptt_status s = fill(&here, &table, &why);
+    if (s) return bptt_fail(e, s, "backend %s cannot be used: %.350s (%.100s)", name, why.words, path);
+    if (!table.name || strcmp(table.name, name) != 0 || !table.list)
+        return bptt_fail(e, BPTT_NO_BACKEND, "%.300s is the module of backend %.40s, not of %s; install it again", path,
+                         table.name ? table.name : "(none)", name);
+    *b = table;
+    return BPTT_OK;
+}
+
+// The folder of the program or library that holds this function, without links; false if nobody says.
+static bool own_folder(char folder[PATH_MAX])
+{
+    Dl_info info;
+    char *path = NULL;
+    bool (*here)(char *) = own_folder;
+    void *address = NULL;
+    memcpy(&address, &here, sizeof address);
+    if (dladdr(address, &info) && info.dli_fname && strchr(info.dli_fname, '/')) path = realpath(info.dli_fname, NULL);
+    if (!path) path = realpath("/proc/self/exe", NULL); // a program found by PATH: only its bare name is known
+    char *slash = path ? strrchr(path, '/') : NULL;
+    if (slash) *slash = '\0';
+    const bool known = slash && snprintf(folder, PATH_MAX, "%s", path) < PATH_MAX;
+    free(path);
+    return known;
+}
+
+// Adds to a list that is told to people; one that is too long is cut.
+static void put_folder(char *list, size_t room, const char *folder)
+{
+    const size_t n = strlen(list), more = strlen(folder);
+    if (n + more + 3 > room || strstr(list, folder)) return;
+    memcpy(list + n, ", ", 2);
+    memcpy(list + n + (n ? 2 : 0), folder, more + 1);
+}
+
+bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
+{
+    // Beside us, as in a folder where all was built; from bin; from the folder of libraries; as installed.
+    static const char *const place[] = {"%s", "%s/bptt", "%s/../lib/bptt", "%s/../lib64/bptt",
+                                        "%s/../" BPTT_MODULE_LIBDIR "/bptt"};
+    enum { PLACES = sizeof place / sizeof place[0] };
+    char own[PATH_MAX], folder[PATH_MAX + 64], path[PATH_MAX + 128], looked[300] = "";
+    const size_t first = own_folder(own) ? 0 : PLACES;
+    for (size_t i = first; i <= PLACES; i++) {
+        (void)snprintf(folder, sizeof folder, i < PLACES ? place[i] : "%s", i < PLACES ? own : BPTT_MODULE_DIR);
+        (void)snprintf(path, sizeof path, "%s/bptt-%s.so", folder, name);
+        if (access(path, F_OK) == 0) return module_load_file(path, name, b, e);
+        put_folder(looked, sizeof looked, folder);
+    }
+    return bptt_fail(e, BPTT_NO_BACKEND, "backend %s is not installed: there is no bptt-%s.so in %s", name, name,
+                     looked);
+}

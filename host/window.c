@@ -1,0 +1,213 @@
+// The calls that send windows through a run: at once, or in two halves.
+#include "run.h"
+
+#include <math.h>
+
+_Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend keeps as many runs as may be submitted");
+
+static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
+{
+    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "the window has no %s", what);
+    for (size_t i = 0; i < n; i++)
+        if (id[i] < 0 || (size_t)id[i] >= r->model->V)
+            return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
+                             i / r->B, i % r->B, r->model->V - 1);
+    return BPTT_OK;
+}
+
+static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
+{
+    const size_t N = r->T * r->B;
+    const bool dense = r->model->config.input > 0;
+    if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
+    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
+    if (dense && w->dense_type != BPTT_F32 && w->dense_type != BPTT_F64 && w->dense_type != BPTT_C128)
+        return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
+    if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
+    bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
+    if (!s) s = check_tokens(r, "target", w->target, N, e);
+    *weight = (double)N;
+    if (s || !w->weight) return s;
+    *weight = 0;
+    for (size_t i = 0; i < N; i++) {
+        if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
+            return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
+                             (double)w->weight[i], i / r->B, i % r->B);
+        *weight += (double)w->weight[i];
+    }
+    return BPTT_OK;
+}
+
+static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
+{
+    slots->input[IN_TOKEN] = w->token, slots->type[IN_TOKEN] = BPTT_I32;
+    slots->input[IN_TARGET] = w->target, slots->type[IN_TARGET] = BPTT_I32;
+    slots->input[IN_DENSE] = w->dense, slots->type[IN_DENSE] = w->dense_type;
+    slots->input[IN_WEIGHT] = w->weight ? w->weight : r->weighted ? r->ones : NULL;
+    slots->input[IN_KEEP] = w->keep ? w->keep : r->keeping ? r->ones : NULL;
+    slots->type[IN_WEIGHT] = slots->type[IN_KEEP] = BPTT_F32;
+    r->weighted = w->weight != NULL;
+    r->keeping = w->keep != NULL;
+}
+
+// Adam's corrections depend on how many updates there were; see BPTT_RATE, BPTT_ROOT.
+static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
+{
+    const bptt_model_config *c = &m->config;
+    const double n = (double)(m->updates + 1);
+    const bool adam = c->optimizer == BPTT_ADAM;
+    slots->scalar[BPTT_RATE] = adam ? rate / (1 - pow(c->beta1, n)) : rate;
+    slots->scalar[BPTT_ROOT] = adam ? sqrt(1 - pow(c->beta2, n)) : 1;
+}
+
+static bptt_status needs_gradient(const bptt_run *r, bptt_error *e)
+{
+    return r->config.gradient ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without gradient");
+}
+
+static bptt_status needs_rest(const bptt_run *r, bptt_error *e)
+{
+    if (r->submitted == 0) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT, "%zu windows are submitted and not collected; call bptt_run_collect first",
+                     r->submitted);
+}
+
+// stat: what a plan put out. NOT_FINITE leaves *report alone.
+static bptt_status tell(const double stat[BPTT_OUTPUTS], double weight, bptt_report *report, bptt_error *e)
+{
+    if (!isfinite(stat[0]) || !isfinite(stat[1]))
+        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
+                         isfinite(stat[0]) ? "gradient" : "loss");
+    if (stat[2] != 0)
+        return bptt_fail(e, BPTT_NOT_FINITE, "a window before this one was not finite, so this one changed nothing");
+    if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};
+    return BPTT_OK;
+}
+
+static bptt_status go(bptt_run *r, work kind, const bptt_window *w, bptt_report *report, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    bptt_slots slots = {0};
+    double stat[BPTT_OUTPUTS] = {0};
+    bptt_status s = needs_rest(r, e);
+    if (!s) s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    if (s) return s;
+    fill_slots(r, w, &slots);
+    s = d->backend.run(d, r->handle[kind], &slots, e);
+    if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
+    if (s) return s;
+    if (kind == EVALUATE) stat[1] = 0;
+    stat[2] = 0; // only TRAIN is guarded
+    return tell(stat, slots.scalar[BPTT_WEIGHT], report, e);
+}
+
+bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
+{
+    return go(r, EVALUATE, w, report, e);
+}
+
+bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
+{
+    const bptt_status s = needs_gradient(r, e);
+    return s ? s : go(r, GRADIENT, w, report, e);
+}
+
+bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
+{
+    bptt_status s = needs_rest(r, e);
+    if (!s) s = bptt_run_submit(r, w, rate, e);
+    return s ? s : bptt_run_collect(r, report, e);
+}
+
+// ---- in two halves --------------------------------------------------------------------------------------------------
+
+bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e)
+{
+    bptt_model *m = r->model;
+    bptt_device *d = m->device;
+    bptt_slots slots = {0};
+    bptt_status s = needs_gradient(r, e);
+    if (s) return s;
+    if (r->submitted == BPTT_SUBMITTED)
+        return bptt_fail(e, BPTT_BAD_INPUT, "%d windows are submitted already; call bptt_run_collect first",
+                         BPTT_SUBMITTED);
+    if (m->ahead && m->ahead != r)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "another run of this model has windows submitted; collect those first, since an update "
+                         "counts on the one before it");
+    s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    if (s) return s;
+    if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
+    fill_slots(r, w, &slots);
+    fill_rate(m, rate, &slots);
+    s = d->backend.run(d, r->handle[TRAIN], &slots, e);
+    if (s) return s;
+    r->weight_of[r->submitted++] = slots.scalar[BPTT_WEIGHT];
+    m->ahead = r;
+    m->updates++;
+    return BPTT_OK;
+}
+
+// After a window that was not finite the device refuses updates until the host says that it has seen it: once no window
+// is left that was submitted before that was known.
+static bptt_status allow_updates(bptt_run *r, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    const double seen = 0;
+    r->refusing = false;
+    return d->backend.write(d, bptt_cols(r->mem.stat, 2, 1), &seen, BPTT_F64, e);
+}
+
+bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
+{
+    bptt_model *m = r->model;
+    bptt_device *d = m->device;
+    double stat[BPTT_OUTPUTS] = {0};
+    if (r->submitted == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no window is submitted, so there is none to collect");
+    const double weight = r->weight_of[0];
+    bptt_status s = d->backend.collect(d, r->handle[TRAIN], stat, e);
+    for (size_t i = 1; i < r->submitted; i++) r->weight_of[i - 1] = r->weight_of[i];
+    r->submitted--;
+    if (r->submitted == 0) m->ahead = NULL;
+    if (!s) s = tell(stat, weight, report, e);
+    if (s) m->updates--;
+    r->refusing = r->refusing || stat[2] != 0;
+    if (!r->refusing || r->submitted > 0) return s;
+    const bptt_status allowed = allow_updates(r, e);
+    return allowed ? allowed : s;
+}
+
+// ---- single steps, and what a window left behind --------------------------------------------------------------------
+
+bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    if (r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model has no next token");
+    if (!logp) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
+    bptt_status s = needs_rest(r, e);
+    if (!s) s = check_tokens(r, "token", token, r->B, e);
+    if (s) return s;
+    bptt_slots slots = {.input = {[IN_TOKEN] = token}, .type = {[IN_TOKEN] = BPTT_I32}};
+    slots.input[IN_KEEP] = r->keeping ? r->ones : NULL;
+    r->keeping = false;
+    s = d->backend.run(d, r->handle[NEXT], &slots, e);
+    return s ? s : d->backend.read(d, logp, BPTT_F32, bptt_rows(r->mem.logits, 0, r->B), e);
+}
+
+bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    const run_memory *mem = &r->mem;
+    bptt_status s = needs_gradient(r, e);
+    if (s) return s;
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the result");
+    if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
+    if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
+    if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run keeps no result %d", (int)what);
+    for (size_t l = 0; !s && l < r->model->L; l++) {
+        const size_t each = mem->h[l].rows * mem->h[l].cols * bptt_type_size(as);
+        s = d->backend.read(d, (char *)x + l * each, as, mem->h[l], e);
+    }
+    return s;
+}
