@@ -1,9 +1,12 @@
 #!/bin/sh
-# The program from outside: exit codes, what goes to which stream, signals, logs. Usage: sh tests/cli.sh BPTT
+# The program from outside: exit codes, what goes to which stream, signals, logs.
+# Usage: sh tests/cli.sh BPTT FAKE_MODULE (tests/fake_module.c)
 # Each line "ok" or "FAILED" ends with the sentence that was proved or not.
 set -u
 bptt=$1
+module=$2
 case $bptt in /*) ;; *) bptt=$PWD/$bptt ;; esac
+case $module in /*) ;; *) module=$PWD/$module ;; esac
 here=$(mktemp -d) || exit 1
 child=
 trap 'test -z "$child" || kill -9 "$child" 2>/dev/null; rm -rf "$here"' EXIT
@@ -248,12 +251,93 @@ exits 0 "inspecting works" "$bptt" inspect m.safetensors
 exits 0 "inspecting as JSON works" "$bptt" inspect m.safetensors --json
 has out '"shape":\[' "shapes come as JSON"
 exits 0 "devices works" "$bptt" devices
-has out . "there is a device"
+has out '^cpu  *0  ' "there is a device, with its number"
+has out 'CPU, [0-9.]* GB, same bits' "its kind, memory and bits are told"
+exits 0 "devices as JSON works" "$bptt" devices --json
+for key in backend number usable platform device kind memory bits threads why_not; do
+    has out "\"$key\":" "devices tells $key"
+done
 exits 0 "bench works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --json
 for key in backend cell vocab hidden layers batch steps threads optimizer iterations ms_per_step ms_min ms_q1 ms_q3 \
-    chars_per_s gflops sgemm_gflops share version; do
+    chars_per_s gflops sgemm_gflops share device platform why lowering version; do
     has out "\"$key\":" "bench tells $key"
 done
+! grep -q '"profile"' out
+say $? "a profile is not told unless asked for"
+exits 0 "bench with --profile works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --profile --json
+has out '"profile":\[{"name":"[a-z_]*","seconds":[^,]*,"share":0' "the profile is told"
+if python3 -c '' 2>/dev/null; then
+    python3 -c 'import json, sys
+p = json.load(open("out"))["profile"]
+s = [r["share"] for r in p]
+assert s == sorted(s, reverse=True) and abs(sum(s) - 1) < 1e-9, p
+assert len(set(r["name"] for r in p)) == len(p) and "transfer_in" in [r["name"] for r in p], p' 2>err
+    say $? "its shares are sorted and add up to one"
+fi
+exits 0 "and as a table" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --profile
+has out '^  gemm  *[0-9.]*  *[0-9.]*%$' "with a line for each kind of work"
+
+# ---- devices --------------------------------------------------------------------------------------------------------
+exits 0 "the device of a backend can be given" train --backend cpu --device 0 --lowering always --iterations 60 \
+    -o e.safetensors --log e.log
+same m.safetensors e.safetensors "which changes nothing"
+has err 'backend cpu: .* threads* (asked for)' "the start tells backend, device and why"
+head -n 1 e.log | grep -q '"backend":"cpu",.*"device":"[^"].*"why":"asked for"'
+say $? "and so does the log"
+exits 69 "a device that is not there is unavailable" train --backend cpu --device 1 --iterations 1 -o x.safetensors
+has err 'one device' "and the words say what there is"
+exits 69 "and to bench" "$bptt" bench --backend ref --device GPU
+exits 69 "and to sample" "$bptt" sample m.safetensors --backend cpu --device 7
+exits 69 "and to score" "$bptt" score m.safetensors text --backend cpu --device 7
+exits 64 "lowering takes three words" train --lowering maybe
+exits 64 "only bench has a profile" train --profile
+
+# A copy of the program with a module beside it, and one with the module where an installation puts it.
+mkdir -p prog/bin prog/lib/bptt other
+cp "$bptt" prog/bin/bptt && cp "$bptt" other/bptt && cp "$module" other/bptt-opencl.so
+exits 69 "a module that is not there is unavailable" prog/bin/bptt bench --backend opencl
+has err 'not installed: there is no bptt-opencl.so in .*/prog/bin, ' "the words say where it was looked for"
+exits 69 "a device of no backend in particular needs that module" prog/bin/bptt bench --device 0
+cp "$module" prog/lib/bptt/bptt-opencl.so
+for p in other/bptt prog/bin/bptt; do
+    exits 0 "$p finds its module" "$p" devices
+    has out '^opencl   2  Fake Graphics 8000' "and lists its devices"
+    has out 'not usable: it has no memory' "and why one is no use"
+done
+fake="$here/other/bptt train text $tiny --iterations 60"
+# shellcheck disable=SC2086
+exits 0 "a GPU is chosen if nothing is said" $fake -o f.safetensors --log f.log
+has err 'backend opencl: Fake Graphics 8000, Fake Platform 1.2 (a GPU)' "and the start says so"
+head -n 1 f.log | grep -q '"backend":"opencl",.*"device":"Fake Graphics 8000","platform":"Fake Platform 1.2","why":"a GPU"'
+say $? "and so does the log"
+exits 0 "the same on ref" train --backend ref --iterations 60 -o g.safetensors
+same f.safetensors g.safetensors "gives the bytes of ref, which the fake computes with"
+# shellcheck disable=SC2086
+exits 0 "a device may be given by a part of its name" $fake --device 'fake cpu' -o f.safetensors
+has err 'Fake CPU, Fake Platform 1.2 (asked for)' "and is taken"
+# shellcheck disable=SC2086
+exits 69 "one that cannot be used is unavailable" $fake --device 1 -o f.safetensors
+has err 'it has no memory' "and the words say why"
+# shellcheck disable=SC2086
+exits 0 "a GPU that does not open gives way" env BPTT_FAKE_BROKEN=2 $fake -o f.safetensors
+has err 'backend cpu: .*(Fake Graphics 8000 did not open: its compiler is missing)' "to the CPU, which is told"
+# shellcheck disable=SC2086
+exits 69 "but not if it was asked for" env BPTT_FAKE_BROKEN=2 $fake --backend opencl --device 2 -o f.safetensors
+for command in "--help" "train --help" "inspect m.safetensors" "sample m.safetensors -n 1 --backend cpu" \
+    "bench --seconds 0.01 --backend ref --hidden 4 --batch 1 --steps 1" "--version" "help --man"; do
+    # shellcheck disable=SC2086
+    exits 0 "no module is wanted for: bptt $command" env BPTT_FAKE_TELL=1 other/bptt $command
+    ! grep -q 'fake module is here' err
+    say $? "and none is loaded"
+done
+exits 0 "a module is loaded to list it" env BPTT_FAKE_TELL=1 other/bptt devices
+has err 'fake module is here' "which shows that this test sees it"
+cp text other/bptt-opencl.so
+# shellcheck disable=SC2086
+exits 0 "a module that is damaged" $fake -o f.safetensors
+has err 'backend cpu: .*(no GPU was found: backend opencl cannot be loaded' "leaves the CPU"
+exits 69 "unless it was asked for" other/bptt bench --backend opencl
+has err 'cannot be loaded: .*other/bptt-opencl.so' "and then it is named"
 
 # ---- failures -------------------------------------------------------------------------------------------------------
 exits 66 "a missing text is no input" "$bptt" train nosuch
@@ -308,6 +392,7 @@ fi
 say $? "a closed pipe ends the sample as a failed write"
 empty err "without a word"
 
+rm -rf prog other
 rest=$(find . -name '*.tmp*' -o -name '.*.*' -type f)
 [ -z "$rest" ]
 say $? "no temporary file is left behind"

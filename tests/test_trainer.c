@@ -326,6 +326,106 @@ START_TEST(a_byte_that_the_model_never_saw_is_refused_by_name)
 }
 END_TEST
 
+// ---- in two halves -------------------------------------------------------------------------------
+
+static uint64_t iteration_of(const bptt_trainer *t)
+{
+    bptt_trainer_info info;
+    bptt_trainer_get_info(t, &info);
+    return info.iteration;
+}
+
+// Two in flight, over the ends of epochs (4 windows): the reports come in order, and the file is that of single steps.
+START_TEST(updates_submitted_ahead_are_the_updates_of_single_steps)
+{
+    enum { STEPS = 11 };
+    static const char *const backend[] = {"ref", "cpu"};
+    unsigned char *text = text_of(100, 9, 3);
+    for (int i = 0; i < 2; i++) {
+        bptt_trainer_config c = config_of(backend[i], BPTT_F32);
+        bptt_trainer *step = NULL, *ahead = NULL;
+        bptt_report want[STEPS], got;
+        CK_OK(bptt_trainer_open(&c, text, 100, &step, NULL));
+        CK_OK(bptt_trainer_open(&c, text, 100, &ahead, NULL));
+        for (size_t k = 0; k < STEPS; k++) CK_OK(bptt_trainer_step(step, &want[k], NULL));
+        for (size_t k = 0; k <= STEPS; k++) {
+            if (k < STEPS) CK_OK(bptt_trainer_submit(ahead, NULL));
+            ck_assert_uint_eq(iteration_of(ahead), k < STEPS ? k + 1 : STEPS);
+            ck_assert_int_eq(bptt_trainer_validation_due(ahead) != 0, k < STEPS && (k + 1) % 4 == 0);
+            if (k == 0) continue;
+            CK_OK(bptt_trainer_collect(ahead, &got, NULL));
+            CK_TRUE(got.loss == want[k - 1].loss && got.grad_norm == want[k - 1].grad_norm,
+                    "%s: update %zu: loss %.17g, by steps %.17g", backend[i], k, got.loss, want[k - 1].loss);
+        }
+        ck_assert(same_files(saved(step), saved(ahead)));
+        bptt_trainer_close(step);
+        bptt_trainer_close(ahead);
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(a_trainer_with_updates_in_flight_refuses_what_needs_their_end)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    bptt_trainer_config c = config_of("cpu", BPTT_F32);
+    bptt_trainer *t = NULL, *twin = NULL;
+    bptt_error e = {0};
+    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+    CK_OK(bptt_trainer_open(&c, text, 100, &twin, NULL));
+    ck_assert_int_eq(bptt_trainer_collect(t, NULL, NULL), BPTT_BAD_INPUT);
+    ck_assert_uint_eq(iteration_of(t), 0);
+    for (uint64_t k = 0; k < 4; k++) CK_OK(bptt_trainer_step(twin, NULL, NULL));
+    for (uint64_t k = 0; k < 2; k++) CK_OK(bptt_trainer_step(t, NULL, NULL));
+    for (uint64_t k = 0; k < 2; k++) CK_OK(bptt_trainer_submit(t, NULL)); // the next one would begin an epoch
+    ck_assert_int_eq(bptt_trainer_submit(t, &e), BPTT_BAD_INPUT);
+    ck_assert_int_eq(bptt_trainer_step(t, NULL, &e), BPTT_BAD_INPUT);
+    CK_TRUE(strstr(e.words, "bptt_trainer_collect") != NULL, "%s", e.words);
+    ck_assert_int_eq(bptt_trainer_validate(t, NULL, NULL, NULL, NULL), BPTT_BAD_INPUT);
+    ck_assert_int_eq(bptt_trainer_save(t, "/tmp/bptt-test-never", NULL), BPTT_BAD_INPUT);
+    ck_assert_int_ne(access("/tmp/bptt-test-never", F_OK), 0);
+    ck_assert_uint_eq(iteration_of(t), 4);
+    for (int k = 0; k < 2; k++) CK_OK(bptt_trainer_collect(t, NULL, NULL));
+    ck_assert(same_files(saved(t), saved(twin)));
+    bptt_trainer_close(t);
+    bptt_trainer_close(twin);
+    free(text);
+}
+END_TEST
+
+// NaN goes into a weight between two updates in flight; the first of them is good.
+START_TEST(the_count_of_updates_falls_back_to_those_that_were_made)
+{
+    unsigned char *text = text_of(100, 9, 3);
+    bptt_trainer_config c = config_of("cpu", BPTT_F32);
+    bptt_trainer *t = NULL;
+    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+    bptt_model *m = bptt_trainer_model(t);
+    double *b = reals(9), *bad = reals(9);
+    const size_t last = bptt_model_tensors(m) - 1;
+    for (int k = 0; k < 3; k++) CK_OK(bptt_trainer_step(t, NULL, NULL));
+    CK_OK(bptt_trainer_submit(t, NULL));
+    CK_OK(bptt_model_read(m, BPTT_WEIGHTS, last, b, BPTT_F64, NULL));
+    bad[4] = (double)NAN;
+    CK_OK(bptt_model_write(m, BPTT_WEIGHTS, last, bad, BPTT_F64, NULL));
+    CK_OK(bptt_trainer_submit(t, NULL));
+    CK_OK(bptt_trainer_collect(t, NULL, NULL));
+    ck_assert_uint_eq(iteration_of(t), 5);
+    CK_OK(bptt_trainer_submit(t, NULL));
+    ck_assert_uint_eq(iteration_of(t), 6);
+    ck_assert_int_eq(bptt_trainer_collect(t, NULL, NULL), BPTT_NOT_FINITE);
+    ck_assert_uint_eq(iteration_of(t), 5);
+    ck_assert_int_eq(bptt_trainer_collect(t, NULL, NULL), BPTT_NOT_FINITE);
+    ck_assert_uint_eq(iteration_of(t), 4);
+    ck_assert_uint_eq(bptt_model_updates(m), 4);
+    CK_OK(bptt_model_write(m, BPTT_WEIGHTS, last, b, BPTT_F64, NULL));
+    CK_OK(bptt_trainer_step(t, NULL, NULL)); // the first of an epoch: from zeros
+    ck_assert_uint_eq(iteration_of(t), 5);
+    free(b), free(bad), free(text);
+    bptt_trainer_close(t);
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, a_text_is_cut_into_streams_and_windows_as_the_header_says);
@@ -340,6 +440,9 @@ static void add(TCase *c)
     tcase_add_test(c, numbers_that_would_put_nan_into_the_weights_are_refused);
     tcase_add_test(c, epochs_beyond_any_count_of_updates_are_refused);
     tcase_add_test(c, a_byte_that_the_model_never_saw_is_refused_by_name);
+    tcase_add_test(c, updates_submitted_ahead_are_the_updates_of_single_steps);
+    tcase_add_test(c, a_trainer_with_updates_in_flight_refuses_what_needs_their_end);
+    tcase_add_test(c, the_count_of_updates_falls_back_to_those_that_were_made);
 }
 
 int main(void) { return run_suite("trainer", add, 60); }
