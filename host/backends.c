@@ -19,34 +19,39 @@ static bool holds(const char *name, const char *part)
     return false;
 }
 
-static bool is_meant(const bptt_device_info *info, const char *device)
+// How well a device suits what was asked for: 0 not at all, else the more the better.
+static int suits(const bptt_device_info *info, const char *device)
 {
-    if (!device) return true;
-    if (*device && device[strspn(device, "0123456789")] == '\0') return strtoull(device, NULL, 10) == info->number;
-    return holds(info->device, device);
+    static const int of_kind[] = {[BPTT_CPU] = 1, [BPTT_ACCELERATOR] = 2, [BPTT_GPU] = 3};
+    if (!device) return info->usable ? of_kind[info->kind] : 0;
+    const bool meant = *device && device[strspn(device, "0123456789")] == '\0'
+                           ? strtoull(device, NULL, 10) == info->number
+                           : holds(info->device, device) || holds(info->platform, device);
+    return meant ? 1 + info->usable : 0; // why a device cannot be used is a better answer than none
 }
 
-// The first usable device that is meant, of a backend with a list.
+// The device that suits best, the first of equals, of a backend with a list.
 static bptt_status pick(const bptt_backend *b, const char *device, bptt_device_info *out, bptt_error *e)
 {
-    bptt_device_info info = {0}, refused = {0};
+    bptt_device_info info = {0}, best = {0};
     bptt_error why = {0};
     bptt_status s = BPTT_OK;
-    size_t i = 0, meant = 0;
-    for (; !(s = b->list(b, i, &info, &why)); i++) {
-        if (!is_meant(&info, device)) continue;
-        if (info.usable) {
-            *out = info;
-            return BPTT_OK;
-        }
-        if (meant++ == 0) refused = info;
+    size_t n = 0;
+    int most = 0;
+    for (; !(s = b->list(b, n, &info, &why)); n++) {
+        const int how = suits(&info, device);
+        if (n == 0 || how > most) best = info, most = how;
     }
-    if (i == 0) return bptt_fail(e, s == BPTT_BAD_INPUT ? BPTT_NO_BACKEND : s, "%.500s", why.words);
-    if (meant > 0)
-        return bptt_fail(e, BPTT_NO_BACKEND, "device %u of backend %s, %s, cannot be used: %s", refused.number, b->name,
-                         refused.device, refused.why_not);
-    return bptt_fail(e, BPTT_NO_BACKEND, "backend %s has no device \"%.60s\" among its %zu; bptt devices lists them",
-                     b->name, device, i);
+    if (n == 0) return bptt_fail(e, s == BPTT_BAD_INPUT ? BPTT_NO_BACKEND : s, "%.500s", why.words);
+    if (device && most == 0)
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "backend %s has no device \"%.60s\" among its %zu; bptt devices lists them", b->name, device,
+                         n);
+    if (!best.usable)
+        return bptt_fail(e, BPTT_NO_BACKEND, "device %u of backend %s, %s, cannot be used: %s", best.number, b->name,
+                         best.device, best.why_not);
+    *out = best;
+    return BPTT_OK;
 }
 
 bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e)

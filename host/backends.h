@@ -10,8 +10,9 @@ typedef struct choice {
     bool ours;             // nobody asked for it: another may take its place
 } choice;
 
-// The backend of that name (NULL, "auto": the best present) and its device (NULL: the first usable one; digits: by
-// number; else by a part of its name, in upper or lower case), for elements of a type.  BAD_CONFIG, NO_BACKEND.
+// The backend of that name (NULL, "auto": the best present) and its device (NULL: the first usable one, GPUs before
+// others; digits: by number; else by a part of its name or its platform's, in upper or lower case), for elements of a
+// type.  BAD_CONFIG, NO_BACKEND.
 bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e);
 // On a table: its own name is what was asked for.
 bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e);

@@ -369,6 +369,12 @@ exits 70 "a loss that is not finite ends the training" train --cell relu --optim
 has err 'is intact' "it says what is still good"
 has err '--lr' "it says what may help"
 exits 0 "the last good state can be used" "$bptt" inspect n.safetensors
+exits 70 "so it does while another update is in flight" train --cell relu --optimizer sgd --lr 1000 --clip 0 \
+    --iterations 100000 -o o.safetensors --log n.log
+n=$(sed -n 's/^bptt: after \([0-9]*\) updates: the loss is not finite.*/\1/p' err)
+[ "${n:-0}" -gt 0 ] && [ "$(grep -c '"event":"step"' n.log)" = "$n" ] &&
+    tail -n 1 n.log | grep -q "\"event\":\"end\",\"iteration\":$n,\"reason\":\"not finite\""
+say $? "the updates that were made are counted in words and log alike"
 cp m.safetensors full.safetensors
 (ulimit -f 0 && "$bptt" train text --hidden 8 --layers 1 --batch 2 --steps 8 --iterations 40 --save-every 10 \
     -o full.safetensors 2>&1 </dev/null; echo "exit $?") | cat >out

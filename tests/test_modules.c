@@ -35,6 +35,7 @@ LIST(list_none, "")
 LIST(list_cpus, "cc")
 LIST(list_all, "cxgg")
 LIST(list_bad, "cx")
+LIST(list_useless, "xx")
 
 // Opens, and tells the number it was asked to open as its `bits`.
 static bptt_status open_told(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
@@ -184,12 +185,13 @@ START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
         int number; // -1: refused, and says this
         const char *says;
     } row[] = {
-        {NULL, 0, NULL},
+        {NULL, 2, NULL}, // a GPU before others, the first of them that can be used
         {"0", 0, NULL},
         {"3", 3, NULL},
         {"gRAPHics", 2, NULL},                        // the first is no use
         {"103", -1, "no device \"103\" among its 4"}, // digits are a number, not a name
         {"cs 103", 3, NULL},
+        {"fake", 0, NULL}, // all of its platform
         {"1", -1, "Fake Graphics 101, cannot be used: its driver is too old"},
         {"CS 101", -1, "its driver is too old"},
         {"Radeon", -1, "no device \"Radeon\""},
@@ -207,6 +209,11 @@ START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
     }
     choice c;
     bptt_error e = {0};
+    const bptt_backend cpus = fake(list_cpus, open_told), useless = fake(list_useless, open_told);
+    CK_OK(choose_on(&cpus, NULL, &c, NULL));
+    ck_assert_uint_eq(c.info.number, 0);
+    ck_assert_int_eq(choose_on(&useless, NULL, &c, &e), BPTT_NO_BACKEND);
+    CK_TRUE(strstr(e.words, "its driver is too old") != NULL, "%s", e.words);
     ck_assert_int_eq(choose_on(&none, NULL, &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "install a driver") != NULL, "%s", e.words);
     CK_OK(choose_on(&ref, "0", &c, NULL));

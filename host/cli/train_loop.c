@@ -83,8 +83,7 @@ static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
 
 static exit_code broken(train *w, const bptt_error *e)
 {
-    (void)catch_up(w, 0, NULL); // what was sent before the failure and is good
-    while (iteration_now(w) > w->done) (void)bptt_trainer_collect(w->trainer, NULL, NULL);
+    (void)catch_up(w, 0, NULL); // one may have been sent before the failure and be good, or after it and be refused
     const uint64_t iteration = iteration_now(w);
     progress_clear(&w->progress);
     complain("after %" PRIu64 " updates: %s", iteration, e->words[0] ? e->words : bptt_status_text(e->code));
@@ -188,14 +187,14 @@ static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
     return BPTT_OK;
 }
 
-// Something is to be done after this update that needs its result, or nothing comes after it.
+// Something is to be done after this update that needs its result.
 static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled)
 {
     const option_value *v = w->o->value;
     const uint64_t often = v[OPT_SAVE_EVERY].given ? v[OPT_SAVE_EVERY].count : SAVE_AT_LEAST;
     *scheduled = bptt_trainer_validation_due(w->trainer) != 0;
     *save_now = signals_save() || *scheduled || due(often, iteration);
-    return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || iteration == w->info.iterations || signals_leave();
+    return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || signals_leave();
 }
 
 // The last word: a validation that is told and logged but leaves no trace in the state.

@@ -124,8 +124,8 @@ typedef struct bptt_model_config {
     double clip;              // 5; 0: no clipping
     // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu; with type F64 ref
     const char *backend;
-    // NULL: the backend's first usable one; "0", "1": by number; else a part of its name, in upper or lower case. With
-    // backend "auto" a device of OpenCL; cpu and ref have one, "0"
+    // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
+    // platform's, in upper or lower case. With backend "auto" a device of OpenCL; cpu and ref have one, "0"
     const char *device;
     unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
     bptt_lowering lowering; // BPTT_LOWER_AUTO
