@@ -271,7 +271,8 @@ if python3 -c '' 2>/dev/null; then
 p = json.load(open("out"))["profile"]
 s = [r["share"] for r in p]
 assert s == sorted(s, reverse=True) and abs(sum(s) - 1) < 1e-9, p
-assert len(set(r["name"] for r in p)) == len(p) and "transfer_in" in [r["name"] for r in p], p' 2>err
+names = [r["name"] for r in p]
+assert len(set(names)) == len(p) and "transfer_in" in names and "transfer_out" in names, p' 2>err
     say $? "its shares are sorted and add up to one"
 fi
 exits 0 "and as a table" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --profile
@@ -308,6 +309,7 @@ fake="$here/other/bptt train text $tiny --iterations 60"
 # shellcheck disable=SC2086
 exits 0 "a GPU is chosen if nothing is said" $fake -o f.safetensors --log f.log
 has err 'backend opencl: Fake Graphics 8000, Fake Platform 1.2 (a GPU)' "and the start says so"
+has err "MB of the device's memory" "and how much of its memory is taken"
 head -n 1 f.log | grep -q '"backend":"opencl",.*"device":"Fake Graphics 8000","platform":"Fake Platform 1.2","why":"a GPU"'
 say $? "and so does the log"
 exits 0 "the same on ref" train --backend ref --iterations 60 -o g.safetensors

@@ -152,7 +152,9 @@ bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e)
     if (!h->plan->output.buf) return BPTT_OK;
     if (h->waiting == BPTT_IN_FLIGHT)
         return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
+    const double start = d->profile ? host_seconds() : 0;
     const bptt_status s = d->backend.read(d, h->output[h->waiting], BPTT_F64, h->plan->output, e);
+    if (d->profile) d->spent[BPTT_TRANSFER_OUT] += host_seconds() - start;
     if (!s) h->waiting++;
     return s;
 }

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TOGETHER BPTT_SUBMITTED // updates timed as one: reports may come in bunches of as many as are in flight
 #define WARM_UPS 2
-#define LEAST_TIMES 5 // updates measured at least, however long they take
+#define LEAST_TIMES 5 // times taken at least, however long they take
 #define MOST_TIMES 1000000
 
 // What one kind of work took in all updates that were measured.
@@ -25,7 +26,7 @@ typedef struct bench {
     bptt_model *model;
     bptt_run *run;
     int32_t *token; // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
-    double *time;   // [times] seconds of one update, ascending once they are measured
+    double *time;   // [times] seconds of one update, means of TOGETHER; ascending once they are measured
     size_t times;
     unsigned threads; // that compute
     double gemm;      // GFLOP/s of the matrix product alone; NaN: not measured
@@ -103,7 +104,7 @@ static bptt_status read_spent(bench *b, bptt_error *e)
     return s;
 }
 
-// One update is always in flight, as in training: a time is that from one report to the next.
+// One update is always in flight, as in training: times are those from report to report.
 static bptt_status measure(bench *b, double seconds, bptt_error *e)
 {
     const bptt_window w = {.token = b->token, .target = b->token + b->c.batch};
@@ -111,17 +112,19 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     double start = 0, before = 0;
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
     for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
-        if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; waits, so one update goes untimed
+        if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; it waits, so these go untimed
         if (i == WARM_UPS) start = before = seconds_now();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
-        if (s == BPTT_OK) s = bptt_run_submit(b->run, &w, b->c.rate, e);
-        if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
+        for (size_t k = 0; s == BPTT_OK && k < TOGETHER; k++) {
+            s = bptt_run_submit(b->run, &w, b->c.rate, e);
+            if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
+        }
         const double now = seconds_now();
-        if (i >= WARM_UPS) b->time[b->times++] = now - before;
+        if (i >= WARM_UPS) b->time[b->times++] = (now - before) / TOGETHER;
         before = now;
     }
     if (s == BPTT_OK && b->c.model.profile) s = read_spent(b, e);
-    b->profiled = b->times + 1;
+    b->profiled = (b->times + 1) * TOGETHER;
     if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
     qsort(b->time, b->times, sizeof *b->time, ascending);
     return s;
@@ -207,7 +210,7 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_count(&j, "steps", c->steps);
     jsonl_count(&j, "threads", b->threads);
     jsonl_text(&j, "optimizer", option_word(OPT_OPTIMIZER, c->model.optimizer, word));
-    jsonl_count(&j, "iterations", b->times);
+    jsonl_count(&j, "iterations", b->times * TOGETHER);
     jsonl_real(&j, "ms_per_step", r->median * 1e3);
     jsonl_real(&j, "ms_min", r->least * 1e3);
     jsonl_real(&j, "ms_q1", r->q1 * 1e3);

@@ -169,6 +169,7 @@ static void tell(const train *w)
     complain("%s, %zu layer%s of %zu, %zu parameters, about %.1f MB of memory",
              option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, i->parameters,
              (double)w->memory / 1e6);
+    if (w->device.kind != BPTT_CPU) complain("about %.1f MB of the device's memory", (double)i->memory / 1e6);
     if (i->iteration > 0) complain("resumed after %" PRIu64 " of %" PRIu64 " updates", i->iteration, i->iterations);
     if (i->iteration >= i->iterations) complain("nothing is left to do; more --iterations or --epochs would go on");
 }
