@@ -1,5 +1,6 @@
 // Windows in two halves: what is submitted ahead gives what one call after the other gives; what is not finite stops
 // all that was submitted after it; what is refused meanwhile.
+#include "model.h"
 #include "nets.h"
 #include "suite.h"
 
@@ -180,6 +181,51 @@ START_TEST(one_run_of_a_model_is_ahead_at_a_time)
 }
 END_TEST
 
+static bptt_status run_fails(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
+{
+    (void)d, (void)handle, (void)slots;
+    return bptt_fail(e, BPTT_DEVICE, "the device is gone");
+}
+
+static bptt_status collect_fails(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e)
+{
+    (void)d, (void)handle, (void)output;
+    return bptt_fail(e, BPTT_DEVICE, "the device is gone");
+}
+
+// What cannot be queued was not submitted; what cannot be collected is no update, and nothing waits for it.
+START_TEST(a_device_that_fails_leaves_no_window_in_flight)
+{
+    net n;
+    bptt_error e = {0};
+    bptt_report r = {.loss = 7};
+    bptt_run *other = NULL;
+    open_net(&n, 2, BPTT_ADAM, 0);
+    CK_OK(bptt_run_open(n.m, &n.rc, &other, NULL));
+    bptt_backend *b = &n.m->device->backend, whole = *b;
+    CK_OK(bptt_run_train(n.r, &n.w, 0.01, NULL, NULL));
+    b->run = run_fails;
+    ck_assert_int_eq(bptt_run_submit(n.r, &n.w, 0.01, &e), BPTT_DEVICE);
+    CK_TRUE(strstr(e.words, "is gone") != NULL, "%s", e.words);
+    b->run = whole.run;
+    ck_assert_uint_eq(bptt_model_updates(n.m), 1);
+    ck_assert_int_eq(bptt_run_collect(n.r, &r, NULL), BPTT_BAD_INPUT);
+    for (int k = 0; k < 2; k++) CK_OK(bptt_run_submit(n.r, &n.w, 0.01, NULL));
+    b->collect = collect_fails;
+    for (uint64_t k = 2; k > 0; k--) {
+        ck_assert_int_eq(bptt_run_collect(n.r, &r, &e), BPTT_DEVICE);
+        ck_assert_uint_eq(bptt_model_updates(n.m), k);
+    }
+    ck_assert(r.loss == 7);
+    ck_assert_int_eq(bptt_run_collect(n.r, &r, NULL), BPTT_BAD_INPUT);
+    b->collect = whole.collect;
+    CK_OK(bptt_run_submit(other, &n.w, 0.01, NULL));
+    CK_OK(bptt_run_collect(other, NULL, NULL));
+    bptt_run_close(other);
+    net_close(&n);
+}
+END_TEST
+
 START_TEST(a_run_without_gradient_has_nothing_to_submit)
 {
     bptt_model_config c = net_config("cpu", BPTT_F32, 9, 7, 1);
@@ -198,6 +244,7 @@ static void add(TCase *c)
     tcase_add_test(c, after_a_window_that_is_not_finite_nothing_in_flight_changes_anything);
     tcase_add_test(c, while_windows_are_submitted_the_run_takes_nothing_else);
     tcase_add_test(c, one_run_of_a_model_is_ahead_at_a_time);
+    tcase_add_test(c, a_device_that_fails_leaves_no_window_in_flight);
     tcase_add_test(c, a_run_without_gradient_has_nothing_to_submit);
 }
 
