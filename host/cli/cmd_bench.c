@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOGETHER BPTT_SUBMITTED // updates timed as one: reports may come in bunches of as many as are in flight
 #define WARM_UPS 2
 #define LEAST_TIMES 5 // times taken at least, however long they take
 #define MOST_TIMES 1000000
@@ -26,8 +25,9 @@ typedef struct bench {
     bptt_model *model;
     bptt_run *run;
     int32_t *token; // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
-    double *time;   // [times] seconds of one update, means of TOGETHER; ascending once they are measured
+    double *time;   // [times] seconds of one update, means of `together`; ascending once they are measured
     size_t times;
+    size_t together;  // updates that are timed as one
     unsigned threads; // that compute
     double gemm;      // GFLOP/s of the matrix product alone; NaN: not measured
     bptt_device_info device;
@@ -59,6 +59,8 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     bptt_model_get_config(b->model, &b->c.model);
     b->threads = b->c.model.threads;
     bptt_model_device(b->model, &b->device);
+    // A device that queues may hand over its reports in bunches of as many as are in flight.
+    b->together = b->device.platform[0] ? BPTT_SUBMITTED : 1;
     b->token = malloc(bytes);
     b->time = malloc(MOST_TIMES * sizeof *b->time);
     if (!b->token || !b->time) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for windows of %zu x %zu", T, B);
@@ -115,16 +117,16 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
         if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; it waits, so these go untimed
         if (i == WARM_UPS) start = before = seconds_now();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
-        for (size_t k = 0; s == BPTT_OK && k < TOGETHER; k++) {
+        for (size_t k = 0; s == BPTT_OK && k < b->together; k++) {
             s = bptt_run_submit(b->run, &w, b->c.rate, e);
             if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
         }
         const double now = seconds_now();
-        if (i >= WARM_UPS) b->time[b->times++] = (now - before) / TOGETHER;
+        if (i >= WARM_UPS) b->time[b->times++] = (now - before) / (double)b->together;
         before = now;
     }
     if (s == BPTT_OK && b->c.model.profile) s = read_spent(b, e);
-    b->profiled = (b->times + 1) * TOGETHER;
+    b->profiled = (b->times + 1) * b->together;
     if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
     qsort(b->time, b->times, sizeof *b->time, ascending);
     return s;
@@ -210,7 +212,7 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_count(&j, "steps", c->steps);
     jsonl_count(&j, "threads", b->threads);
     jsonl_text(&j, "optimizer", option_word(OPT_OPTIMIZER, c->model.optimizer, word));
-    jsonl_count(&j, "iterations", b->times * TOGETHER);
+    jsonl_count(&j, "iterations", b->times * b->together);
     jsonl_real(&j, "ms_per_step", r->median * 1e3);
     jsonl_real(&j, "ms_min", r->least * 1e3);
     jsonl_real(&j, "ms_q1", r->q1 * 1e3);
