@@ -4,13 +4,17 @@
 //   f32_log(x)       log x; -inf at 0, NaN below; subnormals count
 //   f32_tanh(x)      odd, |y| <= 1
 //   f32_sigmoid(x)   1 / (1 + e^-x), in [0, 1]; +0 where that is below the smallest normal number
+//   f32_divide(a, b) a / b, correctly rounded
+//   f32_sqrt(x)      square root of x, correctly rounded
 //
-// All keep NaN and take infinities to their limits; all are monotone. Only add, subtract, multiply, fma, selects and
-// integer operations on the bits: no division, no branch, no table, no library call. So a loop over any of them
+// The first four keep NaN and take infinities to their limits, and are monotone. The last two give the bits of IEEE
+// 754 for all operands and results that are normal numbers, zeros or infinities, and NaN where it says NaN; to them a
+// subnormal operand is the zero of its sign, and so is a subnormal result. Only add, subtract, multiply, fma, selects
+// and integer operations on the bits: no division, no branch, no table, no library call. So a loop over any of them
 // becomes vector code of any width, and as each operation is correctly rounded, every width and every device gives
 // the same bits, provided that the compiler does not fuse on its own (-ffp-contract=off, -fmad=false).
 // Where the processor flushes subnormal numbers, only f32_tanh and f32_log of a subnormal number change: they are those
-// of zero.
+// of zero. f32_divide and f32_sqrt neither read nor make one.
 // Worst errors over all 2^32 floats, as measured by tests/exhaust_f32.c, stand above each function.
 //
 // 1 ulp is the distance between the two floats around the exact value.
@@ -59,6 +63,13 @@ F32_INLINE float f32_select(int c, float a, float b)
 {
     const f32_bits mask = 0u - (f32_bits)c;
     return F32_FROM_BITS((F32_TO_BITS(a) & mask) | (F32_TO_BITS(b) & ~mask));
+}
+
+// The same for bits.
+F32_INLINE f32_bits f32_choose(int c, f32_bits a, f32_bits b)
+{
+    const f32_bits mask = 0u - (f32_bits)c;
+    return (a & mask) | (b & ~mask);
 }
 
 // e^x = 2^k (1 + p), |p| < 0.42, for |x| < 100. Adding 3 * 2^22 rounds x / ln 2 to an integer, k, and leaves it in the
@@ -185,6 +196,71 @@ F32_INLINE float f32_log(float x)
     y = f32_select(x < inf, y, x); // inf and NaN
     y = f32_select(x == 0.0f, -inf, y);
     return f32_select(x < 0.0f, F32_FROM_BITS(0x7fc00000u), y);
+}
+
+// 1 / m, correctly rounded, for m in [1, 2): a polynomial within 1 / 577 (Chebyshev's), then three steps of Newton,
+// which miss only the reciprocal of the largest m, by one bit. tests/test_f32.c checks all 2^23 of them.
+F32_INLINE float f32_reciprocal(float m)
+{
+    float y = -0x1.c65286p-3f;
+    y = F32_FMA(y, m, 0x1.54bde4p+0f);
+    y = F32_FMA(y, m, -0x1.783c56p+1f);
+    y = F32_FMA(y, m, 0x1.6a09c2p+1f);
+    y = F32_FMA(F32_FMA(-m, y, 1.0f), y, y);
+    y = F32_FMA(F32_FMA(-m, y, 1.0f), y, y);
+    y = F32_FMA(F32_FMA(-m, y, 1.0f), y, y);
+    return F32_FROM_BITS(F32_TO_BITS(y) + (F32_TO_BITS(m) == 0x3fffffffu));
+}
+
+// The quotient of the mantissas by the reciprocal. The first correction brings it within 1 ulp; from there, with a
+// correctly rounded reciprocal, the second gives the nearest float (Markstein 1990). Exponents are put together as
+// integers.
+F32_INLINE float f32_divide(float a, float b)
+{
+    const f32_bits ua = F32_TO_BITS(a), ub = F32_TO_BITS(b), sign = (ua ^ ub) & 0x80000000u;
+    const int ea = (int)(ua >> 23 & 255u), eb = (int)(ub >> 23 & 255u);
+    const float ma = F32_FROM_BITS((ua & 0x007fffffu) | 0x3f800000u);
+    const float mb = F32_FROM_BITS((ub & 0x007fffffu) | 0x3f800000u);
+    const float y = f32_reciprocal(mb);
+    float q = ma * y;
+    q = F32_FMA(F32_FMA(-mb, q, ma), y, q);
+    q = F32_FMA(F32_FMA(-mb, q, ma), y, q);
+    const f32_bits uq = F32_TO_BITS(q);
+    const int e = (int)(uq >> 23) + ea - eb;
+    f32_bits r = (uq & 0x007fffffu) | (f32_bits)e << 23;
+    // half an ulp below the smallest normal number there is one quotient, 2^-127 (2 - 2^-23): it rounds up
+    const int last = (e == 0) & ((uq & 0x007fffffu) == 0x007fffffu);
+    r = f32_choose(last, 0x00800000u, r);
+    r = f32_choose(((e <= 0) & !last) | (ea == 0) | (eb == 255), 0u, r);
+    r = f32_choose((e >= 255) | (ea == 255) | (eb == 0), 0x7f800000u, r);
+    const int none = ((ea == 0) & (eb == 0)) | ((ea == 255) & (eb == 255)) | (a != a) | (b != b);
+    return F32_FROM_BITS(f32_choose(none, 0x7fc00000u, r | sign));
+}
+
+// g = sqrt m and h = 1 / (2 sqrt m) together (Goldschmidt), for x = 2^(2k) m with m in [1, 4), from a guess within
+// 3.5 % made of the bits; the last step corrects g by what is left of m.
+F32_INLINE float f32_sqrt(float x)
+{
+    const f32_bits u = F32_TO_BITS(x), odd = ~(u >> 23) & 1u; // exponents are biased by an odd number
+    const f32_bits um = (u & 0x007fffffu) | (0x3f800000u + (odd << 23));
+    const float m = F32_FROM_BITS(um), y = F32_FROM_BITS(0x5f3759dfu - (um >> 1));
+    float g = m * y, h = 0.5f * y;
+    float r = F32_FMA(-g, h, 0.5f);
+    g = F32_FMA(g, r, g);
+    h = F32_FMA(h, r, h);
+    r = F32_FMA(-g, h, 0.5f);
+    g = F32_FMA(g, r, g);
+    h = F32_FMA(h, r, h);
+    r = F32_FMA(-g, h, 0.5f);
+    g = F32_FMA(g, r, g);
+    h = F32_FMA(h, r, h);
+    g = F32_FMA(F32_FMA(-g, g, m), h, g);
+    const f32_bits k = ((u >> 23 & 255u) - 127u - odd) << 22; // k * 2^23 modulo 2^32
+    f32_bits s = F32_TO_BITS(g) + k;
+    s = f32_choose((u & 0x7fffffffu) < 0x00800000u, u & 0x80000000u, s);
+    const int none = (u > 0x80000000u) & ((u & 0x7fffffffu) >= 0x00800000u);
+    s = f32_choose(none | (x != x), 0x7fc00000u, s);
+    return F32_FROM_BITS(f32_choose(u == 0x7f800000u, u, s));
 }
 
 #endif

@@ -27,4 +27,8 @@ typedef struct knobs {
 #define SLOT_ROOT 2
 #define SLOTS 4
 
+// Partial sums: of as many columns of a row, of as many rows of a column.
+#define SUM_PIECE 1024
+#define COLSUM_ROWS 64
+
 #endif

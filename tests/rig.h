@@ -6,10 +6,7 @@
 #include "backend.h"
 #include "near.h"
 #include "one.h"
-
-// The cpu backend with 1, 2 and 3 threads and the best loops of this processor,
-// and with the loops of lesser ones.
-enum { REF_F32, REF_F64, CPU_1, CPU_2, CPU_3, CPU_AVX2, CPU_PLAIN, RIGS };
+#include "twin.h"
 
 typedef struct rig {
     bptt_backend b;
@@ -20,28 +17,77 @@ typedef struct rig {
     uint64_t digest; // of every bit that came out: equal digests, equal results
 } rig;
 
-#if defined(__x86_64__)
-static inline const loops *rig_loops(size_t which)
+// A row of the table: a way to open a backend.
+typedef struct rig_row {
+    const char *name;
+    void (*open)(rig *r, const struct rig_row *row); // fills r->b and r->d
+    const char *sets;                                // words: the BPTT_RIGS this rig is in
+    const char *group;                               // rigs of one group give the same bits; NULL: of none
+    bool apart;                                      // but for products
+    bptt_backend (*backend)(void);                   // these are for open
+    unsigned threads;
+    const loops *(*loops)(void); // NULL: the best of this processor
+} rig_row;
+
+static inline void rig_open_host(rig *r, const rig_row *row)
 {
-    if (which == CPU_PLAIN) return loops_plain();
-    const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return which == CPU_AVX2 && able ? loops_avx2() : loops_best();
+    r->b = row->backend();
+    bptt_error e = {0};
+    const bptt_device_config c = {.threads = row->threads};
+    CK_TRUE(r->b.open(&r->b, &c, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
+    cpu_tools *tools = row->loops ? r->d->own : NULL; // the first member of the cpu backend's own struct
+    if (tools) tools->loops = row->loops();
+}
+
+#if defined(__x86_64__)
+static inline const loops *rig_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? loops_avx2() : loops_plain();
 }
 #else
-static inline const loops *rig_loops(size_t which) { return which == CPU_PLAIN ? loops_plain() : loops_best(); }
+static inline const loops *rig_avx2(void) { return loops_plain(); }
 #endif
 
-static inline void rig_open(rig *r, size_t which)
+// ref, by which others are judged; cpu with 1, 2 and 3 threads, and with the loops of lesser processors, of which plain
+// C leaves all products to BLAS; the twin with one work-item and with many, whose bits are those of every device.
+static const rig_row RIG[] = {
+    {"ref f32", rig_open_host, "host", NULL, false, bptt_ref_f32, 1, NULL},
+    {"ref f64", rig_open_host, "host", NULL, false, bptt_ref_f64, 1, NULL},
+    {"cpu", rig_open_host, "host", "cpu", false, bptt_cpu, 1, loops_best},
+    {"cpu, 2 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 2, loops_best},
+    {"cpu, 3 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 3, loops_best},
+    {"cpu, AVX2", rig_open_host, "host", "cpu", false, bptt_cpu, 1, rig_avx2},
+    {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, loops_plain},
+    {"twin", rig_open_host, "host opencl", "device", false, bptt_twin, 1, NULL},
+    {"twin, many items", rig_open_host, "host", "device", false, bptt_twin, 3, NULL},
+};
+enum { RIGS = sizeof RIG / sizeof RIG[0] };
+
+static inline void rig_open(rig *r, const rig_row *row)
 {
-    *r = (rig){.b = which == REF_F32 ? bptt_ref_f32() : which == REF_F64 ? bptt_ref_f64() : bptt_cpu(), .random = 1};
-    const bptt_device_config c = {.threads = which == CPU_2 ? 2 : which == CPU_3 ? 3 : 1};
-    bptt_error e = {0};
-    CK_TRUE(r->b.open(&r->b, &c, &r->d, &e) == BPTT_OK, "%s", e.words);
+    *r = (rig){.random = 1};
+    row->open(r, row);
     r->u = r->b.real == BPTT_F64 ? U64 : U32;
-    cpu_tools *tools = which >= CPU_1 ? r->d->own : NULL; // the first member of the cpu backend's own struct
-    if (tools) tools->loops = rig_loops(which);
-    snprintf(r->name, sizeof r->name, "%s %s %u %s", r->b.name, r->b.real == BPTT_F64 ? "f64" : "f32", c.threads,
-             tools ? tools->loops->name : "");
+    snprintf(r->name, sizeof r->name, "%s", row->name);
+}
+
+static inline const rig_row *rig_called(const char *name)
+{
+    for (size_t i = 0; i < RIGS; i++)
+        if (strcmp(RIG[i].name, name) == 0) return &RIG[i];
+    ck_abort_msg("no rig is called %s", name);
+    return NULL;
+}
+
+// Whether a rig is in the set that the environment's BPTT_RIGS names; without it, in "host".
+static inline bool rig_wanted(const rig_row *row)
+{
+    const char *set = getenv("BPTT_RIGS");
+    if (!set || !*set) set = "host";
+    const size_t n = strlen(set);
+    for (const char *at = strstr(row->sets, set); at; at = strstr(at + 1, set))
+        if ((at == row->sets || at[-1] == ' ') && (at[n] == ' ' || at[n] == 0)) return true;
+    return false;
 }
 
 static inline void rig_close(rig *r) { r->b.close(r->d); }
@@ -228,21 +274,28 @@ static inline slab slab_output(rig *r, const variant *v, size_t rows, size_t col
     return s;
 }
 
-// Runs cases over every rig; what the cpu rigs put out is the same to the last
-// bit, whatever their threads and loops. product: but for plain C, which leaves
-// all products to BLAS.
+// Runs cases over every rig that is wanted, and demands the same bits of those of a group. product: rigs that stand
+// apart in products need not have them.
 static inline void on_every_rig(void (*cases)(rig *), bool product)
 {
     uint64_t digests[RIGS] = {0};
+    size_t ran = 0;
     for (size_t i = 0; i < RIGS; i++) {
+        if (!rig_wanted(&RIG[i])) continue;
         rig r;
-        rig_open(&r, i);
+        rig_open(&r, &RIG[i]);
         cases(&r);
         digests[i] = r.digest;
         rig_close(&r);
-        const bool same = digests[i] == digests[CPU_1] || i < CPU_1 || (product && i == CPU_PLAIN);
-        CK_TRUE(same, "%s: other bits than with one thread and the best loops", r.name);
+        ran++;
+        if (!RIG[i].group || (product && RIG[i].apart)) continue;
+        for (size_t k = 0; k < i; k++) {
+            const bool same = !rig_wanted(&RIG[k]) || !RIG[k].group || strcmp(RIG[k].group, RIG[i].group) != 0 ||
+                              (product && RIG[k].apart) || digests[k] == digests[i];
+            CK_TRUE(same, "%s: other bits than %s", RIG[i].name, RIG[k].name);
+        }
     }
+    CK_TRUE(ran > 0, "no rig is in the set that BPTT_RIGS names");
 }
 
 #endif

@@ -394,7 +394,7 @@ static void chain_cases(rig *r)
         for (int k = 0; k < 3; k++) {
             h[k] = reals(nh), d[k] = reals(nz);
             rig judge;
-            if (k == 2) rig_open(&judge, REF_F64);
+            if (k == 2) rig_open(&judge, rig_called("ref f64"));
             rig *on = k == 2 ? &judge : r;
             on->random = 40 + i; // the same numbers three times
             window(on, N, H, k == 1, h[k], d[k]);

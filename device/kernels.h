@@ -1,0 +1,318 @@
+// Every entry of backend.h as device kernels: one text for OpenCL C 1.2, CUDA C and host C, after its prelude_*.h. In
+// the order of KERNEL_LIST in launch.h, which also says what a kernel's arguments are. As one flat text: prelude,
+// f32.h, number_device.h, cells.h, optimizers.h, kernel_args.h, this.
+//
+// Only + - * and fma, comparisons, integers and bits, sums in one fixed order: so all compilers give the same bits, any
+// grid and any number of lanes too. A work-item owns its outputs: no atomics.
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include "f32.h"
+#include "number_device.h"
+
+#include "cells.h"
+#include "optimizers.h"
+
+#include "kernel_args.h"
+
+// Operands: x is the buffer, x_view how the matrix lies in it.
+#define IN(x) GLOBAL const float *x, const view x##_view
+#define IDS(x) GLOBAL const int *x, const view x##_view
+#define OUT(x) GLOBAL float *x, const view x##_view
+#define CONSTANTS UNUSED const knobs o, UNUSED GLOBAL const float *slots
+#define AT(x, i, j) x[x##_view.at + (i)*x##_view.down + (j)*x##_view.across]
+#define PRESENT(x) (x##_view.rows != 0)
+
+// Work-items of GRID_ELEMENTS share rows and columns; lanes of a group share n things, lane l always the same ones.
+#define EACH_ROW(i, n) for (word i = ROW; i < (n); i += ROWS)
+#define EACH_COLUMN(j, n) VECTOR for (word j = COLUMN; j < (n); j += COLUMNS)
+#define EACH_LANE(l, n) VECTOR for (count l = LANE; l < (n); l += LANES)
+
+#define WIDTH 64 // partial results of a group, whatever the number of its lanes
+
+KERNEL(copy)(ITEM IN(x), OUT(y), CONSTANTS)
+{
+    EACH_ROW(i, y_view.rows)
+    EACH_COLUMN(j, y_view.cols) AT(y, i, j) = AT(x, i, j);
+}
+
+KERNEL(fill)(ITEM OUT(y), CONSTANTS)
+{
+    EACH_ROW(i, y_view.rows)
+    EACH_COLUMN(j, y_view.cols) AT(y, i, j) = o.value;
+}
+
+// k ascending, one fused multiply-add each, whatever multiplies faster.
+KERNEL(gemm)(ITEM IN(a), IN(b), OUT(c), CONSTANTS)
+{
+    const float alpha = o.alpha < 0 ? -1.0f : 1.0f;
+    EACH_ROW(i, c_view.rows)
+    EACH_COLUMN(j, c_view.cols)
+    {
+        float sum = 0.0f;
+        for (word k = 0; k < a_view.cols; k++) sum = F32_FMA(AT(a, i, k), AT(b, k, j), sum);
+        AT(c, i, j) = o.beta ? AT(c, i, j) + alpha * sum : alpha * sum;
+    }
+}
+
+KERNEL(gather)(ITEM IDS(id), IN(w), OUT(z), CONSTANTS)
+{
+    EACH_ROW(i, z_view.rows)
+    {
+        const word v = (word)AT(id, i, 0);
+        EACH_COLUMN(j, z_view.cols) AT(z, i, j) = o.beta ? AT(z, i, j) + AT(w, v, j) : AT(w, v, j);
+    }
+}
+
+// Each row of dw looks through all ids, so that its sum has an order.
+KERNEL(scatter)(ITEM IDS(id), IN(dz), OUT(dw), CONSTANTS)
+{
+    EACH_ROW(v, dw_view.rows)
+    {
+        if (!o.beta) EACH_COLUMN(j, dw_view.cols) AT(dw, v, j) = 0.0f;
+        for (word i = 0; i < dz_view.rows; i++)
+            if ((word)AT(id, i, 0) == v) EACH_COLUMN(j, dw_view.cols) AT(dw, v, j) += AT(dz, i, j);
+    }
+}
+
+KERNEL(scale_rows)(ITEM IN(k), IN(x), OUT(y), CONSTANTS)
+{
+    EACH_ROW(i, y_view.rows)
+    {
+        const float ki = AT(k, i, 0);
+        EACH_COLUMN(j, y_view.cols)
+        {
+            const float kx = ki * AT(x, i, j);
+            AT(y, i, j) = o.beta ? AT(y, i, j) + kx : kx;
+        }
+    }
+}
+
+KERNEL(cell_forward)(ITEM IN(z), IN(b), IN(b2), OUT(h), CONSTANTS)
+{
+    EACH_ROW(i, h_view.rows)
+    EACH_COLUMN(j, h_view.cols)
+    {
+        float x = AT(z, i, j);
+        if (PRESENT(b)) x = x + AT(b, 0, j);
+        if (PRESENT(b2)) x = x + AT(b2, 0, j);
+        AT(h, i, j) = o.cell ? relu_forward(x) : tanh_forward(x);
+    }
+}
+
+KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
+{
+    EACH_ROW(i, dz_view.rows)
+    EACH_COLUMN(j, dz_view.cols)
+    {
+        const float d = AT(dy, i, j), yij = AT(y, i, j);
+        AT(dz, i, j) = o.cell ? relu_backward(yij, d) : tanh_backward(yij, d);
+    }
+}
+
+INLINE word least(word a, word b) { return a < b ? a : b; }
+
+// Partial sums [chunk][column] of COLSUM_ROWS rows each.
+KERNEL(colsum_chunks)(ITEM IN(dz), OUT(part), CONSTANTS)
+{
+    EACH_ROW(c, part_view.rows)
+    {
+        const word first = c * COLSUM_ROWS, end = least(first + COLSUM_ROWS, dz_view.rows);
+        for (word j0 = COLUMN * SIDE; j0 < part_view.cols; j0 += COLUMNS * SIDE) {
+            const count n = (count)least(SIDE, part_view.cols - j0);
+            float sum[SIDE];
+            for (count l = 0; l < SIDE; l++) sum[l] = 0.0f;
+            for (word i = first; i < end; i++)
+                for (count l = 0; l < n; l++) sum[l] += AT(dz, i, j0 + l);
+            for (count l = 0; l < n; l++) AT(part, c, j0 + l) = sum[l];
+        }
+    }
+}
+
+KERNEL(colsum)(ITEM IN(part), OUT(db), CONSTANTS)
+{
+    EACH_ROW(i, db_view.rows)
+    EACH_COLUMN(j, db_view.cols)
+    {
+        float sum = o.beta ? AT(db, i, j) : 0.0f;
+        for (word c = 0; c < part_view.rows; c++) sum += AT(part, c, j);
+        AT(db, i, j) = sum;
+    }
+}
+
+KERNEL(add_row)(ITEM IN(b), OUT(x), CONSTANTS)
+{
+    EACH_ROW(i, x_view.rows)
+    EACH_COLUMN(j, x_view.cols) AT(x, i, j) += AT(b, 0, j);
+}
+
+// The lanes' partial results, added up or the largest of them, in a tree. All lanes get it, and part may be used again.
+INLINE float sum_of_lanes(ITEM LOCAL_POINTER float *part)
+{
+    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
+        BARRIER;
+        EACH_LANE(l, reach) part[l] += part[l + reach];
+    }
+    BARRIER;
+    const float sum = part[0];
+    BARRIER;
+    return sum;
+}
+
+INLINE float largest_of_lanes(ITEM LOCAL_POINTER float *part)
+{
+    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
+        BARRIER;
+        EACH_LANE(l, reach) part[l] = LESS(part[l], part[l + reach]) ? part[l + reach] : part[l];
+    }
+    BARRIER;
+    const float top = part[0];
+    BARRIER;
+    return top;
+}
+
+// Lane l of WIDTH owns columns l, l + WIDTH, ...; EACH_OWN goes through what is left of them from column j on.
+#define OWN_COLUMNS(j, n) for (word j = 0; j < (n); j += WIDTH)
+#define EACH_OWN(l, j, n) EACH_LANE(l, (count)least(WIDTH, (n) - (j)))
+
+// The largest of a row; a NaN is passed over.
+INLINE float largest_of_row(ITEM LOCAL_POINTER float *part, GLOBAL const float *x, const view x_view, word i)
+{
+    EACH_LANE(l, WIDTH) part[l] = F32_FROM_BITS(0xff800000u);
+    OWN_COLUMNS(j, x_view.cols)
+    EACH_OWN(l, j, x_view.cols) part[l] = LESS(part[l], AT(x, i, j + l)) ? AT(x, i, j + l) : part[l];
+    return largest_of_lanes(SAME_ITEM part);
+}
+
+// All lanes read what they need of x before any of them overwrites it. In the row's place are first the exponentials,
+// then the gradient.
+KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    for (word i = GROUP; i < x_view.rows; i += GROUPS) {
+        const word target = (word)AT(id, i, 0);
+        const float wanted = AT(x, i, target), ki = AT(k, i, 0);
+        const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
+        EACH_LANE(l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS(j, x_view.cols)
+        EACH_OWN(l, j, x_view.cols)
+        {
+            const float e = f32_exp(AT(x, i, j + l) - top);
+            part[l] += e;
+            if (o.gradient) AT(x, i, j + l) = e;
+        }
+        const float sum = sum_of_lanes(SAME_ITEM part);
+        EACH_LANE(l, 1) AT(loss, i, 0) = ki * (f32_log(sum) + (top - wanted));
+        if (!o.gradient) continue;
+        const float scale = ki * slots[SLOT_PER_WEIGHT], each = f32_divide(1.0f, sum);
+        OWN_COLUMNS(j, x_view.cols)
+        EACH_OWN(l, j, x_view.cols)
+        {
+            const float p = AT(x, i, j + l) * each;
+            AT(x, i, j + l) = scale * (j + l == target ? p - 1.0f : p);
+        }
+    }
+}
+
+KERNEL(log_softmax)(ITEM OUT(x), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    for (word i = GROUP; i < x_view.rows; i += GROUPS) {
+        const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
+        EACH_LANE(l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS(j, x_view.cols)
+        EACH_OWN(l, j, x_view.cols) part[l] += f32_exp(AT(x, i, j + l) - top);
+        const float log_sum = f32_log(sum_of_lanes(SAME_ITEM part));
+        OWN_COLUMNS(j, x_view.cols)
+        EACH_OWN(l, j, x_view.cols) AT(x, i, j + l) = AT(x, i, j + l) - top - log_sum;
+    }
+}
+
+// Sums of pieces of rows: out [row of x][piece of it].
+INLINE void sum_pieces(ITEM LOCAL_POINTER float *part, IN(x), OUT(out), const int square)
+{
+    for (word c = GROUP; c < (word)out_view.rows * out_view.cols; c += GROUPS) {
+        const word i = c / out_view.cols, piece = c - i * out_view.cols, first = piece * SUM_PIECE;
+        const word n = least(SUM_PIECE, x_view.cols - first);
+        EACH_LANE(l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS(j, n)
+        EACH_OWN(l, j, n)
+        {
+            const float xij = AT(x, i, first + j + l);
+            part[l] += square ? xij * xij : xij;
+        }
+        const float sum = sum_of_lanes(SAME_ITEM part);
+        EACH_LANE(l, 1) AT(out, i, piece) = sum;
+    }
+}
+
+KERNEL(sum_chunks)(ITEM IN(x), OUT(out), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    sum_pieces(SAME_ITEM part, x, x_view, out, out_view, 0);
+}
+
+KERNEL(sumsq_chunks)(ITEM IN(x), OUT(out), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    sum_pieces(SAME_ITEM part, x, x_view, out, out_view, 1);
+}
+
+// x [1][n]; the first group does it.
+KERNEL(sum)(ITEM IN(x), OUT(out), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    for (word g = GROUP; g < 1; g += GROUPS) {
+        EACH_LANE(l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS(j, x_view.cols)
+        EACH_OWN(l, j, x_view.cols) part[l] += AT(x, 0, j + l);
+        const float sum = sum_of_lanes(SAME_ITEM part);
+        EACH_LANE(l, 1) AT(out, 0, 0) = o.beta ? AT(out, 0, 0) + sum : sum;
+    }
+}
+
+INLINE int is_finite(float x) { return (F32_TO_BITS(x) & 0x7f800000u) != 0x7f800000u; }
+
+KERNEL(update)(ITEM OUT(w), IN(g), OUT(m), OUT(v), IN(stat), CONSTANTS)
+{
+    const float norm = f32_sqrt(AT(stat, 0, 1)), inf = F32_FROM_BITS(0x7f800000u);
+    if (!is_finite(AT(stat, 0, 0)) || !is_finite(norm) || !(AT(stat, 0, 2) == 0.0f)) return;
+    const float scale = o.by_norm && norm > o.clip ? f32_divide(o.clip, norm + 1e-6f) : 1.0f;
+    const float limit = o.by_value ? o.clip : inf, rate = slots[SLOT_RATE], root = slots[SLOT_ROOT];
+    EACH_ROW(i, w_view.rows)
+    {
+        if (o.optimizer == 0) EACH_COLUMN(j, w_view.cols)
+            {
+                const float mij = sgd_m(clipped(AT(g, i, j), scale, limit), AT(m, i, j), o.momentum);
+                AT(m, i, j) = mij;
+                AT(w, i, j) = sgd_w(AT(w, i, j), mij, rate);
+            }
+        else if (o.optimizer == 1)
+            EACH_COLUMN(j, w_view.cols)
+            {
+                const float gij = clipped(AT(g, i, j), scale, limit);
+                const float vij = mean_square(AT(v, i, j), gij, o.decay, o.rest_decay);
+                AT(v, i, j) = vij;
+                AT(w, i, j) = rmsprop_w(AT(w, i, j), gij, vij, rate, o.epsilon);
+            }
+        else
+            EACH_COLUMN(j, w_view.cols)
+            {
+                const float gij = clipped(AT(g, i, j), scale, limit);
+                const float mij = mean_of(AT(m, i, j), gij, o.beta1, o.rest_beta1);
+                const float vij = mean_square(AT(v, i, j), gij, o.beta2, o.rest_beta2);
+                AT(m, i, j) = mij;
+                AT(v, i, j) = vij;
+                AT(w, i, j) = adam_w(AT(w, i, j), mij, vij, rate, root, o.epsilon);
+            }
+    }
+}
+
+KERNEL(guard)(ITEM OUT(stat), CONSTANTS)
+{
+    EACH_ROW(i, 1)
+    EACH_COLUMN(j, 1)
+    if (!is_finite(AT(stat, i, j)) || !is_finite(AT(stat, i, j + 1))) AT(stat, i, j + 2) = 1.0f;
+}
+
+#endif

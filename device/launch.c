@@ -1,0 +1,183 @@
+// From steps to kernels.
+#include "launch.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *const kernel_name[KERNELS] = {
+#define KERNEL_NAME(name, types) #name,
+    KERNEL_LIST(KERNEL_NAME)
+#undef KERNEL_NAME
+};
+
+const char *const kernel_types[KERNELS] = {
+#define KERNEL_TYPES(name, types) types,
+    KERNEL_LIST(KERNEL_TYPES)
+#undef KERNEL_TYPES
+};
+
+view view_of(const bptt_mat *m)
+{
+    if (!m->buf) return (view){0};
+    assert(m->rows <= UINT32_MAX && m->cols <= UINT32_MAX);
+    assert(m->ld <= UINT32_MAX || (m->t ? m->cols : m->rows) <= 1);
+    const count ld = m->ld <= UINT32_MAX ? (count)m->ld : 0;
+    return (view){
+        .at = m->at, .rows = (count)m->rows, .cols = (count)m->cols, .down = m->t ? 1 : ld, .across = m->t ? ld : 1};
+}
+
+static int optimizer_number(bptt_optimizer o) { return o == BPTT_SGD ? 0 : o == BPTT_RMSPROP ? 1 : 2; }
+
+knobs knobs_of(const bptt_step *s)
+{
+    const struct bptt_rule *r = &s->rule;
+    return (knobs){
+        .alpha = s->alpha,
+        .beta = s->beta,
+        .cell = s->cell == BPTT_RELU,
+        .gradient = s->gradient,
+        .optimizer = optimizer_number(r->optimizer),
+        .by_norm = r->clip > 0 && r->clip_mode == BPTT_CLIP_NORM,
+        .by_value = r->clip > 0 && r->clip_mode == BPTT_CLIP_VALUE,
+        .clip = (float)r->clip,
+        .momentum = (float)r->momentum,
+        .decay = (float)r->decay,
+        .rest_decay = (float)(1 - r->decay),
+        .beta1 = (float)r->beta1,
+        .rest_beta1 = (float)(1 - r->beta1),
+        .beta2 = (float)r->beta2,
+        .rest_beta2 = (float)(1 - r->beta2),
+        .epsilon = (float)r->epsilon,
+        .value = (float)s->value,
+    };
+}
+
+void slots_of(const bptt_slots *s, float out[SLOTS])
+{
+    memset(out, 0, SLOTS * sizeof *out);
+    const double weight = s->scalar[BPTT_WEIGHT];
+    out[SLOT_PER_WEIGHT] = weight > 0 ? (float)(1 / weight) : 0;
+    out[SLOT_RATE] = (float)s->scalar[BPTT_RATE];
+    out[SLOT_ROOT] = (float)s->scalar[BPTT_ROOT];
+}
+
+// ---- sums in two launches -------------------------------------------------------------------------------------------
+
+static size_t pieces(size_t n, size_t each) { return (n + each - 1) / each; }
+
+// A sum of all elements may read them in any direction: along the longer one.
+static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
+
+// The partial sums of a step, rows x cols of them; none for other entries.
+static void partial_sums(const bptt_step *s, size_t *rows, size_t *cols)
+{
+    const bptt_mat x = s->entry == BPTT_COLSUM ? s->op[0] : lying(s->op[0]);
+    *rows = *cols = 0;
+    if (s->entry == BPTT_COLSUM) *rows = pieces(x.rows, COLSUM_ROWS), *cols = x.cols;
+    if (s->entry == BPTT_SUM || s->entry == BPTT_SUMSQ) *rows = x.rows, *cols = pieces(x.cols, SUM_PIECE);
+}
+
+size_t launch_scratch(const bptt_step *s)
+{
+    size_t rows, cols;
+    partial_sums(s, &rows, &cols);
+    return rows * cols;
+}
+
+static size_t sum_launches(const bptt_step *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+{
+    size_t rows, cols;
+    partial_sums(s, &rows, &cols);
+    const bool columns = s->entry == BPTT_COLSUM;
+    const bptt_mat part = {.buf = scratch, .rows = rows, .cols = cols, .ld = cols, .type = BPTT_F32};
+    bptt_mat all = part;
+    if (!columns) all.rows = 1, all.cols = all.ld = rows * cols;
+    const kernel_id chunks = s->entry == BPTT_SUM     ? KERNEL_sum_chunks
+                             : s->entry == BPTT_SUMSQ ? KERNEL_sumsq_chunks
+                                                      : KERNEL_colsum_chunks;
+    out[0] = (launch){.kernel = chunks,
+                      .entry = s->entry,
+                      .op = {columns ? s->op[0] : lying(s->op[0]), part},
+                      .k = knobs_of(s),
+                      .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
+                      .rows = columns ? rows : rows * cols,
+                      .cols = columns ? cols : 1};
+    out[1] = (launch){.kernel = columns ? KERNEL_colsum : KERNEL_sum,
+                      .entry = s->entry,
+                      .op = {all, s->op[1]},
+                      .k = knobs_of(s),
+                      .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
+                      .rows = 1,
+                      .cols = columns ? cols : 1};
+    if (s->entry == BPTT_SUMSQ) out[1].k.beta = 0;
+    return 2;
+}
+
+// ---- everything else in one -----------------------------------------------------------------------------------------
+
+static launch plain_launch(const bptt_step *s)
+{
+    static const struct {
+        kernel_id kernel;
+        unsigned shape; // the operand whose rows and columns are the grid's
+        grid_kind grid;
+    } how[BPTT_ENTRIES] = {
+        [BPTT_COPY] = {KERNEL_copy, 1, GRID_ELEMENTS},
+        [BPTT_FILL] = {KERNEL_fill, 0, GRID_ELEMENTS},
+        [BPTT_GEMM] = {KERNEL_gemm, 2, GRID_ELEMENTS},
+        [BPTT_GATHER] = {KERNEL_gather, 2, GRID_ELEMENTS},
+        [BPTT_SCATTER] = {KERNEL_scatter, 2, GRID_ELEMENTS},
+        [BPTT_SCALE_ROWS] = {KERNEL_scale_rows, 2, GRID_ELEMENTS},
+        [BPTT_CELL_FORWARD] = {KERNEL_cell_forward, 3, GRID_ELEMENTS},
+        [BPTT_CELL_BACKWARD] = {KERNEL_cell_backward, 2, GRID_ELEMENTS},
+        [BPTT_ADD_ROW] = {KERNEL_add_row, 1, GRID_ELEMENTS},
+        [BPTT_SOFTMAX_XENT] = {KERNEL_softmax_xent, 2, GRID_GROUPS},
+        [BPTT_LOG_SOFTMAX] = {KERNEL_log_softmax, 0, GRID_GROUPS},
+        [BPTT_UPDATE] = {KERNEL_update, 0, GRID_ELEMENTS},
+        [BPTT_GUARD] = {KERNEL_guard, 0, GRID_ELEMENTS},
+    };
+    const bptt_mat *m = &s->op[how[s->entry].shape];
+    launch l = {.kernel = how[s->entry].kernel,
+                .entry = s->entry,
+                .k = knobs_of(s),
+                .grid = how[s->entry].grid,
+                .rows = m->rows,
+                .cols = how[s->entry].grid == GRID_GROUPS || s->entry == BPTT_GUARD ? 1 : m->cols};
+    memcpy(l.op, s->op, sizeof l.op);
+    return l;
+}
+
+// One long row, as all weights of a model are, gives a grid of one row only: it is read as rows of FOLD, and what is
+// left over as a second launch.
+enum { FOLD = 1024 };
+
+// How many operands a step has that may be folded together; 0: none.
+static size_t foldable(const bptt_step *s)
+{
+    const size_t n = s->entry == BPTT_UPDATE ? 4 : s->entry == BPTT_COPY ? 2 : s->entry == BPTT_FILL ? 1 : 0;
+    for (size_t k = 0; k < n; k++)
+        if (s->op[k].buf && (s->op[k].t || s->op[k].rows != 1 || s->op[k].cols < 2 * FOLD)) return 0;
+    return n;
+}
+
+static size_t folded(const bptt_step *s, size_t operands, launch out[MOST_LAUNCHES])
+{
+    const size_t n = s->op[0].cols, rows = n / FOLD, rest = n % FOLD;
+    bptt_step body = *s, tail = *s;
+    for (size_t k = 0; k < operands; k++) {
+        body.op[k].rows = rows, body.op[k].cols = body.op[k].ld = FOLD;
+        tail.op[k].at += rows * FOLD, tail.op[k].cols = tail.op[k].ld = rest;
+    }
+    out[0] = plain_launch(&body);
+    if (rest) out[1] = plain_launch(&tail);
+    return rest ? 2 : 1;
+}
+
+size_t launches_of(const bptt_step *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+{
+    if (s->entry == BPTT_COLSUM || s->entry == BPTT_SUM || s->entry == BPTT_SUMSQ) return sum_launches(s, scratch, out);
+    const size_t operands = foldable(s);
+    if (operands) return folded(s, operands, out);
+    out[0] = plain_launch(s);
+    return 1;
+}

@@ -1,0 +1,42 @@
+// What kernels.h is written in, as OpenCL C 1.2. With -DONE_LANE (processors) each work-item takes all columns and all
+// lanes, so that inner loops become vector code; the grid is then one item wide, its groups one lane.
+#ifndef PRELUDE_OPENCL_H
+#define PRELUDE_OPENCL_H
+
+typedef ulong word;
+typedef uint count;
+
+#define INLINE static inline
+#define UNUSED
+#define ITEM
+#define SAME_ITEM
+#define KERNEL(name) __kernel void bptt_##name
+#define GLOBAL __global
+#define LOCAL __local
+#define LOCAL_POINTER __local
+#define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
+#define ROW ((word)get_global_id(1))
+#define ROWS ((word)get_global_size(1))
+#define GROUP ((word)get_group_id(0))
+#define GROUPS ((word)get_num_groups(0))
+#ifdef ONE_LANE
+#define COLUMN ((word)0)
+#define COLUMNS ((word)1)
+#define LANE 0u
+#define LANES 1u
+#define SIDE 16
+#else
+#define COLUMN ((word)get_global_id(0))
+#define COLUMNS ((word)get_global_size(0))
+#define LANE ((count)get_local_id(0))
+#define LANES ((count)get_local_size(0))
+#define SIDE 1
+#endif
+#if defined(ONE_LANE) && defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed"
+#define VECTOR _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define VECTOR
+#endif
+
+#endif

@@ -1,0 +1,172 @@
+// The twin: starts as `ref`, then every entry goes from step to launches to kernels, each called for every work-item.
+#include "twin.h"
+#include "host_memory.h"
+#include "launch.h"
+
+#include "prelude_c.h"
+
+#include "kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---- kernels by number ----------------------------------------------------------------------------------------------
+
+typedef struct call {
+    work_item item;
+    void *data[BPTT_OPERANDS];
+    view at[BPTT_OPERANDS];
+    knobs k;
+    float slots[SLOTS];
+} call;
+
+#define ARGUMENT(i) c->data[i], c->at[i]
+#define ARGUMENTS_1 ARGUMENT(0)
+#define ARGUMENTS_2 ARGUMENTS_1, ARGUMENT(1)
+#define ARGUMENTS_3 ARGUMENTS_2, ARGUMENT(2)
+#define ARGUMENTS_4 ARGUMENTS_3, ARGUMENT(3)
+#define ARGUMENTS_5 ARGUMENTS_4, ARGUMENT(4)
+#define CALL(name, operands) \
+    static void call_##name(const call *c) { bptt_##name(&c->item, ARGUMENTS_##operands, c->k, c->slots); }
+CALL(copy, 2)
+CALL(fill, 1)
+CALL(gemm, 3)
+CALL(gather, 3)
+CALL(scatter, 3)
+CALL(scale_rows, 3)
+CALL(cell_forward, 4)
+CALL(cell_backward, 3)
+CALL(colsum_chunks, 2)
+CALL(colsum, 2)
+CALL(add_row, 2)
+CALL(softmax_xent, 4)
+CALL(log_softmax, 1)
+CALL(sum_chunks, 2)
+CALL(sumsq_chunks, 2)
+CALL(sum, 2)
+CALL(update, 5)
+CALL(guard, 1)
+
+typedef void kernel(const call *c);
+static kernel *const kernels[KERNELS] = {
+#define KERNEL_CALL(name, types) call_##name,
+    KERNEL_LIST(KERNEL_CALL)
+#undef KERNEL_CALL
+};
+
+// ---- the device -----------------------------------------------------------------------------------------------------
+
+typedef struct twin {
+    bptt_buf *scratch; // as large as a step has needed so far
+    count columns, rows;
+} twin;
+
+static twin *own(const bptt_device *d) { return d->own; }
+
+static void twin_close(bptt_device *d)
+{
+    if (!d) return;
+    if (d->own) host_free(d, own(d)->scratch);
+    free(d->own);
+    host_close(d);
+}
+
+static bptt_status need_scratch(bptt_device *d, size_t floats, bptt_error *e)
+{
+    twin *t = own(d);
+    if (t->scratch && t->scratch->bytes >= floats * sizeof(float)) return BPTT_OK;
+    bptt_buf *more = NULL;
+    const bptt_status s = host_alloc(d, floats * sizeof(float), &more, e);
+    if (s) return s;
+    host_free(d, t->scratch);
+    t->scratch = more;
+    return BPTT_OK;
+}
+
+static bptt_status twin_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+{
+    bptt_device *made = NULL;
+    bptt_status s = host_open(b, c, &made, e);
+    if (s) return s;
+    twin *mine = made->own = calloc(1, sizeof *mine);
+    if (mine) {
+        const count n = c->threads ? c->threads : 1;
+        mine->columns = n, mine->rows = 2 * n - 1;
+        s = need_scratch(made, 1, e);
+    } else
+        s = bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the twin");
+    if (s) {
+        twin_close(made);
+        return s;
+    }
+    *d = made;
+    return BPTT_OK;
+}
+
+static const char *twin_describe(const bptt_device *d)
+{
+    (void)d;
+    return "the device kernels as host C: their bits";
+}
+
+static size_t twin_pad(size_t cols) { return (cols + 15) / 16 * 16; }
+
+static bptt_status twin_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
+{
+    for (size_t i = 0; i < p->steps; i++) {
+        const bptt_status s = need_scratch(d, launch_scratch(&p->step[i]), e);
+        if (s) return s;
+    }
+    return host_prepare(d, p, handle, e);
+}
+
+// ---- running --------------------------------------------------------------------------------------------------------
+
+static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
+{
+    call c = {.k = l->k};
+    slots_of(slots, c.slots);
+    for (size_t i = 0; kernel_types[l->kernel][i]; i++) {
+        c.data[i] = l->op[i].buf ? l->op[i].buf->data : NULL;
+        c.at[i] = view_of(&l->op[i]);
+    }
+    const bool groups = l->grid == GRID_GROUPS;
+    const count columns = groups ? 1 : t->columns;
+    for (count row = 0; row < t->rows; row++)
+        for (count column = 0; column < columns; column++) {
+            c.item = (work_item){.column = column,
+                                 .columns = columns,
+                                 .row = row,
+                                 .rows = t->rows,
+                                 .group = row,
+                                 .groups = t->rows,
+                                 .lanes = 1};
+            kernels[l->kernel](&c);
+        }
+}
+
+static void twin_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    if (need_scratch(d, launch_scratch(s), NULL)) { // a step that was not prepared
+        fprintf(stderr, "twin: no memory\n");
+        abort();
+    }
+    launch l[MOST_LAUNCHES];
+    const size_t n = launches_of(s, own(d)->scratch, l);
+    for (size_t i = 0; i < n; i++) run_launch(own(d), &l[i], slots);
+}
+
+bptt_backend bptt_twin(void)
+{
+    bptt_backend b = bptt_ref_f32();
+    b.name = "twin";
+    b.sum = BPTT_F32;
+    b.transposed_copies = true;
+    b.pad = twin_pad;
+    b.open = twin_open;
+    b.close = twin_close;
+    b.describe = twin_describe;
+    b.prepare = twin_prepare;
+    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = twin_entry;
+    return b;
+}
