@@ -228,8 +228,8 @@ F32_INLINE float f32_divide(float a, float b)
     const f32_bits uq = F32_TO_BITS(q);
     const int e = (int)(uq >> 23) + ea - eb;
     f32_bits r = (uq & 0x007fffffu) | (f32_bits)e << 23;
-    // half an ulp below the smallest normal number there is one quotient, 2^-127 (2 - 2^-23): it rounds up
-    const int last = (e == 0) & ((uq & 0x007fffffu) == 0x007fffffu);
+    // of the quotients below the smallest normal number only 2^-127 (2 - 2^-23), by a power of two, is rounded up to it
+    const int last = (e == 0) & ((ua & 0x007fffffu) == 0x007fffffu) & ((ub & 0x007fffffu) == 0);
     r = f32_choose(last, 0x00800000u, r);
     r = f32_choose(((e <= 0) & !last) | (ea == 0) | (eb == 255), 0u, r);
     r = f32_choose((e >= 255) | (ea == 255) | (eb == 0), 0x7f800000u, r);

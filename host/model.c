@@ -3,6 +3,7 @@
 #include "machine.h"
 #include "prng.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,8 +77,10 @@ bptt_status model_check(const bptt_model_config *c, bptt_error *e)
     if (!s) s = in_range("init", (size_t)c->init, BPTT_INIT_REFERENCE, BPTT_INIT_UNIFORM, e);
     if (!s) s = in_range("optimizer", (size_t)c->optimizer, BPTT_SGD, BPTT_ADAM, e);
     if (!s) s = in_range("clip_mode", (size_t)c->clip_mode, BPTT_CLIP_NORM, BPTT_CLIP_VALUE, e);
-    if (!s && c->optimizer != BPTT_SGD && !((float)c->epsilon > 0)) // a gradient of zero would give 0 / 0
-        s = bptt_fail(e, BPTT_BAD_CONFIG, "epsilon is %g, but must be > 0 in single precision", c->epsilon);
+    // a gradient of zero would give 0 / 0; threads and devices may take subnormal numbers for zero
+    if (!s && c->optimizer != BPTT_SGD && !((float)c->epsilon >= FLT_MIN))
+        s = bptt_fail(e, BPTT_BAD_CONFIG, "epsilon is %g, but must be at least %.3g, the smallest normal number",
+                      c->epsilon, (double)FLT_MIN);
     return s ? s : check_numbers(c, e);
 }
 

@@ -1,12 +1,14 @@
 // Judges device/f32.h on all 2^32 floats against double precision. Not run by default: minutes.
 //
-//   exhaust_f32 [NAME...]           of exp, log, tanh, sigmoid; all without a name
+//   exhaust_f32 [NAME...]           of exp, log, tanh, sigmoid, sqrt, divide; all without a name
 //   exhaust_f32 speed [NAME...]     instead: time per element of a loop over each, and of libm's
 //
 // Two threads. Prints, for each function, the worst error in ulp and where, and counts what must not be: values that
 // decrease, values outside the range, NaN for a number or a number for NaN, f(-x) unlike -f(x), a non-zero value where
 // the exact one is below the smallest normal number; and a sum over all result bits, which is the same for every vector
-// width. Exit status 1 if anything is counted or an error exceeds what f32.h says.
+// width. Of sqrt all floats, and of divide all reciprocals of mantissas and 2^30 pairs, must have the bits of C's, where
+// subnormal numbers are zero before and after. Exit status 1 if anything is counted or an error exceeds what f32.h
+// says.
 #include "floats.h"
 
 #include <float.h>
@@ -29,7 +31,13 @@ LOOP(exp_all, f32_exp)
 LOOP(log_all, f32_log)
 LOOP(tanh_all, f32_tanh)
 LOOP(sigmoid_all, f32_sigmoid)
+LOOP(sqrt_all, f32_sqrt)
+#define THIRD(x) f32_divide(x, 3.0f + (x))
+LOOP(divide_all, THIRD)
 LOOP(libm_exp, expf)
+LOOP(libm_sqrt, sqrtf)
+#define C_THIRD(x) ((x) / (3.0f + (x)))
+LOOP(c_divide, C_THIRD)
 LOOP(libm_log, logf)
 LOOP(libm_tanh, tanhf)
 
@@ -137,6 +145,38 @@ static bool check(const function *f)
     return v.worst <= f->limit && v.decreasing + v.outside + v.nan + v.odd + v.flush == 0;
 }
 
+static f32_bits no_subnormal(f32_bits u) { return (u & 0x7f800000u) == 0 ? u & 0x80000000u : u; }
+static f32_bits bits_of(float x) { return isnan(x) ? 0x7fc00000u : F32_TO_BITS(x); }
+
+static bool check_sqrt(void)
+{
+    uint64_t wrong = 0;
+    for (uint64_t i = 0; i < UINT64_C(1) << 32; i++) {
+        const f32_bits u = (f32_bits)i;
+        wrong += F32_TO_BITS(f32_sqrt(F32_FROM_BITS(u))) != bits_of(sqrtf(F32_FROM_BITS(no_subnormal(u))));
+    }
+    printf("sqrt     unlike C's %" PRIu64 "\n", wrong);
+    return wrong == 0;
+}
+
+// Half of the pairs have exponent 0, where every pair has a normal quotient.
+static bool check_divide(void)
+{
+    uint64_t wrong = 0, random = 1;
+    for (f32_bits m = 0x3f800000u; m < 0x40000000u; m++)
+        wrong += f32_reciprocal(F32_FROM_BITS(m)) != 1 / F32_FROM_BITS(m);
+    for (uint64_t i = 0; i < UINT64_C(1) << 30; i++) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); // Knuth's MMIX
+        const uint64_t w = random ^ random >> 29;
+        const f32_bits mask = i % 2 ? 0x807fffffu : 0xffffffffu, one = i % 2 ? 0x3f800000u : 0;
+        const f32_bits a = ((f32_bits)w & mask) | one, b = ((f32_bits)(w >> 32) & mask) | one;
+        const float q = F32_FROM_BITS(no_subnormal(a)) / F32_FROM_BITS(no_subnormal(b));
+        wrong += F32_TO_BITS(f32_divide(F32_FROM_BITS(a), F32_FROM_BITS(b))) != no_subnormal(bits_of(q));
+    }
+    printf("divide   unlike C's %" PRIu64 "\n", wrong);
+    return wrong == 0;
+}
+
 // Nanoseconds per element, the best of 50 passes over 4096 elements in [-4, 4], which stay in the first cache.
 static double nanoseconds(void (*all)(size_t n, const float *restrict x, float *restrict y), bool positive)
 {
@@ -155,13 +195,25 @@ static double nanoseconds(void (*all)(size_t n, const float *restrict x, float *
     return best;
 }
 
+static void print_speed(const char *name, void (*all)(size_t n, const float *restrict x, float *restrict y),
+                        void (*libm)(size_t n, const float *restrict x, float *restrict y), bool positive)
+{
+    printf("%-8s %.3f ns", name, nanoseconds(all, positive));
+    if (libm != NULL) printf(", C's %.3f ns", nanoseconds(libm, positive));
+    printf("\n");
+}
+
 static bool speed(const function *f)
 {
-    const bool positive = f->exact == log;
-    printf("%-8s %.3f ns", f->name, nanoseconds(f->all, positive));
-    if (f->libm != NULL) printf(", libm %.3f ns", nanoseconds(f->libm, positive));
-    printf("\n");
+    print_speed(f->name, f->all, f->libm, f->exact == log);
     return true;
+}
+
+static bool wanted(const char *name, int argc, char **argv, int first)
+{
+    bool found = argc <= first;
+    for (int a = first; a < argc; a++) found |= strcmp(argv[a], name) == 0;
+    return found;
 }
 
 int main(int argc, char **argv)
@@ -169,10 +221,11 @@ int main(int argc, char **argv)
     const bool timing = argc > 1 && strcmp(argv[1], "speed") == 0;
     const int first = timing ? 2 : 1;
     bool good = true;
-    for (size_t i = 0; i < FUNCTIONS; i++) {
-        bool wanted = argc <= first;
-        for (int a = first; a < argc; a++) wanted |= strcmp(argv[a], functions[i].name) == 0;
-        if (wanted) good &= timing ? speed(&functions[i]) : check(&functions[i]);
-    }
+    for (size_t i = 0; i < FUNCTIONS; i++)
+        if (wanted(functions[i].name, argc, argv, first)) good &= timing ? speed(&functions[i]) : check(&functions[i]);
+    if (!timing && wanted("sqrt", argc, argv, first)) good &= check_sqrt();
+    if (!timing && wanted("divide", argc, argv, first)) good &= check_divide();
+    if (timing && wanted("sqrt", argc, argv, first)) print_speed("sqrt", sqrt_all, libm_sqrt, true);
+    if (timing && wanted("divide", argc, argv, first)) print_speed("divide", divide_all, c_divide, true);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

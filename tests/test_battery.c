@@ -168,7 +168,11 @@ static void copy_case(rig *r, const variant *v)
     slab_free(r, &y);
 }
 
-static void copy_cases(rig *r) { over_variants(r, 1, 4, copy_case); }
+static void copy_cases(rig *r)
+{
+    over_variants(r, 1, 4, copy_case);
+    for (unsigned t = 0; t < 4; t++) copy_case(r, &(variant){.N = 1, .M = 3001, .t = t, .where = ODD, .nan = -1});
+}
 START_TEST(copy_copies_under_any_transposes) { on_every_rig(copy_cases, false); }
 END_TEST
 
@@ -183,7 +187,12 @@ static void fill_case(rig *r, const variant *v)
     slab_free(r, &y);
 }
 
-static void fill_cases(rig *r) { over_variants(r, 0, 2, fill_case); }
+static void fill_cases(rig *r)
+{
+    over_variants(r, 0, 2, fill_case);
+    for (int p = 0; p < PLACES; p++) fill_case(r, &(variant){.N = 1, .M = 4096, .where = (place)p}); // a long row
+    for (unsigned t = 0; t < 2; t++) fill_case(r, &(variant){.N = 1, .M = 3001, .t = t, .where = ODD});
+}
 START_TEST(fill_fills_the_view_and_nothing_else) { on_every_rig(fill_cases, false); }
 END_TEST
 
@@ -268,7 +277,11 @@ static void colsum_case(rig *r, const variant *v)
     slab_free(r, &db);
 }
 
-static void colsum_cases(rig *r) { over_variants(r, 1, 1, colsum_case); }
+static void colsum_cases(rig *r)
+{
+    over_variants(r, 1, 1, colsum_case);
+    for (int beta = 0; beta < 2; beta++) colsum_case(r, &(variant){.N = 200, .M = 33, .beta = beta, .nan = -1});
+}
 START_TEST(colsum_sums_each_column) { on_every_rig(colsum_cases, false); }
 END_TEST
 
@@ -297,7 +310,13 @@ static void total_case(rig *r, const variant *v, bptt_entry entry)
 }
 
 static void sum_case(rig *r, const variant *v) { total_case(r, v, BPTT_SUM); }
-static void sum_cases(rig *r) { over_variants(r, 1, 1, sum_case); }
+static void sum_cases(rig *r)
+{
+    over_variants(r, 1, 1, sum_case);
+    for (int beta = 0; beta < 2; beta++) // losses are one long column
+        for (int p = 0; p < PLACES; p++)
+            sum_case(r, &(variant){.N = 2500, .M = 1, .beta = beta, .where = (place)p, .nan = beta - 1});
+}
 START_TEST(sum_sums_all_of_x) { on_every_rig(sum_cases, false); }
 END_TEST
 

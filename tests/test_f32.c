@@ -1,6 +1,7 @@
 // The elementary functions of device/f32.h on a sample of floats: every 8191st, and all near the places where their
-// formulas change. exhaust_f32 is the same for all floats.
+// formulas change; division and square root against C's. exhaust_f32 is the same for all floats.
 #include "floats.h"
+#include "near.h"
 #include "suite.h"
 
 #include <float.h>
@@ -195,8 +196,80 @@ START_TEST(the_bits_are_the_same_with_every_compiler)
 }
 END_TEST
 
+// ---- division and square root: the bits of C's ----------------------------------------------------------------------
+
+static f32_bits no_subnormal(f32_bits u) { return (u & 0x7f800000u) == 0 ? u & 0x80000000u : u; }
+static f32_bits bits_of(float x) { return isnan(x) ? 0x7fc00000u : F32_TO_BITS(x); } // one NaN for all
+
+// Of the bits a and b as floats: what f32_divide must give, subnormal numbers being zero before and after.
+static void divides(f32_bits a, f32_bits b)
+{
+    volatile float x = F32_FROM_BITS(no_subnormal(a)), y = F32_FROM_BITS(no_subnormal(b));
+    const f32_bits want = no_subnormal(bits_of(x / y));
+    const f32_bits got = F32_TO_BITS(f32_divide(F32_FROM_BITS(a), F32_FROM_BITS(b)));
+    if (got != want) ck_abort_msg("%#x / %#x is %#x, not %#x", (unsigned)a, (unsigned)b, (unsigned)got, (unsigned)want);
+}
+
+static void roots(f32_bits u)
+{
+    volatile float x = F32_FROM_BITS(no_subnormal(u));
+    const f32_bits want = bits_of(sqrtf(x)), got = F32_TO_BITS(f32_sqrt(F32_FROM_BITS(u)));
+    if (got != want) ck_abort_msg("sqrt %#x is %#x, not %#x", (unsigned)u, (unsigned)got, (unsigned)want);
+}
+
+START_TEST(reciprocals_of_all_mantissas_are_the_nearest_floats)
+{
+    for (f32_bits m = 0x3f800000u; m < 0x40000000u; m++) {
+        volatile float x = F32_FROM_BITS(m);
+        if (f32_reciprocal(x) != 1 / x) ck_abort_msg("1 / %a is %a", (double)x, (double)f32_reciprocal(x));
+    }
+}
+END_TEST
+
+// Quotients next to a number that lies half way between two floats: a = m b / 2^24 rounded either way, m odd with 25
+// bits. Theirs is the only rounding that could go wrong, and by Markstein's theorem cannot.
+START_TEST(quotients_are_the_nearest_floats)
+{
+    uint64_t random = 5;
+    for (int i = 0; i < 4000000; i++) {
+        const uint64_t w = random_word(&random), m = (w & 0xffffff) | 0x1000001, b = (w >> 24 & 0x7fffff) | 0x800000;
+        const uint64_t a = (m * b >> 24) + (w >> 63);
+        if (a >= 0x2000000) continue;
+        divides(F32_TO_BITS((float)(a >= 0x1000000 ? a / 2 : a)), F32_TO_BITS((float)b));
+        divides((f32_bits)w, (f32_bits)(w >> 32)); // any two floats
+    }
+    for (f32_bits m = 0; m < 1u << 23; m += 3) { // the reciprocal that Newton's step misses, and its neighbour
+        divides(0x3f800000u | m, 0x3fffffffu);
+        divides(0x3f800000u | m, 0x3ffffffeu);
+    }
+}
+END_TEST
+
+START_TEST(quotients_of_special_numbers_and_at_the_ends_of_the_range_are_those_of_c)
+{
+    static const f32_bits mantissa[] = {0, 1, 0x2aaaaa, 0x400000, 0x555555, 0x7ffffe, 0x7fffff};
+    for (f32_bits i = 0; i < 256 * 7; i++)
+        for (f32_bits k = 0; k < 256 * 7; k++) {
+            const f32_bits a = (i / 7) << 23 | mantissa[i % 7], b = (k / 7) << 23 | mantissa[k % 7];
+            divides(a | (k % 2) << 31, b | (i % 2) << 31);
+        }
+}
+END_TEST
+
+START_TEST(square_roots_are_the_nearest_floats)
+{
+    for (uint64_t u = 0; u < UINT64_C(1) << 32; u += 499) roots((f32_bits)u);
+    for (f32_bits e = 0; e < 512; e++)
+        for (f32_bits k = 0; k < 64; k++) roots((e << 23) + k - 32); // at both ends of each binade, all specials
+}
+END_TEST
+
 static void add(TCase *c)
 {
+    tcase_add_test(c, reciprocals_of_all_mantissas_are_the_nearest_floats);
+    tcase_add_test(c, quotients_are_the_nearest_floats);
+    tcase_add_test(c, quotients_of_special_numbers_and_at_the_ends_of_the_range_are_those_of_c);
+    tcase_add_test(c, square_roots_are_the_nearest_floats);
     tcase_add_test(c, no_error_exceeds_what_the_header_says);
     tcase_add_test(c, no_value_is_below_that_of_a_smaller_number);
     tcase_add_test(c, every_value_is_in_the_range_of_the_function);

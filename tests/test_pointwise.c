@@ -273,7 +273,7 @@ static void update_check(rig *r, update_case *c, size_t n, bool left_alone)
     for (int k = 0; k < 3; k++) free(want[k]), free(bound[k]);
 }
 
-// v->t: optimizer * CLIPS + clipping; v->nan: 0 a NaN loss, 1 an infinite norm.
+// v->t: optimizer * CLIPS + clipping; v->nan: 0 a NaN loss, 1 an infinite norm, 2 an update refused earlier.
 static void update_one(rig *r, const variant *v)
 {
     const unsigned clip = v->t % CLIPS;
@@ -295,7 +295,7 @@ static void update_one(rig *r, const variant *v)
                            .epsilon = 1e-8},
                      .rate = 0.0125,
                      .root = v->t / CLIPS == BPTT_ADAM ? sqrt(1 - 0.999 * 0.999 * 0.999) : 1};
-    c.stat.x[2] = 0;
+    c.stat.x[2] = v->nan == 2 ? 1 : 0;
     c.stat.x[0] = v->nan == 0 ? (double)NAN : 2.5;
     c.stat.x[1] = v->nan == 1 ? (double)INFINITY : 0.5; // at least 0.7, so that clip 1 bites
     for (size_t i = 0; i < v->N * v->M; i++) {
@@ -320,13 +320,33 @@ static void update_one(rig *r, const variant *v)
 
 static void update_cases(rig *r)
 {
-    over_variants(r, 2, 3 * CLIPS, update_one);
+    over_variants(r, 3, 3 * CLIPS, update_one);
     for (unsigned t = 0; t < 3 * CLIPS; t++) update_one(r, &(variant){.N = 1, .M = 20011, .t = t, .nan = -1});
 }
 START_TEST(update_is_the_optimizer_of_the_header_and_spares_all_from_what_is_not_finite)
 {
     on_every_rig(update_cases, false);
 }
+END_TEST
+
+// Each of the first two as it may be; the third as 0, refused, or any number.
+static void guard_cases(rig *r)
+{
+    static const double value[] = {2.5, 0, -1e38, (double)NAN, (double)INFINITY, -(double)INFINITY},
+                        old[] = {0, 1, 0.25};
+    for (int i = 0; i < 6 * 6 * 3 * PLACES; i++) {
+        slab stat = slab_make(r, 1, 3, r->b.sum, (place)(i % PLACES), false, 1);
+        stat.x[0] = value[i / PLACES % 6], stat.x[1] = value[i / PLACES / 6 % 6], stat.x[2] = old[i / PLACES / 36];
+        slab_write(r, &stat);
+        const bool finite = isfinite(stat.x[0]) && isfinite(stat.x[1]);
+        const double want[] = {stat.x[0], stat.x[1], finite ? stat.x[2] : 1};
+        run_step(r, (bptt_step){.entry = BPTT_GUARD, .op = {stat.m}});
+        slab_check(r, &stat, want, NULL, "guard");
+        slab_free(r, &stat);
+    }
+}
+
+START_TEST(guard_marks_sums_that_are_not_finite_and_keeps_old_marks) { on_every_rig(guard_cases, false); }
 END_TEST
 
 // ---- chains
@@ -418,6 +438,7 @@ static void add(TCase *c)
     tcase_add_test(c, softmax_xent_gives_each_row_its_loss_and_gradient);
     tcase_add_test(c, log_softmax_gives_log_probabilities);
     tcase_add_test(c, update_is_the_optimizer_of_the_header_and_spares_all_from_what_is_not_finite);
+    tcase_add_test(c, guard_marks_sums_that_are_not_finite_and_keeps_old_marks);
     tcase_add_test(c, a_chain_gives_exactly_what_its_steps_give);
 }
 

@@ -274,11 +274,15 @@ START_TEST(numbers_that_would_put_nan_into_the_weights_are_refused)
     for (bptt_optimizer o = BPTT_RMSPROP; o <= BPTT_ADAM; o++) {
         bptt_trainer_config c = config_of("ref", BPTT_F32);
         c.model.optimizer = o;
-        const double epsilon[] = {0, 1e-60}; // the second is zero as a float
-        for (int k = 0; k < 2; k++) {
+        const double epsilon[] = {0, 1e-60, 0x1.fffffcp-127}; // zero as a float; zero where subnormals are
+        for (int k = 0; k < 3; k++) {
             c.model.epsilon = epsilon[k];
             ck_assert_int_eq(bptt_trainer_open(&c, text, 100, &t, NULL), BPTT_BAD_CONFIG);
         }
+        c.model.epsilon = 0x1p-126;
+        CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
+        bptt_trainer_close(t);
+        t = NULL;
     }
     bptt_trainer_config c = config_of("ref", BPTT_F32);
     c.rate = 1e300; // infinite as a float

@@ -119,7 +119,7 @@ typedef struct bptt_model_config {
     double momentum;          // 0      SGD
     double decay;             // 0.95   RMSProp
     double beta1, beta2;      // 0.9, 0.999   Adam
-    double epsilon;           // 1e-8   RMSProp, Adam
+    double epsilon;           // 1e-8   RMSProp, Adam; at least 1.18e-38
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; 0: no clipping
     // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu; with type F64 ref
