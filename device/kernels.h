@@ -32,56 +32,53 @@
 
 KERNEL(copy)(ITEM IN(x), OUT(y), CONSTANTS)
 {
-    EACH_ROW(i, y_view.rows)
-    EACH_COLUMN(j, y_view.cols) AT(y, i, j) = AT(x, i, j);
+    EACH_ROW (i, y_view.rows)
+        EACH_COLUMN (j, y_view.cols) AT(y, i, j) = AT(x, i, j);
 }
 
 KERNEL(fill)(ITEM OUT(y), CONSTANTS)
 {
-    EACH_ROW(i, y_view.rows)
-    EACH_COLUMN(j, y_view.cols) AT(y, i, j) = o.value;
+    EACH_ROW (i, y_view.rows)
+        EACH_COLUMN (j, y_view.cols) AT(y, i, j) = o.value;
 }
 
 // k ascending, one fused multiply-add each, whatever multiplies faster.
 KERNEL(gemm)(ITEM IN(a), IN(b), OUT(c), CONSTANTS)
 {
     const float alpha = o.alpha < 0 ? -1.0f : 1.0f;
-    EACH_ROW(i, c_view.rows)
-    EACH_COLUMN(j, c_view.cols)
-    {
-        float sum = 0.0f;
-        for (word k = 0; k < a_view.cols; k++) sum = F32_FMA(AT(a, i, k), AT(b, k, j), sum);
-        AT(c, i, j) = o.beta ? AT(c, i, j) + alpha * sum : alpha * sum;
-    }
+    EACH_ROW (i, c_view.rows)
+        EACH_COLUMN (j, c_view.cols) {
+            float sum = 0.0f;
+            for (word k = 0; k < a_view.cols; k++) sum = F32_FMA(AT(a, i, k), AT(b, k, j), sum);
+            AT(c, i, j) = o.beta ? AT(c, i, j) + alpha * sum : alpha * sum;
+        }
 }
 
 KERNEL(gather)(ITEM IDS(id), IN(w), OUT(z), CONSTANTS)
 {
-    EACH_ROW(i, z_view.rows)
-    {
+    EACH_ROW (i, z_view.rows) {
         const word v = (word)AT(id, i, 0);
-        EACH_COLUMN(j, z_view.cols) AT(z, i, j) = o.beta ? AT(z, i, j) + AT(w, v, j) : AT(w, v, j);
+        EACH_COLUMN (j, z_view.cols) AT(z, i, j) = o.beta ? AT(z, i, j) + AT(w, v, j) : AT(w, v, j);
     }
 }
 
 // Each row of dw looks through all ids, so that its sum has an order.
 KERNEL(scatter)(ITEM IDS(id), IN(dz), OUT(dw), CONSTANTS)
 {
-    EACH_ROW(v, dw_view.rows)
-    {
-        if (!o.beta) EACH_COLUMN(j, dw_view.cols) AT(dw, v, j) = 0.0f;
+    EACH_ROW (v, dw_view.rows) {
+        if (!o.beta)
+            EACH_COLUMN (j, dw_view.cols) AT(dw, v, j) = 0.0f;
         for (word i = 0; i < dz_view.rows; i++)
-            if ((word)AT(id, i, 0) == v) EACH_COLUMN(j, dw_view.cols) AT(dw, v, j) += AT(dz, i, j);
+            if ((word)AT(id, i, 0) == v)
+                EACH_COLUMN (j, dw_view.cols) AT(dw, v, j) += AT(dz, i, j);
     }
 }
 
 KERNEL(scale_rows)(ITEM IN(k), IN(x), OUT(y), CONSTANTS)
 {
-    EACH_ROW(i, y_view.rows)
-    {
+    EACH_ROW (i, y_view.rows) {
         const float ki = AT(k, i, 0);
-        EACH_COLUMN(j, y_view.cols)
-        {
+        EACH_COLUMN (j, y_view.cols) {
             const float kx = ki * AT(x, i, j);
             AT(y, i, j) = o.beta ? AT(y, i, j) + kx : kx;
         }
@@ -90,24 +87,22 @@ KERNEL(scale_rows)(ITEM IN(k), IN(x), OUT(y), CONSTANTS)
 
 KERNEL(cell_forward)(ITEM IN(z), IN(b), IN(b2), OUT(h), CONSTANTS)
 {
-    EACH_ROW(i, h_view.rows)
-    EACH_COLUMN(j, h_view.cols)
-    {
-        float x = AT(z, i, j);
-        if (PRESENT(b)) x = x + AT(b, 0, j);
-        if (PRESENT(b2)) x = x + AT(b2, 0, j);
-        AT(h, i, j) = o.cell ? relu_forward(x) : tanh_forward(x);
-    }
+    EACH_ROW (i, h_view.rows)
+        EACH_COLUMN (j, h_view.cols) {
+            float x = AT(z, i, j);
+            if (PRESENT(b)) x = x + AT(b, 0, j);
+            if (PRESENT(b2)) x = x + AT(b2, 0, j);
+            AT(h, i, j) = o.cell ? relu_forward(x) : tanh_forward(x);
+        }
 }
 
 KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
 {
-    EACH_ROW(i, dz_view.rows)
-    EACH_COLUMN(j, dz_view.cols)
-    {
-        const float d = AT(dy, i, j), yij = AT(y, i, j);
-        AT(dz, i, j) = o.cell ? relu_backward(yij, d) : tanh_backward(yij, d);
-    }
+    EACH_ROW (i, dz_view.rows)
+        EACH_COLUMN (j, dz_view.cols) {
+            const float d = AT(dy, i, j), yij = AT(y, i, j);
+            AT(dz, i, j) = o.cell ? relu_backward(yij, d) : tanh_backward(yij, d);
+        }
 }
 
 INLINE word least(word a, word b) { return a < b ? a : b; }
@@ -115,8 +110,7 @@ INLINE word least(word a, word b) { return a < b ? a : b; }
 // Partial sums [chunk][column] of COLSUM_ROWS rows each.
 KERNEL(colsum_chunks)(ITEM IN(dz), OUT(part), CONSTANTS)
 {
-    EACH_ROW(c, part_view.rows)
-    {
+    EACH_ROW (c, part_view.rows) {
         const word first = c * COLSUM_ROWS, end = least(first + COLSUM_ROWS, dz_view.rows);
         for (word j0 = COLUMN * SIDE; j0 < part_view.cols; j0 += COLUMNS * SIDE) {
             const count n = (count)least(SIDE, part_view.cols - j0);
@@ -131,29 +125,29 @@ KERNEL(colsum_chunks)(ITEM IN(dz), OUT(part), CONSTANTS)
 
 KERNEL(colsum)(ITEM IN(part), OUT(db), CONSTANTS)
 {
-    EACH_ROW(i, db_view.rows)
-    EACH_COLUMN(j, db_view.cols)
-    {
-        float sum = o.beta ? AT(db, i, j) : 0.0f;
-        for (word c = 0; c < part_view.rows; c++) sum += AT(part, c, j);
-        AT(db, i, j) = sum;
-    }
+    EACH_ROW (i, db_view.rows)
+        EACH_COLUMN (j, db_view.cols) {
+            float sum = o.beta ? AT(db, i, j) : 0.0f;
+            for (word c = 0; c < part_view.rows; c++) sum += AT(part, c, j);
+            AT(db, i, j) = sum;
+        }
 }
 
 KERNEL(add_row)(ITEM IN(b), OUT(x), CONSTANTS)
 {
-    EACH_ROW(i, x_view.rows)
-    EACH_COLUMN(j, x_view.cols) AT(x, i, j) += AT(b, 0, j);
+    EACH_ROW (i, x_view.rows)
+        EACH_COLUMN (j, x_view.cols) AT(x, i, j) += AT(b, 0, j);
 }
 
 // The lanes' partial results, added up or the largest of them, in a tree. All lanes get it, and part may be used again.
+// What one lane does afterwards stands behind an `if`: PoCL 3.1 fails to compile a loop over one lane there.
 INLINE float sum_of_lanes(ITEM LOCAL_POINTER float *part)
 {
-    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
-        BARRIER;
-        EACH_LANE(l, reach) part[l] += part[l + reach];
-    }
     BARRIER;
+    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
+        EACH_LANE (l, reach) part[l] += part[l + reach];
+        BARRIER;
+    }
     const float sum = part[0];
     BARRIER;
     return sum;
@@ -161,11 +155,11 @@ INLINE float sum_of_lanes(ITEM LOCAL_POINTER float *part)
 
 INLINE float largest_of_lanes(ITEM LOCAL_POINTER float *part)
 {
-    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
-        BARRIER;
-        EACH_LANE(l, reach) part[l] = LESS(part[l], part[l + reach]) ? part[l + reach] : part[l];
-    }
     BARRIER;
+    for (count reach = WIDTH / 2; reach > 0; reach /= 2) {
+        EACH_LANE (l, reach) part[l] = LESS(part[l], part[l + reach]) ? part[l + reach] : part[l];
+        BARRIER;
+    }
     const float top = part[0];
     BARRIER;
     return top;
@@ -173,14 +167,14 @@ INLINE float largest_of_lanes(ITEM LOCAL_POINTER float *part)
 
 // Lane l of WIDTH owns columns l, l + WIDTH, ...; EACH_OWN goes through what is left of them from column j on.
 #define OWN_COLUMNS(j, n) for (word j = 0; j < (n); j += WIDTH)
-#define EACH_OWN(l, j, n) EACH_LANE(l, (count)least(WIDTH, (n) - (j)))
+#define EACH_OWN(l, j, n) EACH_LANE (l, (count)least(WIDTH, (n) - (j)))
 
 // The largest of a row; a NaN is passed over.
 INLINE float largest_of_row(ITEM LOCAL_POINTER float *part, GLOBAL const float *x, const view x_view, word i)
 {
-    EACH_LANE(l, WIDTH) part[l] = F32_FROM_BITS(0xff800000u);
-    OWN_COLUMNS(j, x_view.cols)
-    EACH_OWN(l, j, x_view.cols) part[l] = LESS(part[l], AT(x, i, j + l)) ? AT(x, i, j + l) : part[l];
+    EACH_LANE (l, WIDTH) part[l] = F32_FROM_BITS(0xff800000u);
+    OWN_COLUMNS (j, x_view.cols)
+        EACH_OWN (l, j, x_view.cols) part[l] = LESS(part[l], AT(x, i, j + l)) ? AT(x, i, j + l) : part[l];
     return largest_of_lanes(SAME_ITEM part);
 }
 
@@ -193,24 +187,21 @@ KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
         const word target = (word)AT(id, i, 0);
         const float wanted = AT(x, i, target), ki = AT(k, i, 0);
         const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
-        EACH_LANE(l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS(j, x_view.cols)
-        EACH_OWN(l, j, x_view.cols)
-        {
-            const float e = f32_exp(AT(x, i, j + l) - top);
-            part[l] += e;
-            if (o.gradient) AT(x, i, j + l) = e;
-        }
+        EACH_LANE (l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) {
+                const float e = f32_exp(AT(x, i, j + l) - top);
+                part[l] += e;
+                if (o.gradient) AT(x, i, j + l) = e;
+            }
         const float sum = sum_of_lanes(SAME_ITEM part);
-        EACH_LANE(l, 1) AT(loss, i, 0) = ki * (f32_log(sum) + (top - wanted));
-        if (!o.gradient) continue;
+        if (LANE == 0) AT(loss, i, 0) = ki * (f32_log(sum) + (top - wanted));
         const float scale = ki * slots[SLOT_PER_WEIGHT], each = f32_divide(1.0f, sum);
-        OWN_COLUMNS(j, x_view.cols)
-        EACH_OWN(l, j, x_view.cols)
-        {
-            const float p = AT(x, i, j + l) * each;
-            AT(x, i, j + l) = scale * (j + l == target ? p - 1.0f : p);
-        }
+        OWN_COLUMNS (j, o.gradient ? x_view.cols : 0)
+            EACH_OWN (l, j, x_view.cols) {
+                const float p = AT(x, i, j + l) * each;
+                AT(x, i, j + l) = scale * (j + l == target ? p - 1.0f : p);
+            }
     }
 }
 
@@ -219,12 +210,12 @@ KERNEL(log_softmax)(ITEM OUT(x), CONSTANTS)
     LOCAL float part[WIDTH];
     for (word i = GROUP; i < x_view.rows; i += GROUPS) {
         const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
-        EACH_LANE(l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS(j, x_view.cols)
-        EACH_OWN(l, j, x_view.cols) part[l] += f32_exp(AT(x, i, j + l) - top);
+        EACH_LANE (l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) part[l] += f32_exp(AT(x, i, j + l) - top);
         const float log_sum = f32_log(sum_of_lanes(SAME_ITEM part));
-        OWN_COLUMNS(j, x_view.cols)
-        EACH_OWN(l, j, x_view.cols) AT(x, i, j + l) = AT(x, i, j + l) - top - log_sum;
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) AT(x, i, j + l) = AT(x, i, j + l) - top - log_sum;
     }
 }
 
@@ -234,15 +225,14 @@ INLINE void sum_pieces(ITEM LOCAL_POINTER float *part, IN(x), OUT(out), const in
     for (word c = GROUP; c < (word)out_view.rows * out_view.cols; c += GROUPS) {
         const word i = c / out_view.cols, piece = c - i * out_view.cols, first = piece * SUM_PIECE;
         const word n = least(SUM_PIECE, x_view.cols - first);
-        EACH_LANE(l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS(j, n)
-        EACH_OWN(l, j, n)
-        {
-            const float xij = AT(x, i, first + j + l);
-            part[l] += square ? xij * xij : xij;
-        }
+        EACH_LANE (l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS (j, n)
+            EACH_OWN (l, j, n) {
+                const float xij = AT(x, i, first + j + l);
+                part[l] += square ? xij * xij : xij;
+            }
         const float sum = sum_of_lanes(SAME_ITEM part);
-        EACH_LANE(l, 1) AT(out, i, piece) = sum;
+        if (LANE == 0) AT(out, i, piece) = sum;
     }
 }
 
@@ -263,11 +253,11 @@ KERNEL(sum)(ITEM IN(x), OUT(out), CONSTANTS)
 {
     LOCAL float part[WIDTH];
     for (word g = GROUP; g < 1; g += GROUPS) {
-        EACH_LANE(l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS(j, x_view.cols)
-        EACH_OWN(l, j, x_view.cols) part[l] += AT(x, 0, j + l);
+        EACH_LANE (l, WIDTH) part[l] = 0.0f;
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) part[l] += AT(x, 0, j + l);
         const float sum = sum_of_lanes(SAME_ITEM part);
-        EACH_LANE(l, 1) AT(out, 0, 0) = o.beta ? AT(out, 0, 0) + sum : sum;
+        if (LANE == 0) AT(out, 0, 0) = o.beta ? AT(out, 0, 0) + sum : sum;
     }
 }
 
@@ -279,25 +269,22 @@ KERNEL(update)(ITEM OUT(w), IN(g), OUT(m), OUT(v), IN(stat), CONSTANTS)
     if (!is_finite(AT(stat, 0, 0)) || !is_finite(norm) || !(AT(stat, 0, 2) == 0.0f)) return;
     const float scale = o.by_norm && norm > o.clip ? f32_divide(o.clip, norm + 1e-6f) : 1.0f;
     const float limit = o.by_value ? o.clip : inf, rate = slots[SLOT_RATE], root = slots[SLOT_ROOT];
-    EACH_ROW(i, w_view.rows)
-    {
-        if (o.optimizer == 0) EACH_COLUMN(j, w_view.cols)
-            {
+    EACH_ROW (i, w_view.rows) {
+        if (o.optimizer == 0)
+            EACH_COLUMN (j, w_view.cols) {
                 const float mij = sgd_m(clipped(AT(g, i, j), scale, limit), AT(m, i, j), o.momentum);
                 AT(m, i, j) = mij;
                 AT(w, i, j) = sgd_w(AT(w, i, j), mij, rate);
             }
         else if (o.optimizer == 1)
-            EACH_COLUMN(j, w_view.cols)
-            {
+            EACH_COLUMN (j, w_view.cols) {
                 const float gij = clipped(AT(g, i, j), scale, limit);
                 const float vij = mean_square(AT(v, i, j), gij, o.decay, o.rest_decay);
                 AT(v, i, j) = vij;
                 AT(w, i, j) = rmsprop_w(AT(w, i, j), gij, vij, rate, o.epsilon);
             }
         else
-            EACH_COLUMN(j, w_view.cols)
-            {
+            EACH_COLUMN (j, w_view.cols) {
                 const float gij = clipped(AT(g, i, j), scale, limit);
                 const float mij = mean_of(AT(m, i, j), gij, o.beta1, o.rest_beta1);
                 const float vij = mean_square(AT(v, i, j), gij, o.beta2, o.rest_beta2);
@@ -310,9 +297,9 @@ KERNEL(update)(ITEM OUT(w), IN(g), OUT(m), OUT(v), IN(stat), CONSTANTS)
 
 KERNEL(guard)(ITEM OUT(stat), CONSTANTS)
 {
-    EACH_ROW(i, 1)
-    EACH_COLUMN(j, 1)
-    if (!is_finite(AT(stat, i, j)) || !is_finite(AT(stat, i, j + 1))) AT(stat, i, j + 2) = 1.0f;
+    EACH_ROW (i, 1)
+        EACH_COLUMN (j, 1)
+            if (!is_finite(AT(stat, i, j)) || !is_finite(AT(stat, i, j + 1))) AT(stat, i, j + 2) = 1.0f;
 }
 
 #endif

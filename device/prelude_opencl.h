@@ -14,7 +14,6 @@ typedef uint count;
 #define GLOBAL __global
 #define LOCAL __local
 #define LOCAL_POINTER __local
-#define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define ROW ((word)get_global_id(1))
 #define ROWS ((word)get_global_size(1))
 #define GROUP ((word)get_group_id(0))
@@ -24,12 +23,14 @@ typedef uint count;
 #define COLUMNS ((word)1)
 #define LANE 0u
 #define LANES 1u
+#define BARRIER ((void)0)
 #define SIDE 16
 #else
 #define COLUMN ((word)get_global_id(0))
 #define COLUMNS ((word)get_global_size(0))
 #define LANE ((count)get_local_id(0))
 #define LANES ((count)get_local_size(0))
+#define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define SIDE 1
 #endif
 #if defined(ONE_LANE) && defined(__clang__)
