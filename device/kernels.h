@@ -85,15 +85,27 @@ KERNEL(scale_rows)(ITEM IN(k), IN(x), OUT(y), CONSTANTS)
     }
 }
 
+// Choices stand outside the loops over columns: compilers do not always take them out, and with one inside they do not
+// make vector code (PoCL 3.1: 0.3 ms instead of 1.9 for 2500 x 128).
+#define FORWARD(x) \
+    if (o.cell) \
+        EACH_COLUMN (j, h_view.cols) AT(h, i, j) = relu_forward(x); \
+    else \
+        EACH_COLUMN (j, h_view.cols) AT(h, i, j) = tanh_forward(x);
+
 KERNEL(cell_forward)(ITEM IN(z), IN(b), IN(b2), OUT(h), CONSTANTS)
 {
-    EACH_ROW (i, h_view.rows)
-        EACH_COLUMN (j, h_view.cols) {
-            float x = AT(z, i, j);
-            if (PRESENT(b)) x = x + AT(b, 0, j);
-            if (PRESENT(b2)) x = x + AT(b2, 0, j);
-            AT(h, i, j) = o.cell ? relu_forward(x) : tanh_forward(x);
+    EACH_ROW (i, h_view.rows) {
+        if (PRESENT(b) && PRESENT(b2)) {
+            FORWARD(AT(z, i, j) + AT(b, 0, j) + AT(b2, 0, j))
+        } else if (PRESENT(b)) {
+            FORWARD(AT(z, i, j) + AT(b, 0, j))
+        } else if (PRESENT(b2)) {
+            FORWARD(AT(z, i, j) + AT(b2, 0, j))
+        } else {
+            FORWARD(AT(z, i, j))
         }
+    }
 }
 
 KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
@@ -178,6 +190,23 @@ INLINE float largest_of_row(ITEM LOCAL_POINTER float *part, GLOBAL const float *
     return largest_of_lanes(SAME_ITEM part);
 }
 
+// The sum of e^(x - top) over a row; with `keep` they stay in its place.
+INLINE float exponentials(ITEM LOCAL_POINTER float *part, OUT(x), word i, float top, int keep)
+{
+    EACH_LANE (l, WIDTH) part[l] = 0.0f;
+    if (keep)
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) {
+                const float e = f32_exp(AT(x, i, j + l) - top);
+                part[l] += e;
+                AT(x, i, j + l) = e;
+            }
+    else
+        OWN_COLUMNS (j, x_view.cols)
+            EACH_OWN (l, j, x_view.cols) part[l] += f32_exp(AT(x, i, j + l) - top);
+    return sum_of_lanes(SAME_ITEM part);
+}
+
 // All lanes read what they need of x before any of them overwrites it. In the row's place are first the exponentials,
 // then the gradient.
 KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
@@ -187,14 +216,7 @@ KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
         const word target = (word)AT(id, i, 0);
         const float wanted = AT(x, i, target), ki = AT(k, i, 0);
         const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
-        EACH_LANE (l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS (j, x_view.cols)
-            EACH_OWN (l, j, x_view.cols) {
-                const float e = f32_exp(AT(x, i, j + l) - top);
-                part[l] += e;
-                if (o.gradient) AT(x, i, j + l) = e;
-            }
-        const float sum = sum_of_lanes(SAME_ITEM part);
+        const float sum = exponentials(SAME_ITEM part, x, x_view, i, top, o.gradient);
         if (LANE == 0) AT(loss, i, 0) = ki * (f32_log(sum) + (top - wanted));
         const float scale = ki * slots[SLOT_PER_WEIGHT], each = f32_divide(1.0f, sum);
         OWN_COLUMNS (j, o.gradient ? x_view.cols : 0)
@@ -210,10 +232,7 @@ KERNEL(log_softmax)(ITEM OUT(x), CONSTANTS)
     LOCAL float part[WIDTH];
     for (word i = GROUP; i < x_view.rows; i += GROUPS) {
         const float top = largest_of_row(SAME_ITEM part, x, x_view, i);
-        EACH_LANE (l, WIDTH) part[l] = 0.0f;
-        OWN_COLUMNS (j, x_view.cols)
-            EACH_OWN (l, j, x_view.cols) part[l] += f32_exp(AT(x, i, j + l) - top);
-        const float log_sum = f32_log(sum_of_lanes(SAME_ITEM part));
+        const float log_sum = f32_log(exponentials(SAME_ITEM part, x, x_view, i, top, 0));
         OWN_COLUMNS (j, x_view.cols)
             EACH_OWN (l, j, x_view.cols) AT(x, i, j + l) = AT(x, i, j + l) - top - log_sum;
     }

@@ -6,9 +6,9 @@
 // Two threads. Prints, for each function, the worst error in ulp and where, and counts what must not be: values that
 // decrease, values outside the range, NaN for a number or a number for NaN, f(-x) unlike -f(x), a non-zero value where
 // the exact one is below the smallest normal number; and a sum over all result bits, which is the same for every vector
-// width. Of sqrt all floats, and of divide all reciprocals of mantissas and 2^30 pairs, must have the bits of C's, where
-// subnormal numbers are zero before and after. Exit status 1 if anything is counted or an error exceeds what f32.h
-// says.
+// width. Of sqrt all floats, and of divide all reciprocals of mantissas and 2^30 pairs, must have the bits of C's,
+// where subnormal numbers are zero before and after. Exit status 1 if anything is counted or an error exceeds what
+// f32.h says.
 #include "floats.h"
 
 #include <float.h>
