@@ -1,4 +1,4 @@
-// Reads tests/data/tiny_rnn.json: one flat object of "name": {"shape": [..], "data": [..]}.
+// Reads tests/data/tiny_rnn.json and its like: one flat object of "name": {"shape": [..], "data": [..]}.
 #ifndef ORACLE_FILE_H
 #define ORACLE_FILE_H
 
@@ -52,10 +52,13 @@ static inline void oracle_entry(json *j, oracle *o)
     }
 }
 
-static inline void oracle_open(oracle_file *f)
+// name: of a file in tests/data.
+static inline void oracle_open_file(oracle_file *f, const char *name)
 {
+    char path[sizeof TEST_DATA + 40];
+    snprintf(path, sizeof path, "%s/%s", TEST_DATA, name);
     char *text = must_alloc(ORACLE_BYTES, 1);
-    FILE *in = fopen(TEST_DATA "/tiny_rnn.json", "rb");
+    FILE *in = fopen(path, "rb");
     ck_assert_ptr_nonnull(in);
     const size_t bytes = fread(text, 1, ORACLE_BYTES, in);
     fclose(in);
@@ -74,6 +77,8 @@ static inline void oracle_open(oracle_file *f)
     free(text);
 }
 
+static inline void oracle_open(oracle_file *f) { oracle_open_file(f, "tiny_rnn.json"); }
+
 static inline void oracle_close(oracle_file *f)
 {
     for (size_t i = 0; i < f->n; i++) free(f->at[i].x);
@@ -89,7 +94,7 @@ static inline const double *oracle_get(const oracle_file *f, const char *net, co
             CK_TRUE(f->at[i].n == n, "%s has %zu numbers, not %zu", whole, f->at[i].n, n);
             return f->at[i].x;
         }
-    ck_abort_msg("tiny_rnn.json has no %s", whole);
+    ck_abort_msg("the file of oracles has no %s", whole);
     return NULL;
 }
 
