@@ -33,6 +33,7 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   r  row i of this operand belongs to row i of the output (it is narrowed when rows are split)
 //   w  read whole          =  written       +  read and written     (written operands have rows of their own, like r)
 //   O  written or added to whole: the entry reduces over rows
+// Then what each holds: i indices, x reals, s sums (its type does not tell: a backend may sum in its reals).
 // beta is 0 (overwrite) or 1 (add); alpha is 1 or -1. N rows unless said otherwise.
 //
 //   COPY          x y              y = x, any transposes
@@ -58,26 +59,26 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //                                  writes 0
 // clang-format off
 #define BPTT_ENTRY_LIST(X)                       \
-    X(COPY, copy, "r=")                          \
-    X(FILL, fill, "=")                           \
-    X(GEMM, gemm, "rw+")                         \
-    X(GATHER, gather, "rw+")                     \
-    X(SCATTER, scatter, "rrO")                   \
-    X(SCALE_ROWS, scale_rows, "rr+")             \
-    X(CELL_FORWARD, cell_forward, "rww=")        \
-    X(CELL_BACKWARD, cell_backward, "rr=")       \
-    X(COLSUM, colsum, "rO")                      \
-    X(ADD_ROW, add_row, "w+")                    \
-    X(SOFTMAX_XENT, softmax_xent, "rr+=")        \
-    X(LOG_SOFTMAX, log_softmax, "+")             \
-    X(SUM, sum, "rO")                            \
-    X(SUMSQ, sumsq, "rO")                        \
-    X(UPDATE, update, "++++w")                   \
-    X(GUARD, guard, "+")
+    X(COPY, copy, "r=", "xx")                    \
+    X(FILL, fill, "=", "x")                      \
+    X(GEMM, gemm, "rw+", "xxx")                  \
+    X(GATHER, gather, "rw+", "ixx")              \
+    X(SCATTER, scatter, "rrO", "ixx")            \
+    X(SCALE_ROWS, scale_rows, "rr+", "xxx")      \
+    X(CELL_FORWARD, cell_forward, "rww=", "xxxx")\
+    X(CELL_BACKWARD, cell_backward, "rr=", "xxx")\
+    X(COLSUM, colsum, "rO", "xx")                \
+    X(ADD_ROW, add_row, "w+", "xx")              \
+    X(SOFTMAX_XENT, softmax_xent, "rr+=", "ixxs")\
+    X(LOG_SOFTMAX, log_softmax, "+", "x")        \
+    X(SUM, sum, "rO", "ss")                      \
+    X(SUMSQ, sumsq, "rO", "xs")                  \
+    X(UPDATE, update, "++++w", "xxxxs")          \
+    X(GUARD, guard, "+", "s")
 // clang-format on
 
 typedef enum bptt_entry {
-#define BPTT_ENTRY_ENUM(name, function, roles) BPTT_##name,
+#define BPTT_ENTRY_ENUM(name, function, roles, holds) BPTT_##name,
     BPTT_ENTRY_LIST(BPTT_ENTRY_ENUM)
 #undef BPTT_ENTRY_ENUM
         BPTT_ENTRIES
@@ -85,6 +86,17 @@ typedef enum bptt_entry {
 
 extern const char *const bptt_entry_name[BPTT_ENTRIES];  // "copy", ...
 extern const char *const bptt_entry_roles[BPTT_ENTRIES]; // as above, one letter an operand
+extern const char *const bptt_entry_holds[BPTT_ENTRIES]; // i indices, x reals, s sums
+
+// Cells: their words, on the command line and in files. cells.h lists the same ones; launch.c demands it.
+#define BPTT_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
+enum {
+#define BPTT_CELL_ENUM(name, word) BPTT_CELL_##word,
+    BPTT_CELL_LIST(BPTT_CELL_ENUM)
+#undef BPTT_CELL_ENUM
+        BPTT_CELLS
+};
+extern const char *const bptt_cell_word[BPTT_CELLS];
 
 #define BPTT_OPERANDS 5
 
@@ -136,6 +148,7 @@ typedef struct bptt_device_config {
     unsigned threads;       // 0: the backend's choice
     const char *device;     // NULL: the backend's choice; digits: its number in the list; else a part of its name
     bptt_lowering lowering; // whole-window kernels, where the backend has any
+    bptt_product product;   // whose products, where the backend has a choice
     bool profile;           // count what each entry takes, in bptt_device's spent
 } bptt_device_config;
 
@@ -165,6 +178,7 @@ struct bptt_backend {
     bptt_type sum;              // of losses and norms
     bool transposed_copies;     // the plan keeps a stored transpose for products with W' (where those are slow)
     size_t (*pad)(size_t cols); // leading dimension for rows of that many reals
+    // Makes *d and fills all of it: backend = *b, threads, memory, bits, profile, own.
     bptt_status (*open)(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
     void (*close)(bptt_device *d);                 // NULL is fine
     const char *(*describe)(const bptt_device *d); // what it runs on; belongs to d

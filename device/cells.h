@@ -2,6 +2,10 @@
 // Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x).
 // A NaN that goes in comes out.
 
+// Every cell: its number in bptt_cell and its two functions (whole names: PoCL has a macro tanh), in order. Where the
+// choice must stand outside a loop, the loop is written once for each of them: CELL_LIST(LOOP).
+#define CELL_LIST(X) X(0, tanh_forward, tanh_backward) X(1, relu_forward, relu_backward)
+
 // y = tanh z, and from the saved y:  dz = dy (1 - y y)                  (seed: ElmanCell's reverse pass)
 INLINE REAL tanh_forward(REAL z) { return TANH(z); }
 INLINE REAL tanh_backward(REAL y, REAL dy) { return MUL(dy, SUB(ONE, MUL(y, y))); }
@@ -9,3 +13,20 @@ INLINE REAL tanh_backward(REAL y, REAL dy) { return MUL(dy, SUB(ONE, MUL(y, y)))
 // y = max(0, z);  dz = dy where y > 0, else 0
 INLINE REAL relu_forward(REAL z) { return BELOW_ZERO(z) ? ZERO : z; }
 INLINE REAL relu_backward(REAL y, REAL dy) { return ABOVE_ZERO(y) ? dy : MUL(y, ZERO); }
+
+#define CELL_FORWARD_CASE(number, forward, backward) \
+    if (cell == number) return forward(z);
+#define CELL_BACKWARD_CASE(number, forward, backward) \
+    if (cell == number) return backward(y, dy);
+INLINE REAL cell_forward(int cell, REAL z)
+{
+    CELL_LIST(CELL_FORWARD_CASE)
+    return z;
+}
+INLINE REAL cell_backward(int cell, REAL y, REAL dy)
+{
+    CELL_LIST(CELL_BACKWARD_CASE)
+    return MUL(y, dy);
+}
+#undef CELL_FORWARD_CASE
+#undef CELL_BACKWARD_CASE

@@ -60,19 +60,31 @@ bptt_mat bptt_flip(bptt_mat m)
 }
 
 const char *const bptt_entry_name[BPTT_ENTRIES] = {
-#define ENTRY_NAME(name, function, roles) #function,
+#define ENTRY_NAME(name, function, roles, holds) #function,
     BPTT_ENTRY_LIST(ENTRY_NAME)
 #undef ENTRY_NAME
 };
 
+const char *const bptt_cell_word[BPTT_CELLS] = {
+#define CELL_WORD(name, word) [BPTT_##name] = #word,
+    BPTT_CELL_LIST(CELL_WORD)
+#undef CELL_WORD
+};
+
 const char *const bptt_entry_roles[BPTT_ENTRIES] = {
-#define ENTRY_ROLES(name, function, roles) roles,
+#define ENTRY_ROLES(name, function, roles, holds) roles,
     BPTT_ENTRY_LIST(ENTRY_ROLES)
 #undef ENTRY_ROLES
 };
 
+const char *const bptt_entry_holds[BPTT_ENTRIES] = {
+#define ENTRY_HOLDS(name, function, roles, holds) holds,
+    BPTT_ENTRY_LIST(ENTRY_HOLDS)
+#undef ENTRY_HOLDS
+};
+
 const char *const bptt_charge_name[BPTT_CHARGES] = {
-#define ENTRY_NAME(name, function, roles) #function,
+#define ENTRY_NAME(name, function, roles, holds) #function,
     BPTT_ENTRY_LIST(ENTRY_NAME)
 #undef ENTRY_NAME
         [BPTT_WINDOW_FORWARD] = "window_forward",

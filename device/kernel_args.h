@@ -13,13 +13,25 @@ typedef struct view {
 // The constants of a step, as in bptt_step. rest_x is 1 - x, rounded once.
 typedef struct knobs {
     int alpha, beta;
-    int cell;      // 0 tanh, 1 relu
+    int cell;      // bptt_cell: the numbers of CELL_LIST
     int gradient;  // softmax_xent
     int optimizer; // 0 sgd, 1 rmsprop, 2 adam
     int by_norm, by_value;
     float clip, momentum, decay, rest_decay, beta1, rest_beta1, beta2, rest_beta2, epsilon;
     float value; // fill
 } knobs;
+
+// What the whole-window kernels are told besides their operands. Matrices of the window are given as they are at its
+// first step; a stride is how many elements they move by from one step to the next, modulo 2^64: backward in time it is
+// negative.
+typedef struct window_args {
+    word stride_h, stride_dz, stride_kept, stride_keep;
+    count T, B, H;
+    int cell, masked; // masked: keep is applied
+    int last_beta;    // backward: whether the last step adds to dstate
+    int resident;     // the recurrent weights are copied into local memory; else read where they lie
+    int spare;
+} window_args;
 
 // What changes from run to run lies in device memory: SLOTS floats.
 #define SLOT_PER_WEIGHT 0 // 1 / sum of the weights of the window; 0 if that is 0

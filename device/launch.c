@@ -34,7 +34,7 @@ knobs knobs_of(const bptt_step *s)
     return (knobs){
         .alpha = s->alpha,
         .beta = s->beta,
-        .cell = s->cell == BPTT_RELU,
+        .cell = (int)s->cell,
         .gradient = s->gradient,
         .optimizer = optimizer_number(r->optimizer),
         .by_norm = r->clip > 0 && r->clip_mode == BPTT_CLIP_NORM,
@@ -115,34 +115,48 @@ static size_t sum_launches(const bptt_step *s, bptt_buf *scratch, launch out[MOS
 
 // ---- everything else in one -----------------------------------------------------------------------------------------
 
+typedef struct how {
+    kernel_id kernel;
+    unsigned shape; // the operand whose rows and columns are the grid's
+    grid_kind grid;
+} how;
+
+// No default: the compiler names the entry that is missing.
+static how how_of(bptt_entry entry)
+{
+    switch (entry) {
+    case BPTT_COPY: return (how){KERNEL_copy, 1, GRID_ELEMENTS};
+    case BPTT_FILL: return (how){KERNEL_fill, 0, GRID_ELEMENTS};
+    case BPTT_GEMM: return (how){KERNEL_gemm, 2, GRID_ELEMENTS};
+    case BPTT_GATHER: return (how){KERNEL_gather, 2, GRID_ELEMENTS};
+    case BPTT_SCATTER: return (how){KERNEL_scatter, 2, GRID_ELEMENTS};
+    case BPTT_SCALE_ROWS: return (how){KERNEL_scale_rows, 2, GRID_ELEMENTS};
+    case BPTT_CELL_FORWARD: return (how){KERNEL_cell_forward, 3, GRID_ELEMENTS};
+    case BPTT_CELL_BACKWARD: return (how){KERNEL_cell_backward, 2, GRID_ELEMENTS};
+    case BPTT_ADD_ROW: return (how){KERNEL_add_row, 1, GRID_ELEMENTS};
+    case BPTT_SOFTMAX_XENT: return (how){KERNEL_softmax_xent, 2, GRID_GROUPS};
+    case BPTT_LOG_SOFTMAX: return (how){KERNEL_log_softmax, 0, GRID_GROUPS};
+    case BPTT_UPDATE: return (how){KERNEL_update, 0, GRID_ELEMENTS};
+    case BPTT_GUARD: return (how){KERNEL_guard, 0, GRID_ELEMENTS};
+    case BPTT_COLSUM:
+    case BPTT_SUM:
+    case BPTT_SUMSQ: // sum_launches
+    case BPTT_ENTRIES: break;
+    }
+    assert(false);
+    return (how){KERNELS, 0, GRID_ELEMENTS};
+}
+
 static launch plain_launch(const bptt_step *s)
 {
-    static const struct {
-        kernel_id kernel;
-        unsigned shape; // the operand whose rows and columns are the grid's
-        grid_kind grid;
-    } how[BPTT_ENTRIES] = {
-        [BPTT_COPY] = {KERNEL_copy, 1, GRID_ELEMENTS},
-        [BPTT_FILL] = {KERNEL_fill, 0, GRID_ELEMENTS},
-        [BPTT_GEMM] = {KERNEL_gemm, 2, GRID_ELEMENTS},
-        [BPTT_GATHER] = {KERNEL_gather, 2, GRID_ELEMENTS},
-        [BPTT_SCATTER] = {KERNEL_scatter, 2, GRID_ELEMENTS},
-        [BPTT_SCALE_ROWS] = {KERNEL_scale_rows, 2, GRID_ELEMENTS},
-        [BPTT_CELL_FORWARD] = {KERNEL_cell_forward, 3, GRID_ELEMENTS},
-        [BPTT_CELL_BACKWARD] = {KERNEL_cell_backward, 2, GRID_ELEMENTS},
-        [BPTT_ADD_ROW] = {KERNEL_add_row, 1, GRID_ELEMENTS},
-        [BPTT_SOFTMAX_XENT] = {KERNEL_softmax_xent, 2, GRID_GROUPS},
-        [BPTT_LOG_SOFTMAX] = {KERNEL_log_softmax, 0, GRID_GROUPS},
-        [BPTT_UPDATE] = {KERNEL_update, 0, GRID_ELEMENTS},
-        [BPTT_GUARD] = {KERNEL_guard, 0, GRID_ELEMENTS},
-    };
-    const bptt_mat *m = &s->op[how[s->entry].shape];
-    launch l = {.kernel = how[s->entry].kernel,
+    const how h = how_of(s->entry);
+    const bptt_mat *m = &s->op[h.shape];
+    launch l = {.kernel = h.kernel,
                 .entry = s->entry,
                 .k = knobs_of(s),
-                .grid = how[s->entry].grid,
+                .grid = h.grid,
                 .rows = m->rows,
-                .cols = how[s->entry].grid == GRID_GROUPS || s->entry == BPTT_GUARD ? 1 : m->cols};
+                .cols = h.grid == GRID_GROUPS || s->entry == BPTT_GUARD ? 1 : m->cols};
     memcpy(l.op, s->op, sizeof l.op);
     return l;
 }

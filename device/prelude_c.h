@@ -33,6 +33,6 @@ typedef struct work_item {
 #define GROUPS ((word)item->groups)
 #define LANE item->lane
 #define LANES item->lanes
-#define SIDE 16 // columns a work-item sums at a time
-#define VECTOR  // in front of a loop whose turns are independent
+#define SIDE 16     // columns a work-item sums at a time
+#define INDEPENDENT // in front of a loop whose turns are independent
 #endif

@@ -23,6 +23,6 @@ typedef unsigned int count;
 #define LANE threadIdx.x
 #define LANES blockDim.x
 #define SIDE 1
-#define VECTOR
+#define INDEPENDENT
 
 #endif

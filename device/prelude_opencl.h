@@ -23,7 +23,7 @@ typedef uint count;
 #define COLUMNS ((word)1)
 #define LANE 0u
 #define LANES 1u
-#define BARRIER ((void)0)
+#define BARRIER ((void)0) // nobody to wait for; and PoCL 3.1 dies of a barrier in a loop like log_softmax's
 #define SIDE 16
 #else
 #define COLUMN ((word)get_global_id(0))
@@ -35,9 +35,9 @@ typedef uint count;
 #endif
 #if defined(ONE_LANE) && defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"
-#define VECTOR _Pragma("clang loop vectorize(assume_safety)")
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
-#define VECTOR
+#define INDEPENDENT
 #endif
 
 #endif

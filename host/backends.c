@@ -133,11 +133,19 @@ static bptt_status choose_auto(const char *device, bptt_type type, choice *c, bp
     return BPTT_OK;
 }
 
+static bptt_status wrong_type(const char *name, bptt_error *e)
+{
+    return bptt_fail(e, BPTT_NO_BACKEND, "the %s backend computes in float; use backend ref for double", name);
+}
+
 bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e)
 {
     if (type != BPTT_F32 && type != BPTT_F64)
         return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)type);
-    if (!name || strcmp(name, "auto") == 0) return choose_auto(device, type, c, e);
+    if (!name || strcmp(name, "auto") == 0) {
+        const bptt_status s = choose_auto(device, type, c, e);
+        return s || c->b.real == type ? s : wrong_type(c->b.name, e);
+    }
     bptt_backend b = type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
     bool known = strcmp(name, "ref") == 0;
     if (strcmp(name, "cpu") == 0) b = bptt_cpu(), known = true;
@@ -150,8 +158,7 @@ bptt_status choose(const char *name, const char *device, bptt_type type, choice 
     if (!known)
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "no backend is called \"%.60s\"; there are cpu, ref and opencl (bptt devices)", name);
-    if (b.real != type)
-        return bptt_fail(e, BPTT_NO_BACKEND, "the %s backend computes in float; use backend ref for double", name);
+    if (b.real != type) return wrong_type(name, e);
     return choose_on(&b, device, c, e);
 }
 
@@ -162,6 +169,7 @@ bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device
     const bptt_device_config config = {.threads = m->threads,
                                        .device = c->b.list ? number : NULL,
                                        .lowering = m->lowering,
+                                       .product = m->product,
                                        .profile = m->profile != 0};
     return c->b.open(&c->b, &config, d, e);
 }

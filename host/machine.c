@@ -18,12 +18,18 @@ size_t machine_memory(void)
     return (size_t)pages * (size_t)bytes;
 }
 
-bptt_status memory_has(const bptt_device *d, size_t bytes, const char *what, bptt_error *e)
+static bptt_status fits(size_t bytes, size_t most, const char *whose, const char *what, bptt_error *e)
 {
-    const bool own = d && d->memory > 0;
-    const size_t most = own ? d->memory : machine_memory();
     if (bytes <= most) return BPTT_OK;
     return bptt_fail(e, BPTT_NO_MEMORY,
                      "%s needs about %.0f MB, but %.150s has %.0f; lower --hidden, --layers, --batch or --steps", what,
-                     (double)bytes / 1e6, own ? d->backend.describe(d) : "the machine", (double)most / 1e6);
+                     (double)bytes / 1e6, whose, (double)most / 1e6);
+}
+
+bptt_status memory_has(const bptt_device *d, size_t bytes, size_t host, const char *what, bptt_error *e)
+{
+    const size_t sum = bytes > SIZE_MAX - host ? SIZE_MAX : bytes + host;
+    if (!d || d->memory == 0) return fits(sum, machine_memory(), "the machine", what, e);
+    const bptt_status s = fits(bytes, d->memory, d->backend.describe(d), what, e);
+    return s ? s : fits(host, machine_memory(), "the machine", what, e);
 }

@@ -7,8 +7,8 @@
 double seconds_now(void);    // on a clock that never goes back
 size_t machine_memory(void); // bytes of memory the machine has; SIZE_MAX if it does not say
 
-// NO_MEMORY if the device (NULL, or one in host memory: the machine) has not got so many bytes at all; `what` needs
-// them.
-bptt_status memory_has(const bptt_device *d, size_t bytes, const char *what, bptt_error *e);
+// NO_MEMORY if `what` needs more bytes of the device, or of the host besides, than there are at all. d NULL, or in host
+// memory: all of it is the machine's.
+bptt_status memory_has(const bptt_device *d, size_t bytes, size_t host, const char *what, bptt_error *e);
 
 #endif

@@ -63,6 +63,7 @@ void model_place(bptt_model_config *to, const bptt_model_config *from)
     to->device = from->device;
     to->threads = from->threads;
     to->lowering = from->lowering;
+    to->product = from->product;
     to->profile = from->profile;
 }
 
@@ -73,7 +74,7 @@ bptt_status model_check(const bptt_model_config *c, bptt_error *e)
     if (!s) s = in_range("hidden", c->hidden, 1, 65536, e);
     if (!s) s = in_range("layers", c->layers, 1, 64, e);
     if (!s) s = in_range("biases", (size_t)c->biases, 1, 2, e);
-    if (!s) s = in_range("cell", (size_t)c->cell, BPTT_TANH, BPTT_RELU, e);
+    if (!s) s = in_range("cell", (size_t)c->cell, 0, BPTT_CELLS - 1, e);
     if (!s) s = in_range("init", (size_t)c->init, BPTT_INIT_REFERENCE, BPTT_INIT_UNIFORM, e);
     if (!s) s = in_range("optimizer", (size_t)c->optimizer, BPTT_SGD, BPTT_ADAM, e);
     if (!s) s = in_range("clip_mode", (size_t)c->clip_mode, BPTT_CLIP_NORM, BPTT_CLIP_VALUE, e);
@@ -161,8 +162,9 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
 {
     size_t bytes = 0;
     bptt_status s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
+    if (!s) s = in_range("product", (size_t)c->product, BPTT_PRODUCT_OWN, BPTT_PRODUCT_LIBRARY, e);
     if (!s) s = model_size(&ch->b, c, &bytes, e);
-    if (!s && !ch->b.list) s = memory_has(NULL, bytes, "this model", e);
+    if (!s && !ch->b.list) s = memory_has(NULL, bytes, 0, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
@@ -179,7 +181,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
         made->config.backend = made->device->backend.name;
         made->config.device = ch->b.list ? made->number : NULL;
         made->config.threads = made->device->threads;
-        s = memory_has(made->device, bytes, "this model", e);
+        s = memory_has(made->device, bytes, 0, "this model", e);
     }
     if (!s) s = make_tensors(made, e);
     if (!s) s = first_weights(made, e);

@@ -36,7 +36,7 @@ void put_model(metadata *m, const bptt_model *model)
     const bptt_model_config *c = &model->config;
     put_text(m, "format", "pt");
     put_text(m, "bptt", BPTT_VERSION);
-    put_text(m, "cell", c->cell == BPTT_RELU ? "relu" : "tanh");
+    put_text(m, "cell", bptt_cell_word[c->cell]);
     put_count(m, "vocab", c->vocab);
     put_count(m, "input", c->input);
     put_count(m, "hidden", c->hidden);

@@ -97,9 +97,11 @@ static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bpt
     c->biases = (int)whole[4], c->init = (bptt_init)whole[5];
     c->optimizer = (bptt_optimizer)whole[6], c->clip_mode = (bptt_clip)whole[7];
     const char *cell = st_metadata(r, "cell");
-    if (!cell || (strcmp(cell, "tanh") && strcmp(cell, "relu")))
+    unsigned k = 0;
+    while (cell && k < BPTT_CELLS && strcmp(cell, bptt_cell_word[k]) != 0) k++;
+    if (!cell || k == BPTT_CELLS)
         return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%s\" is unknown to this version", cell ? cell : "");
-    c->cell = strcmp(cell, "relu") == 0 ? BPTT_RELU : BPTT_TANH;
+    c->cell = (bptt_cell)k;
     return BPTT_OK;
 }
 

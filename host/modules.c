@@ -1,10 +1,11 @@
 // Backends in shared libraries: where they lie, and how their tables come in.
-#define _GNU_SOURCE // dladdr
+#define _GNU_SOURCE // dladdr1, secure_getenv
 
 #include "modules.h"
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,24 +36,34 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
     bptt_error why = {0};
     const bptt_status s = fill(&here, &table, &why);
     if (s) return bptt_fail(e, s, "backend %s cannot be used: %.350s (%.100s)", name, why.words, path);
-    if (!table.name || strcmp(table.name, name) != 0 || !table.list)
+    if (!table.list)
+        return bptt_fail(e, BPTT_NO_BACKEND, "%.300s lists no devices, so it is no module of bptt; install it again",
+                         path);
+    if (!table.name || strcmp(table.name, name) != 0)
         return bptt_fail(e, BPTT_NO_BACKEND, "%.300s is the module of backend %.40s, not of %s; install it again", path,
                          table.name ? table.name : "(none)", name);
     *b = table;
     return BPTT_OK;
 }
 
-// The folder of the program or library that holds this function, without links; false if nobody says.
-static bool own_folder(char folder[PATH_MAX])
+// The file that holds this function: a library, or the program. The loader knows the program by the name it was called
+// by, which anyone may choose, and what is relative changes with the folder one works in: neither is believed.
+static char *own_file(void)
 {
     Dl_info info;
-    char *path = NULL;
-    bool (*here)(char *) = own_folder;
-    void *address = NULL;
+    struct link_map *map = NULL;
+    char *(*here)(void) = own_file;
+    void *address = NULL, *told = NULL;
     memcpy(&address, &here, sizeof address);
-    if (dladdr(address, &info) && info.dli_fname && strchr(info.dli_fname, '/')) path = realpath(info.dli_fname, NULL);
-    if (!path) path = realpath("/proc/self/exe", NULL); // a program found by PATH: only its bare name is known
-    char *slash = path ? strrchr(path, '/') : NULL;
+    if (dladdr1(address, &info, &told, RTLD_DL_LINKMAP)) map = told;
+    if (!map || !map->l_name || !map->l_name[0]) return realpath("/proc/self/exe", NULL);
+    return map->l_name[0] == '/' ? realpath(map->l_name, NULL) : NULL;
+}
+
+// Its folder, without links; false if nobody says.
+static bool own_folder(char folder[PATH_MAX])
+{
+    char *path = own_file(), *slash = path ? strrchr(path, '/') : NULL;
     if (slash) *slash = '\0';
     const bool known = slash && snprintf(folder, PATH_MAX, "%s", path) < PATH_MAX;
     free(path);
@@ -70,14 +81,18 @@ static void put_folder(char *list, size_t room, const char *folder)
 
 bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
 {
-    // Beside us, as in a folder where all was built; from bin; from the folder of libraries; as installed.
+    // Where the environment says; beside us, as in a folder where all was built; from bin; from the folder of
+    // libraries; as installed.
     static const char *const place[] = {"%s", "%s/bptt", "%s/../lib/bptt", "%s/../lib64/bptt",
                                         "%s/../" BPTT_MODULE_LIBDIR "/bptt"};
     enum { PLACES = sizeof place / sizeof place[0] };
     char own[PATH_MAX], folder[PATH_MAX + 64], path[PATH_MAX + 128], looked[300] = "";
-    const size_t first = own_folder(own) ? 0 : PLACES;
-    for (size_t i = first; i <= PLACES; i++) {
-        (void)snprintf(folder, sizeof folder, i < PLACES ? place[i] : "%s", i < PLACES ? own : BPTT_MODULE_DIR);
+    const char *told = secure_getenv("BPTT_MODULES");
+    const bool is_told = told && told[0] == '/', is_known = own_folder(own);
+    for (size_t i = 0; i < PLACES + 2; i++) {
+        if (i == 0 ? !is_told : i <= PLACES && !is_known) continue;
+        const char *const base = i == 0 ? told : i <= PLACES ? own : BPTT_MODULE_DIR;
+        (void)snprintf(folder, sizeof folder, i > 0 && i <= PLACES ? place[i - 1] : "%s", base);
         (void)snprintf(path, sizeof path, "%s/bptt-%s.so", folder, name);
         if (access(path, F_OK) == 0) return module_load_file(path, name, b, e);
         put_folder(looked, sizeof looked, folder);

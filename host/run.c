@@ -78,7 +78,7 @@ static void set_sizes(bptt_run *r, const bptt_model_config *m, const bptt_run_co
 }
 
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
-                     bptt_error *e)
+                     size_t *host, bptt_error *e)
 {
     bptt_status s = check_config(m, c, e);
     if (s) return s;
@@ -93,7 +93,7 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
         s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
     free(table);
     free(views);
-    if (!s) *bytes += r.T * r.B * sizeof(float) + plan_bytes(m, &r);
+    *host = r.T * r.B * sizeof(float) + plan_bytes(m, &r);
     return s;
 }
 
@@ -134,9 +134,9 @@ bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r,
     if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
     bptt_status s = check_config(&m->config, c, e);
     if (s) return s;
-    size_t bytes = 0;
-    s = run_size(&m->device->backend, &m->config, c, &bytes, e);
-    if (!s) s = memory_has(m->device, bytes, "a run of this batch and these steps", e);
+    size_t bytes = 0, host = 0;
+    s = run_size(&m->device->backend, &m->config, c, &bytes, &host, e);
+    if (!s) s = memory_has(m->device, bytes, host, "a run of this batch and these steps", e);
     if (s) return s;
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");

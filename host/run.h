@@ -46,9 +46,9 @@ struct bptt_run {
     bool refusing;                    // stat[2] is 1 on the device
 };
 
-// Bytes of device and host memory a run takes.
+// Bytes of device memory a run takes, and of the host's besides.
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
-                     bptt_error *e);
+                     size_t *host, bptt_error *e);
 
 // Bytes of a run's plans, of which only B, T, S, R and the configuration are known; a little too many.
 size_t plan_bytes(const bptt_model_config *m, const bptt_run *r);

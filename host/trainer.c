@@ -31,15 +31,15 @@ bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_d
     const bptt_model_config *m = &t->config.model;
     const bptt_run_config train = {.batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
     const bptt_run_config judge = {.batch = 1, .steps = SCORE_STEPS};
-    size_t model = 0, run = 0, other = 0;
+    size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
     bptt_status s = model_size(b, m, &model, e);
-    if (!s) s = run_size(b, m, &train, &run, e);
-    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &judge, &other, e);
+    if (!s) s = run_size(b, m, &train, &run, &host, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &judge, &other, &host2, e);
     if (s) return s;
-    const size_t text = t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
-    t->memory = model + run + other + text;
+    host += host2 + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
+    t->memory = model + run + other + host;
     if (!d && b->list) return BPTT_OK; // memory of its own, which it tells once it is open
-    return memory_has(d, d && d->memory ? t->memory - text : t->memory, "this run", e);
+    return memory_has(d, model + run + other, host, "this run", e);
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)

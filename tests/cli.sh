@@ -259,7 +259,7 @@ for key in backend number usable platform device kind memory bits threads why_no
 done
 exits 0 "bench works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --json
 for key in backend cell vocab hidden layers batch steps threads optimizer iterations ms_per_step ms_min ms_q1 ms_q3 \
-    chars_per_s gflops sgemm_gflops share device platform why lowering version; do
+    chars_per_s gflops sgemm_gflops share device platform why lowering product version; do
     has out "\"$key\":" "bench tells $key"
 done
 ! grep -q '"profile"' out
@@ -291,6 +291,7 @@ exits 69 "and to bench" "$bptt" bench --backend ref --device GPU
 exits 69 "and to sample" "$bptt" sample m.safetensors --backend cpu --device 7
 exits 69 "and to score" "$bptt" score m.safetensors text --backend cpu --device 7
 exits 64 "lowering takes three words" train --lowering maybe
+exits 64 "product takes two" train --product cublas
 exits 64 "only bench has a profile" train --profile
 
 # A copy of the program with a module beside it, and one with the module where an installation puts it.
@@ -299,6 +300,16 @@ cp "$bptt" prog/bin/bptt && cp "$bptt" other/bptt && cp "$module" other/bptt-ope
 exits 69 "a module that is not there is unavailable" prog/bin/bptt bench --backend opencl
 has err 'not installed: there is no bptt-opencl.so in .*/prog/bin, ' "the words say where it was looked for"
 exits 69 "a device of no backend in particular needs that module" prog/bin/bptt bench --device 0
+exits 0 "a folder of modules can be told" env BPTT_MODULES="$here/other" prog/bin/bptt devices
+has out 'Fake Graphics 8000' "and is used"
+exits 69 "but not one that depends on where one is" env BPTT_MODULES=other prog/bin/bptt bench --backend opencl
+if python3 -c '' 2>/dev/null; then
+    exits 69 "nor does the name a program is called by count" env BPTT_FAKE_TELL=1 python3 -c '
+import os, sys
+os.execv(sys.argv[1], [sys.argv[2], "bench", "--backend", "opencl"])' prog/bin/bptt "$here/other/bptt"
+    ! grep -q 'the fake module is here' err
+    say $? "and nothing is loaded from there"
+fi
 cp "$module" prog/lib/bptt/bptt-opencl.so
 for p in other/bptt prog/bin/bptt; do
     exits 0 "$p finds its module" "$p" devices

@@ -4,6 +4,7 @@
 
 #include "bptt.h"
 #include "near.h"
+#include "place.h"
 
 #define CK_OK(call) \
     do { \
@@ -30,6 +31,7 @@ static inline bptt_model_config net_config(const char *backend, bptt_type type, 
     bptt_model_defaults(&c);
     c.backend = backend, c.type = type, c.vocab = V, c.hidden = H, c.layers = L;
     c.threads = 1, c.init = BPTT_INIT_UNIFORM, c.seed = 5;
+    move_to_place(&c);
     return c;
 }
 

@@ -6,6 +6,8 @@
 #include "backend.h"
 #include "near.h"
 #include "one.h"
+#include "place.h"
+#include "toy.h"
 #include "twin.h"
 
 typedef struct rig {
@@ -39,6 +41,18 @@ static inline void rig_open_host(rig *r, const rig_row *row)
     if (tools) tools->loops = row->loops();
 }
 
+static inline void rig_open_opencl(rig *r, const rig_row *row)
+{
+    choice c;
+    bptt_error e = {0};
+    CK_TRUE(choose("opencl", getenv("BPTT_DEVICE"), BPTT_F32, &c, &e) == BPTT_OK, "%s: %s", row->name, e.words);
+    char number[16];
+    snprintf(number, sizeof number, "%u", c.info.number);
+    const bptt_device_config as = {.device = number, .lowering = placed_lowering()};
+    r->b = c.b;
+    CK_TRUE(r->b.open(&r->b, &as, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
+}
+
 #if defined(__x86_64__)
 static inline const loops *rig_avx2(void)
 {
@@ -60,6 +74,9 @@ static const rig_row RIG[] = {
     {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, loops_plain},
     {"twin", rig_open_host, "host opencl", "device", false, bptt_twin, 1, NULL},
     {"twin, many items", rig_open_host, "host", "device", false, bptt_twin, 3, NULL},
+    {"opencl", rig_open_opencl, "opencl", "device", false, NULL, 1, NULL},
+    {"toy", rig_open_host, "host", NULL, false, bptt_toy, 1, NULL},
+    {"toy, sums in float", rig_open_host, "host", NULL, false, bptt_toy_narrow, 1, NULL},
 };
 enum { RIGS = sizeof RIG / sizeof RIG[0] };
 

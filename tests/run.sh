@@ -14,8 +14,9 @@ for option in "$@"; do
     *) echo "tests/run.sh: no option $option; there are --interop and --ci" >&2; exit 64 ;;
     esac
 done
-set -- gcc g++ libc6-dev cmake make pkg-config check libopenblas0-pthread python3
-[ -z "$ci" ] || set -- "$@" clang clang-format git shellcheck
+set -- gcc g++ libc6-dev cmake make pkg-config check libopenblas0-pthread python3 opencl-c-headers ocl-icd-libopencl1 \
+    pocl-opencl-icd
+[ -z "$ci" ] || set -- "$@" clang clang-format git shellcheck oclgrind
 [ -z "$interop" ] || set -- "$@" python3-torch
 # shellcheck source=samples/install.sh
 . samples/install.sh
@@ -30,7 +31,10 @@ build() {
 }
 mkdir -p build
 build release -DCMAKE_BUILD_TYPE=Release
-ctest --test-dir build/release --output-on-failure
+without='' # Oclgrind is for --ci
+[ -n "$ci" ] || without='-LE oclgrind'
+# shellcheck disable=SC2086  # two words or none
+BPTT_NEED_OPENCL=1 ctest --test-dir build/release --output-on-failure $without
 
 if [ -n "$ci" ]; then
     echo "== layout, scripts ==" >&2
@@ -40,7 +44,8 @@ if [ -n "$ci" ]; then
     build clang-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON -DCMAKE_C_COMPILER=clang
     build asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-    CK_FORK=no ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan --output-on-failure
+    CK_FORK=no ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan --output-on-failure \
+        -LE 'opencl|oclgrind'
 fi
 if [ -n "$interop" ]; then
     sh tests/interop.sh build/release/bptt /usr/bin/python3

@@ -2,12 +2,16 @@
 #ifndef SUITE_H
 #define SUITE_H
 
+#include "place.h"
+
 #include <check.h>
 #include <stdlib.h>
 
 // add() calls tcase_add_test for each test. Returns main's exit status.
 static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)
 {
+    const int missing = place_missing();
+    if (missing) return missing;
     Suite *s = suite_create(name);
     TCase *c = tcase_create(name);
     tcase_set_timeout(c, seconds);

@@ -15,7 +15,7 @@ static const struct who {
     bptt_type type;
     double near; // nats
 } WHO[] = {{"ref", BPTT_F64, 1e-12}, {"ref", BPTT_F32, 2e-5}, {"cpu", BPTT_F32, 2e-5}};
-enum { WHOS = 3 };
+enum { WHOS = sizeof WHO / sizeof WHO[0] };
 
 // The data of this test: the text, and what PyTorch made of it.
 typedef struct data {
@@ -52,6 +52,7 @@ static bptt_trainer_config config_for(const data *f, const struct who *who, uint
     c.rate = oracle_get(&f->curves, "all", "rate", 1)[0];
     c.valid = 1 - oracle_get(&f->curves, "all", "train", 1)[0];
     c.valid_every = 15, c.iterations = UPDATES;
+    move_to_place(&c.model);
     return c;
 }
 

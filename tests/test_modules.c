@@ -172,6 +172,8 @@ START_TEST(double_precision_is_ref_and_says_so)
     bptt_error e = {0};
     ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "ref") != NULL, "%s", e.words);
+    c.backend = NULL, c.device = "0"; // a device: that is OpenCL, which has no doubles, if it is there at all
+    ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_BACKEND);
 }
 END_TEST
 
@@ -219,6 +221,20 @@ START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
     CK_OK(choose_on(&ref, "0", &c, NULL));
     ck_assert_int_eq(choose_on(&ref, "1", &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "one device") && strstr(e.words, "bptt devices"), "%s", e.words);
+}
+END_TEST
+
+START_TEST(the_memory_of_a_device_and_of_the_host_are_two_things)
+{
+    const size_t all = machine_memory();
+    const bptt_backend small = fake(list_all, open_small);
+    const bptt_device own = {.backend = small, .memory = 100}, none = {.backend = small};
+    CK_OK(memory_has(&own, 100, all, "it", NULL));
+    ck_assert_int_eq(memory_has(&own, 101, 0, "it", NULL), BPTT_NO_MEMORY);
+    ck_assert_int_eq(memory_has(&own, 0, all + 1, "it", NULL), BPTT_NO_MEMORY);
+    CK_OK(memory_has(&none, all - 7, 7, "it", NULL));
+    ck_assert_int_eq(memory_has(&none, all - 7, 8, "it", NULL), BPTT_NO_MEMORY);
+    ck_assert_int_eq(memory_has(NULL, SIZE_MAX, SIZE_MAX, "it", NULL), BPTT_NO_MEMORY);
 }
 END_TEST
 
@@ -433,6 +449,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_choice_of_ours_that_does_not_open_gives_way_to_the_cpu);
     tcase_add_test(c, double_precision_is_ref_and_says_so);
     tcase_add_test(c, a_device_is_meant_by_its_number_or_a_part_of_its_name);
+    tcase_add_test(c, the_memory_of_a_device_and_of_the_host_are_two_things);
     tcase_add_test(c, a_device_of_its_own_memory_is_measured_by_that);
     tcase_add_test(c, a_module_gives_a_backend_that_computes);
     tcase_add_test(c, a_module_that_cannot_be_used_is_refused_in_words);

@@ -19,7 +19,7 @@ static const judged JUDGED[] = {
     {"cpu", BPTT_F32, 1, 1e-5},
     {"cpu", BPTT_F32, 2, 1e-5},
 };
-enum { JUDGES = 4, V = 7, H = 5, B = 3, T = 6, MOST = H * (V + H) };
+enum { JUDGES = sizeof JUDGED / sizeof JUDGED[0], V = 7, H = 5, B = 3, T = 6, MOST = H * (V + H) };
 
 static const char *const NET[] = {"rnn_L1", "rnn_L2"};
 
@@ -61,6 +61,7 @@ static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_c
     bptt_model_config c = *rule;
     c.vocab = V, c.hidden = H, c.layers = f->L;
     c.backend = who->backend, c.type = who->type, c.threads = who->threads;
+    move_to_place(&c);
     bptt_error e = {0};
     CK_TRUE(bptt_model_open(&c, &f->m, &e) == BPTT_OK, "%s", e.words);
     CK_TRUE(bptt_run_open(f->m, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &f->r, &e) == BPTT_OK, "%s",

@@ -12,7 +12,7 @@ static const struct {
     const char *backend;
     bptt_type type;
 } WHO[] = {{"ref", BPTT_F64}, {"ref", BPTT_F32}, {"cpu", BPTT_F32}};
-enum { WHOS = 3 };
+enum { WHOS = sizeof WHO / sizeof WHO[0] };
 
 // ---- the same bytes -----------------------------------------------------------------------------
 

@@ -200,7 +200,7 @@ static const struct {
     bptt_type type;
     unsigned threads;
 } WHO[] = {{"ref", BPTT_F64, 1}, {"ref", BPTT_F32, 1}, {"cpu", BPTT_F32, 1}, {"cpu", BPTT_F32, 2}};
-enum { WHOS = 4 };
+enum { WHOS = sizeof WHO / sizeof WHO[0] };
 
 START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
 {

@@ -8,7 +8,7 @@ static const struct {
     const char *backend;
     bptt_type type;
 } WHO[] = {{"ref", BPTT_F64}, {"ref", BPTT_F32}, {"cpu", BPTT_F32}};
-enum { WHOS = 3, B = 7, T = 5, H = 33, L = 2, STATE = L * B * H };
+enum { WHOS = sizeof WHO / sizeof WHO[0], B = 7, T = 5, H = 33, L = 2, STATE = L * B * H };
 
 static void open_net(net *n, size_t who, int optimizer, size_t input)
 {

@@ -57,6 +57,7 @@ tiling tiling_of(const bptt_step *s)
     case BPTT_COLSUM:
         return (tiling){1, at_least_one(at_most(s->op[strlen(bptt_entry_roles[s->entry]) - 1].cols / 32, 16))};
     default: {
+        if (strchr(bptt_entry_roles[s->entry], 'O')) return (tiling){1, 1}; // rows of the output are not rows of x
         const bptt_mat *y = output(s);
         const size_t tiles = y->rows * y->cols / ELEMENTS;
         return (tiling){at_least_one(at_most(at_most(tiles, MOST), y->rows)), 1};

@@ -4,26 +4,11 @@
 
 #include "launch.h"
 
-// What the whole-window kernels are told besides their operands. Matrices of the window are given at their first step;
-// `stride` is how many elements they move by from one step to the next (its sign is the direction of time).
-typedef struct window_args {
-    word stride_h, stride_kept, stride_keep; // elements
-    count T, B, H;
-    int cell, masked; // masked: keep is applied
-    int first_beta;   // backward: whether the last product adds to what is there
-    int spare;
-} window_args;
-
-// Kernels besides those of KERNEL_LIST: the tiled product, and windows with the recurrent weights in local memory
-// (resident) or read from where they lie (streamed).
-typedef enum tuned_id {
-    TUNED_MULTIPLY = KERNELS,
-    TUNED_FORWARD_RESIDENT,
-    TUNED_FORWARD_STREAMED,
-    TUNED_BACKWARD_RESIDENT,
-    TUNED_BACKWARD_STREAMED,
-    CL_KERNELS
-} tuned_id;
+// Kernels besides those of KERNEL_LIST: the tiled product, and a layer through all steps of time.
+//   multiply          a b c                        knobs
+//   window_forward    keep h kept W b b2           window_args   h: the state before the first step
+//   window_backward   keep y dz back dkept dstate  window_args   y: the state after the last step
+typedef enum tuned_id { TUNED_MULTIPLY = KERNELS, TUNED_FORWARD, TUNED_BACKWARD, CL_KERNELS } tuned_id;
 
 enum { TASK_OPERANDS = 8 };
 
@@ -50,7 +35,7 @@ typedef struct tile_class {
     unsigned lanes_of_rows;   // work-items across the columns of GRID_ELEMENTS kernels
     unsigned group_rows, group_cols, lane_rows, lane_cols, depth, vector; // the product: lanes in a group, outputs of a
                                                                           // lane, depth of a block of k, vector width
-    unsigned window_rows, window_lanes, window_cols; // a window: batch rows of a group, its lanes, columns at a time
+    unsigned window_rows, window_lanes; // a window: most batch rows of a group, its lanes
 } tile_class;
 
 // What a device can do, as far as choosing matters.
@@ -59,7 +44,9 @@ typedef struct cl_limits {
     size_t local_memory; // bytes
     bool local_is_real;  // memory of its own, not a piece of global memory
     size_t largest_group;
-    unsigned units; // compute units
+    unsigned units;        // compute units
+    unsigned vector_width; // floats in a native vector; 0: unknown
+    bool forced;           // windows also where steps are thought to be faster
 } cl_limits;
 
 const tile_class *tile_class_of(const cl_limits *l);
@@ -68,10 +55,10 @@ void tile_options(const tile_class *c, char *out, size_t room);
 
 // The task of one launch of a small kernel; the product becomes TUNED_MULTIPLY.
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits);
-// If the n steps from `first` on, one chain, are a layer's window and the device's local memory has room for it: true,
-// and the one task that does all of them, to the last bit what the steps do one by one.
+// If the n steps from `first` on, one chain, are a layer's window, and it fits the device (its local memory; a
+// processor's cache): true, and the one task that does all of them, to the last bit what the steps do one by one.
 bool window_of(const bptt_step *first, size_t n, const tile_class *c, const cl_limits *limits, task *t);
 
-extern const char *const tuned_name[CL_KERNELS - KERNELS]; // names of the kernels in multiply.cl and window.cl
+extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_name: without the bptt_ of the text
 
 #endif

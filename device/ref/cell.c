@@ -8,7 +8,7 @@ static bptt_status check(const bptt_elman *e, bptt_error *error)
     if (e->I > SIZE_MAX - e->H) return bptt_fail(error, BPTT_BAD_CONFIG, "I + H is larger than any memory");
     if (e->type != BPTT_F32 && e->type != BPTT_F64)
         return bptt_fail(error, BPTT_BAD_CONFIG, "the cell's type must be BPTT_F32 or BPTT_F64, not %d", (int)e->type);
-    if (e->cell != BPTT_TANH && e->cell != BPTT_RELU)
+    if ((unsigned)e->cell >= BPTT_CELLS)
         return bptt_fail(error, BPTT_BAD_CONFIG, "no cell has the number %d", (int)e->cell);
     if (!e->W || !e->b) return bptt_fail(error, BPTT_BAD_INPUT, "the cell has no W or no b");
     return BPTT_OK;

@@ -18,7 +18,7 @@ void REF(elman_forward)(const bptt_elman *e, const void *x_, const void *h_, voi
             for (size_t k = 0; k < H; k++) z += (TOTAL)W[j * C + I + k] * (TOTAL)h[r * H + k];
             const REAL rounded = REAL_FROM(z);
             if (pre) pre[r * H + j] = rounded;
-            if (next) next[r * H + j] = e->cell == BPTT_RELU ? relu_forward(rounded) : tanh_forward(rounded);
+            if (next) next[r * H + j] = cell_forward((int)e->cell, rounded);
         }
     }
 }
@@ -28,8 +28,7 @@ static REAL REF(elman_dz)(const bptt_elman *e, const REAL *next, const bptt_elma
 {
     const REAL *const s_pre = s->pre, *const s_next = s->next;
     REAL dz = s_pre ? s_pre[i] : ZERO;
-    if (s_next)
-        dz = ADD(dz, e->cell == BPTT_RELU ? relu_backward(next[i], s_next[i]) : tanh_backward(next[i], s_next[i]));
+    if (s_next) dz = ADD(dz, cell_backward((int)e->cell, next[i], s_next[i]));
     return dz;
 }
 

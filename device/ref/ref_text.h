@@ -7,6 +7,10 @@
 
 #include <string.h>
 
+// cells.h and backend.h list as many cells.
+#define CELL_ONE(number, forward, backward) +1
+_Static_assert(0 CELL_LIST(CELL_ONE) == BPTT_CELLS, "a cell of backend.h is not in cells.h");
+
 // Element (i, j) of a matrix of reals.
 static REAL *REF(at)(bptt_mat m, size_t i, size_t j)
 {
@@ -102,7 +106,7 @@ static void REF(cell_forward)(bptt_device *d, const bptt_step *s, const bptt_slo
             REAL x = AT(z, i, j);
             if (b.buf) x = ADD(x, AT(b, 0, j));
             if (b2.buf) x = ADD(x, AT(b2, 0, j));
-            AT(h, i, j) = s->cell == BPTT_RELU ? relu_forward(x) : tanh_forward(x);
+            AT(h, i, j) = cell_forward((int)s->cell, x);
         }
 }
 
@@ -111,9 +115,7 @@ static void REF(cell_backward)(bptt_device *d, const bptt_step *s, const bptt_sl
     (void)d, (void)slots;
     const bptt_mat y = s->op[0], dy = s->op[1], dz = s->op[2];
     for (size_t i = 0; i < dz.rows; i++)
-        for (size_t j = 0; j < dz.cols; j++)
-            AT(dz, i, j) = s->cell == BPTT_RELU ? relu_backward(AT(y, i, j), AT(dy, i, j))
-                                                : tanh_backward(AT(y, i, j), AT(dy, i, j));
+        for (size_t j = 0; j < dz.cols; j++) AT(dz, i, j) = cell_backward((int)s->cell, AT(y, i, j), AT(dy, i, j));
 }
 
 static void REF(colsum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
@@ -261,7 +263,7 @@ static bptt_backend REF(backend)(void)
         .forget = host_forget,
         .entry =
             {
-#define ENTRY_FUNCTION(name, function, roles) [BPTT_##name] = REF(function),
+#define ENTRY_FUNCTION(name, function, roles, holds) [BPTT_##name] = REF(function),
                 BPTT_ENTRY_LIST(ENTRY_FUNCTION)
 #undef ENTRY_FUNCTION
             },

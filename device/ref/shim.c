@@ -4,15 +4,6 @@
 
 #include <stdlib.h>
 
-// What the operands of each entry hold: i indices, x reals, s sums. (Their own type does not tell: a backend may sum
-// in its reals.)
-static const char *const HOLDS[BPTT_ENTRIES] = {
-    [BPTT_COPY] = "xx",     [BPTT_FILL] = "x",         [BPTT_GEMM] = "xxx",          [BPTT_GATHER] = "ixx",
-    [BPTT_SCATTER] = "ixx", [BPTT_SCALE_ROWS] = "xxx", [BPTT_CELL_FORWARD] = "xxxx", [BPTT_CELL_BACKWARD] = "xxx",
-    [BPTT_COLSUM] = "xx",   [BPTT_ADD_ROW] = "xx",     [BPTT_SOFTMAX_XENT] = "ixxs", [BPTT_LOG_SOFTMAX] = "x",
-    [BPTT_SUM] = "ss",      [BPTT_SUMSQ] = "xs",       [BPTT_UPDATE] = "xxxxs",      [BPTT_GUARD] = "s",
-};
-
 static bptt_backend ref_of(const bptt_device *d)
 {
     return d->backend.real == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
@@ -32,7 +23,7 @@ static bptt_status make_room(bptt_device *d, const bptt_step *s, bptt_error *e)
         size_t bytes;
         const bptt_mat *m = &s->op[i];
         const bptt_status f =
-            bptt_size(m->rows, m->cols, bptt_type_size(staged_type(&ref, HOLDS[s->entry][i])), &bytes, e);
+            bptt_size(m->rows, m->cols, bptt_type_size(staged_type(&ref, bptt_entry_holds[s->entry][i])), &bytes, e);
         if (f) return f;
         if (!m->buf || bytes <= own->room[i]) continue;
         void *more = realloc(own->staged[i], bytes);
@@ -55,7 +46,8 @@ static bptt_status through_ref(bptt_device *d, const bptt_step *s, const bptt_sl
         bptt_mat *m = &here.op[i];
         if (!m->buf) continue;
         copy[i] = (bptt_buf){own->staged[i], own->room[i]};
-        *m = (bptt_mat){&copy[i], 0, m->rows, m->cols, m->cols, staged_type(&ref, HOLDS[s->entry][i]), false};
+        *m =
+            (bptt_mat){&copy[i], 0, m->rows, m->cols, m->cols, staged_type(&ref, bptt_entry_holds[s->entry][i]), false};
         const bptt_status f = roles[i] == '=' ? BPTT_OK : d->backend.read(d, copy[i].data, m->type, s->op[i], e);
         if (f) return f;
     }

@@ -225,6 +225,7 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_text(&j, "platform", b->device.platform);
     jsonl_text(&j, "why", b->device.why);
     jsonl_text(&j, "lowering", option_word(OPT_LOWERING, c->model.lowering, word));
+    jsonl_text(&j, "product", option_word(OPT_PRODUCT, c->model.product, word));
     if (b->row) add_profile(b, &j);
     jsonl_text(&j, "version", bptt_version());
     return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;

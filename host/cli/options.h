@@ -74,6 +74,7 @@ typedef enum option_id {
     OPT_DEVICE,
     OPT_THREADS,
     OPT_LOWERING,
+    OPT_PRODUCT,
     OPT_PROFILE,
     OPT_JSON,
     OPT_QUIET,

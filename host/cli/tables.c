@@ -134,13 +134,17 @@ const option_row option_table[OPTIONS] = {
     [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024, PLACED, true,
                      "threads; results do not depend on it"},
     [OPT_LOWERING] = {"lowering", 0, KIND_WORD, "auto|never|always", "auto", 0, 0, PLACED, true,
-                      "whether a GPU takes a layer through all steps at once; the results are the same"},
+                      "whether an OpenCL device takes a layer through all steps at once (always: wherever it can); the "
+                      "results are the "
+                      "same"},
+    [OPT_PRODUCT] = {"product", 0, KIND_WORD, "own|library", "own", 0, 0, PLACED, true,
+                     "whose kernels multiply matrices: those of bptt, or on opencl CLBlast's, tried first"},
     [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
                      "also tell where the time of an update goes; makes it slower"},
     [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH), false,
                   "print one JSON object"},
     [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE), true,
-                   "no progress, only failures"},
+                   "no progress, only the result and failures"},
     [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "this"},
 };

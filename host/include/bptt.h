@@ -101,9 +101,14 @@ typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
-// Whether a backend that has kernels for whole windows (a layer through all T steps at once) uses them. The results of
+// Whether a backend that has kernels for whole windows (a layer through all T steps at once) uses them: where that is
+// thought to be faster, never, or wherever the device has room. The results of
 // either way are the same to the last bit where the backend says so (opencl: yes).
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
+
+// Whose kernels multiply matrices, where the backend has a choice (opencl: its own, or CLBlast's, which is tried when
+// the model is opened and then gives other bits, the same ones only in the same version on the same device).
+typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
 
 typedef struct bptt_model_config {
     bptt_cell cell;           // BPTT_TANH
@@ -129,6 +134,7 @@ typedef struct bptt_model_config {
     const char *device;
     unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
     bptt_lowering lowering; // BPTT_LOWER_AUTO
+    bptt_product product;   // BPTT_PRODUCT_OWN
     int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
 } bptt_model_config;
 
@@ -139,7 +145,7 @@ typedef struct bptt_model bptt_model;
 // Builds a model: parameters, gradient and optimizer moments, with its first weights.
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
 BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *error);
-BPTT_API void bptt_model_close(bptt_model *m);                                  // NULL is fine. Close its runs first.
+BPTT_API void bptt_model_close(bptt_model *m); // NULL is fine. Close its runs first.
 // With backend and device resolved: its name, and the device's number as text (NULL where it has but one); they belong
 // to m.
 BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c);

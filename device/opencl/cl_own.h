@@ -1,0 +1,174 @@
+// What the files of the OpenCL backend share: the open device, its memory, its queue.
+#ifndef CL_OWN_H
+#define CL_OWN_H
+
+#include "cl_api.h"
+#include "probe.h"
+#include "task.h"
+
+#include <pthread.h>
+
+// What a test may replace when it opens a device. {0}: nothing.
+typedef struct cl_setup {
+    const cl_api *api;       // instead of libOpenCL.so.1
+    const char *text;        // the whole program, instead of the one that is built in
+    size_t text_size;        // bytes
+    const cl_limits *limits; // what the device is taken for when sizes of tiles are chosen
+    const char *cache;       // folder of built programs; "": none
+    // What the device's arithmetic is compared with: cl_probe_host.
+    void (*host)(const float *in, float *out);
+} cl_setup;
+
+struct bptt_buf {
+    cl_mem memory;
+    size_t bytes;
+};
+
+// What a driver says at any time, from any thread of its own.
+typedef struct cl_rumours {
+    pthread_mutex_t lock;
+    char words[160]; // the first that was heard; empty: none
+} cl_rumours;
+
+// The first failure of queued work. It stays.
+typedef struct cl_fault {
+    bptt_status code; // BPTT_OK: none
+    char words[sizeof((bptt_error *)0)->words];
+} cl_fault;
+
+// Events of one run and what their time is charged to. Only with config->profile.
+typedef struct cl_ledger {
+    size_t n, room;
+    struct cl_timed {
+        cl_event event;
+        unsigned charge;
+    } * at;
+} cl_ledger;
+
+// Bytes from the start of a stage.
+enum { STAGE_SLOTS = 0, STAGE_OUTPUT = 64, STAGE_INPUTS = 128 };
+
+// What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
+typedef struct cl_place {
+    char *stage;      // host memory of the slots, the output, all inputs, as they lie on the device
+    cl_event written; // the last write out of stage; NULL: none
+    cl_event read;    // of the output; NULL: none
+    cl_ledger ledger;
+} cl_place;
+
+typedef struct cl_plan {
+    const bptt_plan *plan;
+    task *task;
+    size_t tasks;
+    bptt_buf *scratch, *slots;      // device memory: what launch_scratch asks for; SLOTS floats
+    bptt_buf *pinned;               // host memory of all stages, which the driver can move without a copy
+    char *pinned_at;                // mapped; NULL: not
+    size_t stage_at[BPTT_INPUTS];   // bytes from place.stage to the inputs
+    cl_place place[BPTT_IN_FLIGHT]; // of run number n: n % BPTT_IN_FLIGHT
+    size_t turn, waiting;           // the next run's place; runs that were not collected
+    struct cl_plan *next;           // all plans of the device
+} cl_plan;
+
+// CLBlastSgemm of clblast_c.h: layout, transposes, m, n, k, alpha, a, b, beta, c (each buffer, first element, leading
+// dimension), queue, event.
+typedef int clblast_sgemm(int layout, int a_t, int b_t, size_t m, size_t n, size_t k, float alpha, cl_mem a,
+                          size_t a_at, size_t a_ld, cl_mem b, size_t b_at, size_t b_ld, float beta, cl_mem c,
+                          size_t c_at, size_t c_ld, cl_command_queue *queue, cl_event *event);
+
+typedef struct cl_own {
+    cl_api api;
+    clblast_sgemm *sgemm; // NULL: our own products
+    cl_platform_id platform;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    cl_program program;
+    cl_kernel kernel[CL_KERNELS], probe;
+    size_t largest_group[CL_KERNELS]; // work-items in a group of this kernel
+    cl_limits limits;
+    const tile_class *tiles;
+    bptt_lowering lowering;
+    bool unified;         // the device's memory is the host's: buffers are mapped, not copied
+    size_t largest_block; // bytes of one buffer
+    size_t memory, used;  // bytes of the device, of our buffers
+    cl_fault fault;
+    cl_rumours rumours;
+    bool listening; // rumours.lock is made
+    cl_plan *plans; // those that were prepared
+    cl_plan single; // runs one step: entry[]
+    task single_task[MOST_LAUNCHES];
+    char device[128], words[330], bits[128];
+} cl_own;
+
+static inline cl_own *own(const bptt_device *d) { return d->own; }
+
+// ---- failures (cl_fault.c) ------------------------------------------------------------------------------------------
+
+// Notes a failed call, once: `call` without its cl, `on` the kernel or "". Memory codes become NO_MEMORY.
+void cl_failed(cl_own *c, const char *call, const char *on, cl_int code);
+// The fault as a status, with its words.
+bptt_status cl_report(const cl_own *c, bptt_error *e);
+void CL_CALLBACK cl_hear(const char *words, const void *data, size_t bytes, void *rumours);
+// What was heard so far into room, as " (the driver says: ...)"; empty: nothing.
+void cl_heard(cl_own *c, char *room, size_t n);
+
+// ---- devices (cl_list.c) --------------------------------------------------------------------------------------------
+
+// The i-th device; *id and *platform may be NULL.
+bptt_status cl_list(const cl_api *api, size_t i, bptt_device_info *info, cl_platform_id *platform, cl_device_id *id,
+                    bptt_error *e);
+// The device that config->device means.
+bptt_status cl_choose(const cl_api *api, const char *device, bptt_device_info *info, cl_platform_id *platform,
+                      cl_device_id *id, bptt_error *e);
+
+// ---- program (cl_program.c) -----------------------------------------------------------------------------------------
+
+// Fills tiles, program, kernel, probe, largest_group.
+bptt_status cl_build(cl_own *c, const cl_setup *s, bptt_error *e);
+void cl_drop_program(cl_own *c);
+
+// ---- memory (cl_memory.c) -------------------------------------------------------------------------------------------
+
+bptt_status cl_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
+bptt_status cl_alloc_pinned(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e); // on the host, not zeroed
+void cl_free(bptt_device *d, bptt_buf *b);
+bptt_status cl_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
+bptt_status cl_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
+bool cl_convertible(bptt_type a, bptt_type b);
+// Packed host elements of a view, in the order in which they lie on the device: [lines][width], of the view's type.
+void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as);
+// Queues the writing of such elements, the reading of them.
+cl_int cl_write_stage(cl_own *c, bptt_mat m, const void *stage, bool wait, cl_event *event);
+cl_int cl_read_stage(cl_own *c, bptt_mat m, void *stage, bool wait, cl_event *event);
+
+// ---- plans (cl_plan.c, cl_queue.c) ----------------------------------------------------------------------------------
+
+bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
+void cl_forget(bptt_device *d, void *handle);
+// Memory of a plan's places, for `tasks` tasks at most.
+bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t tasks, bptt_error *e);
+void cl_clear_plan(bptt_device *d, cl_plan *p); // gives everything back
+// The tasks of one step, appended to out (room for MOST_LAUNCHES); returns how many.
+size_t cl_tasks_of(const cl_own *c, const bptt_step *s, bptt_buf *scratch, task *out);
+
+bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
+bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
+bptt_status cl_sync(bptt_device *d, bptt_error *e);
+void cl_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
+// Waits for a place's events, adds their time to d->spent, and gives them back. Finished places cost nothing.
+void cl_settle(bptt_device *d, cl_place *place);
+// An event of the host's own transfers: added to spent, and given back.
+void cl_charge(bptt_device *d, cl_event event, unsigned charge);
+
+// ---- the device itself (opencl.c, probe.c) --------------------------------------------------------------------------
+
+bptt_backend bptt_opencl(void);
+bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_device_config *config, bptt_device **d,
+                         bptt_error *e);
+// Compares the device's arithmetic with the host's: fills c->bits, or DEVICE if it is no use.
+bptt_status cl_probe(bptt_device *d, const cl_setup *s, bptt_error *e);
+
+// in: [PROBE_INPUTS][3], out: [PROBE_FUNCTIONS][PROBE_INPUTS].
+void cl_probe_host(const float *in, float *out);
+
+#endif

@@ -1,0 +1,173 @@
+// From plans to tasks, once: what a plan needs to be run again and again without an allocation.
+#include "cl_own.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static size_t largest_scratch(const bptt_plan *p)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < p->steps; i++) {
+        const size_t n = launch_scratch(&p->step[i]);
+        if (n > most) most = n;
+    }
+    return most;
+}
+
+// The kernels of kernels.h take any grid; a compiler may allow one of them fewer work-items than the device has.
+static void fit(const cl_own *c, task *t)
+{
+    while (t->kernel < KERNELS && t->local[0] * t->local[1] > c->largest_group[t->kernel]) {
+        const size_t k = t->local[1] > 1 ? 1 : 0, groups = t->global[k] / t->local[k];
+        t->local[k] = (t->local[k] + 1) / 2;
+        t->global[k] = groups * t->local[k];
+    }
+}
+
+size_t cl_tasks_of(const cl_own *c, const bptt_step *s, bptt_buf *scratch, task *out)
+{
+    launch l[MOST_LAUNCHES];
+    const size_t n = launches_of(s, scratch, l);
+    size_t made = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (l[i].rows == 0) continue;
+        out[made] = task_of(&l[i], c->tiles, &c->limits);
+        fit(c, &out[made++]);
+    }
+    return made;
+}
+
+static size_t lower(const cl_own *c, const bptt_plan *p, bptt_buf *scratch, task *out)
+{
+    size_t made = 0;
+    for (size_t i = 0, n; i < p->steps; i += n) {
+        n = bptt_chain_length(p, i);
+        const bptt_step *first = &p->step[i];
+        if (first->chain && c->lowering != BPTT_LOWER_NEVER && window_of(first, n, c->tiles, &c->limits, &out[made]))
+            made++;
+        else
+            for (size_t k = 0; k < n; k++) made += cl_tasks_of(c, &first[k], scratch, &out[made]);
+    }
+    return made;
+}
+
+static size_t stage_bytes(cl_plan *p)
+{
+    enum { ALIGN = 64 };
+    size_t at = STAGE_INPUTS;
+    _Static_assert(SLOTS * sizeof(float) <= STAGE_OUTPUT - STAGE_SLOTS, "slots need more room");
+    _Static_assert(BPTT_OUTPUTS * sizeof(float) <= STAGE_INPUTS - STAGE_OUTPUT, "the output needs more room");
+    for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
+        const bptt_mat *m = &p->plan->input[i];
+        p->stage_at[i] = at;
+        if (m->buf) at += (m->rows * m->cols * bptt_type_size(m->type) + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    return at;
+}
+
+// Host memory that the driver gave: from other memory some drivers move only while the caller waits.
+static bptt_status make_stages(bptt_device *d, cl_plan *p, size_t bytes, bptt_error *e)
+{
+    cl_own *c = own(d);
+    const bptt_status s = cl_alloc_pinned(d, BPTT_IN_FLIGHT * bytes, &p->pinned, e);
+    if (s) return s;
+    cl_int code = CL_SUCCESS;
+    p->pinned_at = c->api.EnqueueMapBuffer(c->queue, p->pinned->memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                                           BPTT_IN_FLIGHT * bytes, 0, NULL, NULL, &code);
+    if (code) cl_failed(c, "EnqueueMapBuffer", "the inputs of a window", code), p->pinned_at = NULL;
+    return cl_report(c, e);
+}
+
+bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t tasks, bptt_error *e)
+{
+    const size_t bytes = stage_bytes(p), events = tasks + BPTT_INPUTS + 2;
+    const bptt_status s = make_stages(d, p, bytes, e);
+    if (s) return s;
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
+        cl_place *at = &p->place[k];
+        at->stage = p->pinned_at + k * bytes;
+        if (!d->profile) continue;
+        at->ledger.at = calloc(events, sizeof *at->ledger.at);
+        if (!at->ledger.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", events);
+        at->ledger.room = events;
+    }
+    return cl_alloc(d, SLOTS * sizeof(float), &p->slots, e);
+}
+
+void cl_clear_plan(bptt_device *d, cl_plan *p)
+{
+    cl_own *c = own(d);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
+        cl_settle(d, &p->place[k]);
+        free(p->place[k].ledger.at);
+    }
+    if (p->pinned_at && !c->api.EnqueueUnmapMemObject(c->queue, p->pinned->memory, p->pinned_at, 0, NULL, NULL))
+        (void)c->api.Finish(c->queue);
+    cl_free(d, p->pinned);
+    cl_free(d, p->slots);
+    cl_free(d, p->scratch);
+    if (p->task != c->single_task) free(p->task);
+    *p = (cl_plan){0};
+}
+
+// Kernels count rows and columns in 32 bits, and a plan of very many steps must fit the host.
+static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *e)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < p->steps; i++)
+        for (size_t k = 0; k < BPTT_OPERANDS; k++) {
+            const bptt_mat *m = &p->step[i].op[k];
+            if (m->buf && (m->rows > UINT32_MAX || m->cols > UINT32_MAX))
+                return bptt_fail(e, BPTT_BAD_CONFIG,
+                                 "%s: %s over %zu x %zu numbers is more than the %lu that its kernels count; lower "
+                                 "--hidden or --layers",
+                                 c->device, bptt_entry_name[p->step[i].entry], m->rows, m->cols,
+                                 (unsigned long)UINT32_MAX);
+        }
+    if (pages > 0 && bytes > 0 && p->steps / (size_t)pages > (size_t)bytes / sizeof(task))
+        return bptt_fail(e, BPTT_NO_MEMORY, "a plan of %zu steps is more than the host's memory; lower --steps",
+                         p->steps);
+    return BPTT_OK;
+}
+
+static bptt_status make_tasks(bptt_device *d, cl_plan *p, bptt_error *e)
+{
+    const bptt_status fits = check_sizes(own(d), p->plan, e);
+    if (fits) return fits;
+    const size_t most = p->plan->steps * MOST_LAUNCHES, scratch = largest_scratch(p->plan);
+    bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
+    if (s) return s;
+    p->task = calloc(most ? most : 1, sizeof *p->task);
+    if (!p->task) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->steps);
+    p->tasks = lower(own(d), p->plan, p->scratch, p->task);
+    task *trimmed = p->tasks ? realloc(p->task, p->tasks * sizeof *p->task) : NULL;
+    if (trimmed) p->task = trimmed;
+    return cl_make_places(d, p, p->tasks, e);
+}
+
+bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
+{
+    cl_plan *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan");
+    made->plan = p;
+    const bptt_status s = make_tasks(d, made, e);
+    if (s) {
+        cl_clear_plan(d, made);
+        free(made);
+        return s;
+    }
+    made->next = own(d)->plans;
+    own(d)->plans = made;
+    *handle = made;
+    return BPTT_OK;
+}
+
+void cl_forget(bptt_device *d, void *handle)
+{
+    if (!handle) return;
+    cl_plan **link = &own(d)->plans;
+    while (*link && *link != handle) link = &(*link)->next;
+    if (*link) *link = (*link)->next;
+    cl_clear_plan(d, handle);
+    free(handle);
+}

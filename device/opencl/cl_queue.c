@@ -1,0 +1,228 @@
+// Queueing tasks and transfers, and waiting for them.
+#include "cl_own.h"
+#include "clblast.h"
+
+#include <string.h>
+
+// ---- events ---------------------------------------------------------------------------------------------------------
+
+// Takes over the caller's hold on the event.
+static void note(bptt_device *d, cl_place *at, cl_event event, unsigned charge)
+{
+    cl_ledger *l = &at->ledger;
+    if (event && l->n < l->room)
+        l->at[l->n++] = (struct cl_timed){event, charge};
+    else if (event)
+        (void)own(d)->api.ReleaseEvent(event);
+}
+
+void cl_charge(bptt_device *d, cl_event event, unsigned charge)
+{
+    if (!event) return;
+    const cl_api *api = &own(d)->api;
+    cl_ulong start = 0, end = 0;
+    const bool known = !api->WaitForEvents(1, &event) &&
+                       !api->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) &&
+                       !api->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
+    if (known && end > start) d->spent[charge] += 1e-9 * (double)(end - start); // nanoseconds
+    (void)api->ReleaseEvent(event);
+}
+
+// Waits for *event and gives it back.
+static void wait_for(cl_own *c, cl_event *event, const char *what)
+{
+    if (!*event) return;
+    cl_int code = c->api.WaitForEvents(1, event), status = CL_SUCCESS;
+    const bool failed = code == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
+    if (failed && !c->api.GetEventInfo(*event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) &&
+        status < 0)
+        code = status;
+    if (code) cl_failed(c, "WaitForEvents", what, code);
+    (void)c->api.ReleaseEvent(*event);
+    *event = NULL;
+}
+
+void cl_settle(bptt_device *d, cl_place *at)
+{
+    wait_for(own(d), &at->written, "the inputs of a window");
+    wait_for(own(d), &at->read, "the results of a window");
+    for (size_t i = 0; i < at->ledger.n; i++) cl_charge(d, at->ledger.at[i].event, at->ledger.at[i].charge);
+    at->ledger.n = 0;
+}
+
+// ---- one task -------------------------------------------------------------------------------------------------------
+
+static const char *name_of(unsigned kernel)
+{
+    return kernel < KERNELS ? kernel_name[kernel] : tuned_name[kernel - KERNELS];
+}
+
+// Arguments in the order that task.h gives. Absent operands get the slots' buffer: no driver refuses it, no kernel
+// reads it.
+static cl_int set_arguments(cl_own *c, const task *t, cl_mem slots)
+{
+    const cl_kernel k = c->kernel[t->kernel];
+    cl_uint n = 0;
+    cl_int code = CL_SUCCESS;
+    for (size_t i = 0; !code && i < t->operands; i++) {
+        const cl_mem memory = t->op[i].buf ? t->op[i].buf->memory : slots;
+        const view v = view_of(&t->op[i]);
+        code = c->api.SetKernelArg(k, n++, sizeof memory, &memory);
+        if (!code) code = c->api.SetKernelArg(k, n++, sizeof v, &v);
+    }
+    if (!code) code = c->api.SetKernelArg(k, n++, t->constant_bytes, &t->constants);
+    if (!code) code = c->api.SetKernelArg(k, n++, sizeof slots, &slots);
+    if (!code && t->local_bytes) code = c->api.SetKernelArg(k, n++, t->local_bytes, NULL);
+    return code;
+}
+
+static void queue_task(bptt_device *d, cl_place *at, const task *t, cl_mem slots)
+{
+    cl_own *c = own(d);
+    cl_event event = NULL;
+    if (clblast_takes(c, t)) {
+        const int refused = clblast_multiply(c, t, d->profile ? &event : NULL);
+        if (refused) cl_failed(c, "BlastSgemm", name_of(t->kernel), refused);
+        note(d, at, event, t->charge);
+        return;
+    }
+    const cl_int wrong = set_arguments(c, t, slots);
+    if (wrong) {
+        cl_failed(c, "SetKernelArg", name_of(t->kernel), wrong);
+        return;
+    }
+    const cl_int code = c->api.EnqueueNDRangeKernel(c->queue, c->kernel[t->kernel], 2, NULL, t->global, t->local, 0,
+                                                    NULL, d->profile ? &event : NULL);
+    if (code) cl_failed(c, "EnqueueNDRangeKernel", name_of(t->kernel), code);
+    note(d, at, event, t->charge);
+}
+
+// ---- one run --------------------------------------------------------------------------------------------------------
+
+// Writes `bytes` of the stage; *event is the caller's.
+static void queue_write(bptt_device *d, cl_place *at, bptt_mat m, size_t from, cl_event *event)
+{
+    cl_own *c = own(d);
+    *event = NULL;
+    const cl_int code = cl_write_stage(c, m, at->stage + from, false, event);
+    if (code) cl_failed(c, "EnqueueWriteBufferRect", "the inputs of a window", code);
+    if (code || !d->profile) return;
+    (void)c->api.RetainEvent(*event);
+    note(d, at, *event, BPTT_TRANSFER_IN);
+}
+
+static void queue_inputs(bptt_device *d, cl_plan *p, cl_place *at, const bptt_slots *slots)
+{
+    cl_own *c = own(d);
+    cl_event event = NULL;
+    for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
+        const bptt_mat m = p->plan->input[i];
+        if (!m.buf || !slots->input[i] || c->fault.code) continue;
+        cl_stage(at->stage + p->stage_at[i], m, slots->input[i], slots->type[i]);
+        queue_write(d, at, m, p->stage_at[i], &event);
+        if (event) (void)c->api.ReleaseEvent(event);
+    }
+    float scalar[SLOTS] = {0};
+    slots_of(slots, scalar);
+    memcpy(at->stage + STAGE_SLOTS, scalar, sizeof scalar);
+    const bptt_mat row = {.buf = p->slots, .rows = 1, .cols = SLOTS, .ld = SLOTS, .type = BPTT_F32};
+    if (!c->fault.code) queue_write(d, at, row, STAGE_SLOTS, &at->written); // the last: the others are done when it is
+}
+
+static void queue_output(bptt_device *d, const cl_plan *p, cl_place *at)
+{
+    cl_own *c = own(d);
+    if (!p->plan || !p->plan->output.buf || c->fault.code) return;
+    const cl_int code = cl_read_stage(c, p->plan->output, at->stage + STAGE_OUTPUT, false, &at->read);
+    if (code) cl_failed(c, "EnqueueReadBufferRect", "the results of a window", code);
+    if (code || !d->profile) return;
+    (void)c->api.RetainEvent(at->read);
+    note(d, at, at->read, BPTT_TRANSFER_OUT);
+}
+
+static void queue_run(bptt_device *d, cl_plan *p, const bptt_slots *slots)
+{
+    cl_own *c = own(d);
+    cl_place *at = &p->place[p->turn];
+    cl_settle(d, at);
+    queue_inputs(d, p, at, slots);
+    for (size_t i = 0; i < p->tasks && !c->fault.code; i++) queue_task(d, at, &p->task[i], p->slots->memory);
+    queue_output(d, p, at);
+    const cl_int code = c->api.Flush(c->queue);
+    if (code) cl_failed(c, "Flush", "", code);
+    p->turn = (p->turn + 1) % BPTT_IN_FLIGHT;
+}
+
+static bptt_status check_types(const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
+{
+    for (size_t i = 0; i < BPTT_INPUTS; i++)
+        if (p->input[i].buf && slots->input[i] && !cl_convertible(p->input[i].type, slots->type[i]))
+            return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d",
+                             (int)slots->type[i], (int)p->input[i].type);
+    return BPTT_OK;
+}
+
+bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
+{
+    cl_plan *p = handle;
+    cl_own *c = own(d);
+    if (c->fault.code) return cl_report(c, e);
+    if (p->waiting == BPTT_IN_FLIGHT)
+        return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
+    const bptt_status s = check_types(p->plan, slots, e);
+    if (s) return s;
+    queue_run(d, p, slots);
+    if (c->fault.code) return cl_report(c, e);
+    if (p->plan->output.buf) p->waiting++;
+    return BPTT_OK;
+}
+
+bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e)
+{
+    cl_plan *p = handle;
+    cl_own *c = own(d);
+    if (c->fault.code) return cl_report(c, e);
+    if (p->waiting == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
+    cl_place *at = &p->place[(p->turn + BPTT_IN_FLIGHT - p->waiting) % BPTT_IN_FLIGHT];
+    p->waiting--;
+    cl_settle(d, at);
+    if (c->fault.code) return cl_report(c, e);
+    float out[BPTT_OUTPUTS];
+    memcpy(out, at->stage + STAGE_OUTPUT, sizeof out);
+    for (size_t i = 0; i < BPTT_OUTPUTS; i++) output[i] = i < p->plan->output.cols ? (double)out[i] : 0;
+    return BPTT_OK;
+}
+
+bptt_status cl_sync(bptt_device *d, bptt_error *e)
+{
+    cl_own *c = own(d);
+    const cl_int code = c->fault.code ? CL_SUCCESS : c->api.Finish(c->queue);
+    if (code) cl_failed(c, "Finish", "", code);
+    for (cl_plan *p = c->plans; d->profile && p; p = p->next)
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_settle(d, &p->place[k]);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_settle(d, &c->single.place[k]);
+    return cl_report(c, e);
+}
+
+// One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.
+void cl_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    cl_own *c = own(d);
+    cl_plan *p = &c->single;
+    if (c->fault.code) return;
+    const size_t scratch = launch_scratch(s) * sizeof(float);
+    if (scratch && (!p->scratch || p->scratch->bytes < scratch)) {
+        bptt_error e = {0};
+        cl_free(d, p->scratch); // the driver keeps it until what is queued has used it
+        p->scratch = NULL;
+        const bptt_status status = cl_alloc(d, scratch, &p->scratch, &e);
+        if (status) {
+            c->fault.code = status;
+            memcpy(c->fault.words, e.words, sizeof c->fault.words);
+            return;
+        }
+    }
+    p->task = c->single_task;
+    p->tasks = cl_tasks_of(c, s, p->scratch, c->single_task);
+    queue_run(d, p, slots);
+}

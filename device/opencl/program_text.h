@@ -1,0 +1,10 @@
+// The text of the OpenCL program: made by cmake/embed_text.cmake from the files that CMakeLists.txt lists.
+#ifndef PROGRAM_TEXT_H
+#define PROGRAM_TEXT_H
+
+#include <stddef.h>
+
+extern const unsigned char cl_program_text[];
+extern const size_t cl_program_size; // bytes
+
+#endif

@@ -1,0 +1,86 @@
+#!/bin/sh
+# What happens without a device: nothing is loaded that is not used; without an OpenCL driver, and without bptt's own
+# module, the program says which is missing, falls back where it may choose, and has exit code 69 where it may not.
+# usage: sh tests/no_device.sh BPTT
+set -eu
+bptt=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "no_device.sh: $1" >&2
+    failures=$((failures + 1))
+}
+
+# code WANTED COMMAND...: its exit code; what it says goes to out and err.
+code() {
+    wanted=$1
+    shift
+    got=0
+    "$@" >"$work/out" 2>"$work/err" || got=$?
+    [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
+}
+
+says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in:"; cat "$work/$1" >&2; }; }
+
+# loads NONE|SOME PATTERN COMMAND...: which libraries the loader has touched.
+loads() {
+    wanted=$1
+    pattern=$2
+    shift 2
+    LD_DEBUG=libs LD_DEBUG_OUTPUT="$work/ld" "$@" >"$work/out" 2>"$work/err" || true
+    cat "$work"/ld.* >"$work/loaded" 2>/dev/null || true
+    rm -f "$work"/ld.*
+    grep -q 'libc\.so' "$work/loaded" || fail "the loader said nothing about: $*"
+    found=NONE
+    if grep -qiE "$pattern" "$work/loaded"; then found=SOME; fi
+    [ "$found" = "$wanted" ] || fail "loads $found of $pattern: $*"
+}
+
+any='opencl|libcuda|cublas|blas|libpocl'
+loads NONE "$any" "$bptt" --help
+loads NONE "$any" "$bptt" train --help
+loads NONE "$any" "$bptt" --version
+head -c 3000 "$0" >"$work/text"
+small="--hidden 5 --batch 2 --steps 5 --iterations 3"
+# shellcheck disable=SC2086  # the options are words, here and below
+loads NONE 'opencl|libcuda|libpocl' "$bptt" train "$work/text" $small --backend cpu -o "$work/m"
+[ -s "$work/m" ] || fail "no model was written"
+loads NONE "$any" "$bptt" inspect "$work/m"
+rm "$work/m"
+
+# No OpenCL driver at all: what is missing first is told, the module where OpenCL's headers were missing at build time.
+reason='OpenCL has no platform\|libOpenCL.so.1 was not found\|no bptt-opencl.so'
+OCL_ICD_VENDORS=/nonexistent
+export OCL_ICD_VENDORS
+code 0 "$bptt" devices
+says out '^opencl.*not usable'
+says out "$reason"
+# shellcheck disable=SC2086
+code 69 "$bptt" train "$work/text" $small --backend opencl -o "$work/m"
+says err "$reason"
+[ ! -e "$work/m" ] || fail "a file was written by a run that had no device"
+# shellcheck disable=SC2086
+code 0 "$bptt" train "$work/text" $small -o "$work/m"
+says err 'backend cpu'
+[ -s "$work/m" ] || fail "the fallback wrote no model"
+code 69 "$bptt" sample "$work/m" --backend opencl -n 5
+code 69 "$bptt" bench --backend opencl --seconds 0.1
+unset OCL_ICD_VENDORS
+
+# No module beside the program.
+mkdir "$work/alone"
+cp "$bptt" "$work/alone/bptt"
+code 0 "$work/alone/bptt" devices
+says out '^opencl.*not usable'
+says out 'bptt-opencl'
+# shellcheck disable=SC2086
+code 69 "$work/alone/bptt" train "$work/text" $small --backend opencl -o "$work/n"
+says err 'bptt-opencl'
+# shellcheck disable=SC2086
+code 0 "$work/alone/bptt" train "$work/text" $small -o "$work/n"
+cmp -s "$work/m" "$work/n" || fail "the fallback gave other bytes without the module"
+
+[ "$failures" = 0 ] || { echo "no_device.sh: $failures failures" >&2; exit 1; }
+echo "no_device.sh: passed"
