@@ -5,9 +5,11 @@
 
 enum { TRANSPOSED = 112, REFUSED = -1024 };
 
+enum { RIGHT, NO_BETA, NO_TRANSPOSE, LARGE_WRONG, NOTHING, NOT_A_NUMBER, REFUSES };
+
 static struct {
     bptt_device *d;
-    enum { RIGHT, NO_BETA, NO_TRANSPOSE, LARGE_WRONG, NOTHING, NOT_A_NUMBER, REFUSES } how;
+    int how;
     size_t calls;
 } library;
 
