@@ -97,7 +97,7 @@ static double derivative(fixture *f, const double *dense, size_t k)
     bptt_report report;
     bptt_error e = {0};
     CK_TRUE(bptt_run_evaluate(f->c, &w, &report, &e) == BPTT_OK, "%s", e.words);
-    double stat[4];
+    double stat[2 * BPTT_OUTPUTS];
     bptt_device *d = f->complex_->device;
     ck_assert_int_eq(d->backend.read(d, stat, BPTT_C128, f->c->mem.stat, NULL), BPTT_OK);
     free(z);
