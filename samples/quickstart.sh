@@ -20,6 +20,6 @@ else
     $bptt train --epochs 30 -o $model      # longer than for other texts of its size: less than a minute on two cores
 fi
 echo "== what it writes =="
-$bptt sample $model --prime "static bptt_status " --length 500 --temperature 0.5 --seed 1
+$bptt sample $model --prime "static bptt_status " --length 500 --temperature 0.6 --seed 2
 echo
 echo "== done: $bptt sample $model writes more, $bptt train --help says what else there is =="
