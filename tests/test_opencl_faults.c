@@ -95,6 +95,8 @@ START_TEST(an_open_that_fails_anywhere_leaves_nothing)
                 failed++;
                 CK_TRUE(d == NULL && e.words[0] && strstr(e.words, "CL_OUT_OF_HOST_MEMORY"), "%s: %s", call[i],
                         e.words);
+                // no model asked for memory yet, so it is the device that cannot be used
+                CK_TRUE(status == BPTT_DEVICE && e.code == BPTT_DEVICE, "%s: status %d", call[i], (int)status);
             }
             b.close(d);
             CK_TRUE(fake_now.alive == 0, "%s after %d: %ld objects are left", call[i], after, fake_now.alive);

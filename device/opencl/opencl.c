@@ -125,7 +125,9 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_de
     if (status) {
         opencl_close(made);
         // Nothing was asked for yet: a device that is full is one that cannot be used.
-        return status == BPTT_NO_MEMORY && e ? (e->code = BPTT_DEVICE) : status;
+        if (status == BPTT_NO_MEMORY) status = BPTT_DEVICE;
+        if (e) e->code = status;
+        return status;
     }
     *d = made;
     return BPTT_OK;
