@@ -3,32 +3,9 @@
 #include "machine.h"
 #include "modules.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// Whether `part` is somewhere in `name`, in upper or lower case.
-static bool holds(const char *name, const char *part)
-{
-    for (; *part && *name; name++) {
-        size_t n = 0;
-        while (part[n] && tolower((unsigned char)name[n]) == tolower((unsigned char)part[n])) n++;
-        if (!part[n]) return true;
-    }
-    return false;
-}
-
-// How well a device suits what was asked for: 0 not at all, else the more the better.
-static int suits(const bptt_device_info *info, const char *device)
-{
-    static const int of_kind[] = {[BPTT_CPU] = 1, [BPTT_ACCELERATOR] = 2, [BPTT_GPU] = 3};
-    if (!device) return info->usable ? of_kind[info->kind] : 0;
-    const bool meant = *device && device[strspn(device, "0123456789")] == '\0'
-                           ? strtoull(device, NULL, 10) == info->number
-                           : holds(info->device, device) || holds(info->platform, device);
-    return meant ? 1 + info->usable : 0; // why a device cannot be used is a better answer than none
-}
 
 // The device that suits best, the first of equals, of a backend with a list.
 static bptt_status pick(const bptt_backend *b, const char *device, bptt_device_info *out, bptt_error *e)
@@ -39,7 +16,7 @@ static bptt_status pick(const bptt_backend *b, const char *device, bptt_device_i
     size_t n = 0;
     int most = 0;
     for (; !(s = b->list(b, n, &info, &why)); n++) {
-        const int how = suits(&info, device);
+        const int how = bptt_suits(&info, device);
         if (n == 0 || how > most) best = info, most = how;
     }
     if (n == 0) return bptt_fail(e, s == BPTT_BAD_INPUT ? BPTT_NO_BACKEND : s, "%.500s", why.words);

@@ -1,6 +1,6 @@
 // What is known of devices: all of them, the one of a model, where its time goes, how fast its product is.
 #include "backends.h"
-#include "machine.h"
+#include "backend.h"
 #include "model.h"
 #include "modules.h"
 
@@ -94,10 +94,10 @@ static bptt_status best_product(bptt_device *d, const bptt_step *product, double
     bptt_status s = BPTT_OK;
     *best = 0;
     while (!s && (*best == 0 || spent < seconds)) {
-        const double start = seconds_now();
+        const double start = bptt_seconds();
         for (size_t i = 0; i < at_once; i++) d->backend.entry[BPTT_GEMM](d, product, &(bptt_slots){0});
         s = d->backend.sync(d, e);
-        const double took = seconds_now() - start;
+        const double took = bptt_seconds() - start;
         spent += took;
         if (*best == 0 || took / (double)at_once < *best) *best = took / (double)at_once;
     }

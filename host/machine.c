@@ -1,15 +1,7 @@
 // What the host asks the machine.
 #include "machine.h"
 
-#include <time.h>
 #include <unistd.h>
-
-double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 size_t machine_memory(void)
 {

@@ -1,10 +1,9 @@
-// What the host asks the machine: the time, and how much memory it has.
+// What the host asks the machine: how much memory it has.
 #ifndef MACHINE_H
 #define MACHINE_H
 
 #include "backend.h"
 
-double seconds_now(void);    // on a clock that never goes back
 size_t machine_memory(void); // bytes of memory the machine has; SIZE_MAX if it does not say
 
 // NO_MEMORY if `what` needs more bytes of the device, or of the host besides, than there are at all. d NULL, or in host

@@ -378,9 +378,9 @@ static trained train(const char *backend, bptt_lowering lowering, int profile)
     c.lowering = lowering, c.profile = profile;
     net n;
     net_open(&n, &c, &(bptt_run_config){.batch = 33, .steps = 33, .gradient = 1});
-    const double start = seconds_now();
+    const double start = bptt_seconds();
     for (int k = 0; k < 4; k++) CK_OK(bptt_run_train(n.r, &n.w, 0.01, NULL, NULL));
-    trained t = {.w = net_part(n.m, BPTT_WEIGHTS), .seconds = seconds_now() - start, .n = bptt_model_parameters(n.m)};
+    trained t = {.w = net_part(n.m, BPTT_WEIGHTS), .seconds = bptt_seconds() - start, .n = bptt_model_parameters(n.m)};
     const char *name = NULL;
     double one = 0;
     for (size_t i = 0; !bptt_model_spent(n.m, i, 0, &name, &one, NULL); i++) {

@@ -95,11 +95,11 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     if (s) return s;
     for (size_t i = 0, n; i < p->steps; i += n) {
         const bptt_step *first = &p->step[i];
-        const double start = d->profile ? host_seconds() : 0;
+        const double start = d->profile ? bptt_seconds() : 0;
         n = bptt_chain_length(p, i);
         const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
         run_job(&(job){d, first, n, t, slots});
-        if (d->profile) d->spent[bptt_charge_of(first, n)] += host_seconds() - start;
+        if (d->profile) d->spent[bptt_charge_of(first, n)] += bptt_seconds() - start;
     }
     return host_end(d, h, e);
 }

@@ -1,11 +1,8 @@
 // Which devices there are, which of them can be used, and which one a name means.
 #include "cl_own.h"
 
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { MOST_PLATFORMS = 16, MOST_DEVICES = 64 };
 
@@ -139,24 +136,6 @@ bptt_status cl_list(const cl_api *api, size_t i, bptt_device_info *info, cl_plat
 
 // ---- choosing -------------------------------------------------------------------------------------------------------
 
-static bool part_of(const char *part, const char *whole)
-{
-    const size_t n = strlen(part);
-    for (; *whole; whole++)
-        if (strncasecmp(whole, part, n) == 0) return true;
-    return n == 0;
-}
-
-// How well a device suits a wish: 0 not at all, else the more the better.
-static int suits(const bptt_device_info *info, const char *wish)
-{
-    static const int by_kind[] = {[BPTT_GPU] = 3, [BPTT_ACCELERATOR] = 2, [BPTT_CPU] = 1};
-    if (!wish) return info->usable ? by_kind[info->kind] : 0;
-    if (wish[0] && wish[strspn(wish, "0123456789")] == '\0') return strtoul(wish, NULL, 10) == info->number;
-    if (!part_of(wish, info->device) && !part_of(wish, info->platform)) return 0;
-    return info->usable ? 2 : 1; // the reason why a device cannot be used is better than none
-}
-
 // "0 Tahiti, 1 pthread-haswell (unusable)"
 static void names(const cl_api *api, const finds *all, char *out, size_t n)
 {
@@ -180,8 +159,8 @@ bptt_status cl_choose(const cl_api *api, const char *device, bptt_device_info *i
     for (size_t i = 0; i < all.n; i++) {
         bptt_device_info here;
         describe(api, &all.at[i], i, &here);
-        if (suits(&here, device) <= best) continue;
-        best = suits(&here, device);
+        if (bptt_suits(&here, device) <= best) continue;
+        best = bptt_suits(&here, device);
         *info = here;
         *platform = all.at[i].platform;
         *id = all.at[i].id;

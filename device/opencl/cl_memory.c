@@ -76,27 +76,6 @@ static bool real(bptt_type t) { return t == BPTT_F32 || t == BPTT_F64; }
 
 bool cl_convertible(bptt_type a, bptt_type b) { return (real(a) && real(b)) || (a == BPTT_I32 && b == BPTT_I32); }
 
-// dst[to] = src[from]
-static void convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from)
-{
-    const size_t n = bptt_type_size(dst_type), m = bptt_type_size(src_type);
-    char *const x = (char *)dst + to * n;
-    const char *const y = (const char *)src + from * m;
-    float f;
-    double g;
-    if (dst_type == src_type)
-        memcpy(x, y, n);
-    else if (dst_type == BPTT_F32) {
-        memcpy(&g, y, sizeof g);
-        f = (float)g;
-        memcpy(x, &f, sizeof f);
-    } else {
-        memcpy(&f, y, sizeof f);
-        g = (double)f;
-        memcpy(x, &g, sizeof g);
-    }
-}
-
 // A view as it lies in its buffer: `lines` of `width` neighbours, ld apart.
 static size_t lines(const bptt_mat *m) { return m->t ? m->cols : m->rows; }
 static size_t width(const bptt_mat *m) { return m->t ? m->rows : m->cols; }
@@ -114,9 +93,9 @@ static void move(bool into, void *at, size_t ld, const bptt_mat *m, void *rows, 
         for (size_t j = 0; j < m->cols; j++) {
             const size_t there = m->t ? j * ld + i : i * ld + j, here = i * m->cols + j;
             if (into)
-                convert(at, m->type, there, rows, as, here);
+                bptt_convert(at, m->type, there, rows, as, here);
             else
-                convert(rows, as, here, at, m->type, there);
+                bptt_convert(rows, as, here, at, m->type, there);
         }
     }
 }

@@ -2,7 +2,6 @@
 #include "cl_own.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 static size_t largest_scratch(const bptt_plan *p)
 {
@@ -110,10 +109,9 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
     *p = (cl_plan){0};
 }
 
-// Kernels count rows and columns in 32 bits, and a plan of very many steps must fit the host.
+// Kernels count rows and columns in 32 bits.
 static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *e)
 {
-    const long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < p->steps; i++)
         for (size_t k = 0; k < BPTT_OPERANDS; k++) {
             const bptt_mat *m = &p->step[i].op[k];
@@ -124,9 +122,6 @@ static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *
                                  c->device, bptt_entry_name[p->step[i].entry], m->rows, m->cols,
                                  (unsigned long)UINT32_MAX);
         }
-    if (pages > 0 && bytes > 0 && p->steps / (size_t)pages > (size_t)bytes / sizeof(task))
-        return bptt_fail(e, BPTT_NO_MEMORY, "a plan of %zu steps is more than the host's memory; lower --steps",
-                         p->steps);
     return BPTT_OK;
 }
 

@@ -52,11 +52,9 @@ static void read_limits(cl_own *c, const bptt_device_info *info, const cl_limits
     c->memory = info->memory > SIZE_MAX ? SIZE_MAX : (size_t)info->memory;
     c->largest_block = block > c->memory ? c->memory : (size_t)block;
     c->unified = unified;
-    const bool forced = c->limits.forced;
-    c->limits = (cl_limits){info->kind, (size_t)local, type == CL_LOCAL, largest_group(c), units, vector, forced};
-    if (!instead) return;
-    c->limits = *instead;
-    c->limits.forced = forced;
+    c->limits = (cl_limits){info->kind, (size_t)local, type == CL_LOCAL, largest_group(c), units, vector, false};
+    if (instead) c->limits = *instead;
+    c->limits.forced = c->lowering == BPTT_LOWER_ALWAYS;
 }
 
 static bptt_status open_failed(cl_own *c, const char *call, cl_int code, bptt_error *e)
@@ -118,7 +116,6 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_de
     c->platform = platform;
     c->id = id;
     c->lowering = config->lowering;
-    c->limits.forced = config->lowering == BPTT_LOWER_ALWAYS;
     cl_lock();
     status = start(made, s, &info, config->product == BPTT_PRODUCT_LIBRARY, e);
     cl_unlock();

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ALIGN = 64 };
 
@@ -58,30 +57,6 @@ static bool convertible(bptt_type a, bptt_type b)
     return a == b || (real_a && real_b);
 }
 
-// dst[to] = src[from]. Between complex and real the imaginary part is dropped, or zero.
-static void convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from)
-{
-    const size_t n = bptt_type_size(dst_type), m = bptt_type_size(src_type);
-    char *const d = (char *)dst + to * n;
-    const char *const s = (const char *)src + from * m;
-    if (dst_type == src_type) {
-        memcpy(d, s, n);
-        return;
-    }
-    double x[2] = {0, 0};
-    float f;
-    if (src_type == BPTT_F32) {
-        memcpy(&f, s, sizeof f);
-        x[0] = (double)f;
-    } else
-        memcpy(x, s, sizeof x[0]);
-    if (dst_type == BPTT_F32) {
-        f = (float)x[0];
-        memcpy(d, &f, sizeof f);
-    } else
-        memcpy(d, x, n);
-}
-
 static size_t place(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m.ld + i : i * m.ld + j); }
 
 bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e)
@@ -93,7 +68,7 @@ bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type 
     else
         for (size_t i = 0; i < dst.rows; i++)
             for (size_t j = 0; j < dst.cols; j++)
-                convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
+                bptt_convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
     return BPTT_OK;
 }
 
@@ -102,7 +77,7 @@ bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bpt
     if (!convertible(src.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
     for (size_t i = 0; i < src.rows; i++)
         for (size_t j = 0; j < src.cols; j++)
-            convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
+            bptt_convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
     return BPTT_OK;
 }
 
@@ -128,22 +103,15 @@ void host_forget(bptt_device *d, void *handle)
     free(handle);
 }
 
-double host_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bptt_status host_begin(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
 {
-    const double start = d->profile ? host_seconds() : 0;
+    const double start = d->profile ? bptt_seconds() : 0;
     for (size_t i = 0; i < BPTT_INPUTS; i++) {
         if (!p->input[i].buf || !slots->input[i]) continue;
         const bptt_status s = d->backend.write(d, p->input[i], slots->input[i], slots->type[i], e);
         if (s) return s;
     }
-    if (d->profile) d->spent[BPTT_TRANSFER_IN] += host_seconds() - start;
+    if (d->profile) d->spent[BPTT_TRANSFER_IN] += bptt_seconds() - start;
     return BPTT_OK;
 }
 
@@ -152,9 +120,9 @@ bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e)
     if (!h->plan->output.buf) return BPTT_OK;
     if (h->waiting == BPTT_IN_FLIGHT)
         return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
-    const double start = d->profile ? host_seconds() : 0;
+    const double start = d->profile ? bptt_seconds() : 0;
     const bptt_status s = d->backend.read(d, h->output[h->waiting], BPTT_F64, h->plan->output, e);
-    if (d->profile) d->spent[BPTT_TRANSFER_OUT] += host_seconds() - start;
+    if (d->profile) d->spent[BPTT_TRANSFER_OUT] += bptt_seconds() - start;
     if (!s) h->waiting++;
     return s;
 }
@@ -177,9 +145,9 @@ bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt
     const bptt_status s = host_begin(d, p, slots, e);
     if (s) return s;
     for (size_t i = 0; i < p->steps; i++) {
-        const double start = d->profile ? host_seconds() : 0;
+        const double start = d->profile ? bptt_seconds() : 0;
         d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
-        if (d->profile) d->spent[p->step[i].entry] += host_seconds() - start;
+        if (d->profile) d->spent[p->step[i].entry] += bptt_seconds() - start;
     }
     return host_end(d, h, e);
 }

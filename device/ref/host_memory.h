@@ -33,7 +33,5 @@ typedef struct host_plan {
 // What run begins and ends with: the writes of the inputs, the reading of the output.
 bptt_status host_begin(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e);
 bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e);
-// Seconds of a clock that only goes forward, for spent.
-double host_seconds(void);
 
 #endif

@@ -102,9 +102,9 @@ static bptt_status shim_run(bptt_device *d, void *handle, const bptt_slots *slot
     if (!s) s = host_begin(d, p, slots, e);
     if (s) return s;
     for (size_t i = 0; i < p->steps; i++) {
-        const double start = d->profile ? host_seconds() : 0;
+        const double start = d->profile ? bptt_seconds() : 0;
         d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
-        if (d->profile) d->spent[p->step[i].entry] += host_seconds() - start;
+        if (d->profile) d->spent[p->step[i].entry] += bptt_seconds() - start;
     }
     s = shim_failure(d, e);
     return s ? s : host_end(d, h, e);

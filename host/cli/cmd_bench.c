@@ -1,7 +1,6 @@
 // bptt bench: the speed of training on random characters, beside that of the matrix product alone.
 #include "backend.h"
 #include "cli.h"
-#include "machine.h"
 #include "jsonl.h"
 #include "prng.h"
 
@@ -115,13 +114,13 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
     for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
         if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; it waits, so these go untimed
-        if (i == WARM_UPS) start = before = seconds_now();
+        if (i == WARM_UPS) start = before = bptt_seconds();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
         for (size_t k = 0; s == BPTT_OK && k < b->together; k++) {
             s = bptt_run_submit(b->run, &w, b->c.rate, e);
             if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
         }
-        const double now = seconds_now();
+        const double now = bptt_seconds();
         if (i >= WARM_UPS) b->time[b->times++] = (now - before) / (double)b->together;
         before = now;
     }

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
-#include "machine.h"
+#include "backend.h"
 #include "sampler.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static exit_code write_sample(sampler *s, const options *o)
     for (uint64_t i = 0; i < o->value[OPT_LENGTH].count; i++) {
         if (sampler_draw(s, temperature, &random, &byte, &e) != BPTT_OK) return complain_of(&e);
         if (putchar(byte) == EOF) return output_failed(errno);
-        const double now = seconds_now();
+        const double now = bptt_seconds();
         if (now - flushed < FLUSH_EVERY) continue;
         if (fflush(stdout) != 0) return output_failed(errno);
         flushed = now;

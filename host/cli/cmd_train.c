@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "atomic.h"
-#include "machine.h"
+#include "backend.h"
 #include "default_text.h"
 #include "train.h"
 
@@ -197,7 +197,7 @@ exit_code run_train(const options *o)
 {
     const option_value *v = o->value;
     const bool resumed = v[OPT_RESUME].given;
-    train w = {.o = o, .quiet = v[OPT_QUIET].given, .saved = NONE_SAVED, .started = seconds_now()};
+    train w = {.o = o, .quiet = v[OPT_QUIET].given, .saved = NONE_SAVED, .started = bptt_seconds()};
     w.text_name = o->arguments ? o->argument[0] : NULL;
     w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
     w.best = beside(w.output, ".best");

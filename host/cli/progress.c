@@ -4,7 +4,7 @@
 #include "progress.h"
 
 #include "cli.h"
-#include "machine.h"
+#include "backend.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size
                     .last = info->iterations,
                     .chars = chars_per_update,
                     .windows = info->windows,
-                    .started = seconds_now()};
+                    .started = bptt_seconds()};
     p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     p->shown = p->started;
     p->shown_iteration = p->first;
@@ -54,7 +54,7 @@ void progress_line(char out[128], const progress *p, uint64_t iteration, const b
 void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
 {
     if (!p->on) return;
-    const double now = seconds_now(), since = now - p->shown;
+    const double now = bptt_seconds(), since = now - p->shown;
     const bool end = iteration == p->last;
     if (!end && since < (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY)) return;
     const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;

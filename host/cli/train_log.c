@@ -1,5 +1,5 @@
 // The lines of a training log. "iteration" comes second in each: that is what log_resume looks for.
-#include "machine.h"
+#include "backend.h"
 #include "train.h"
 
 static void start(train *w, const char *event, uint64_t iteration)
@@ -83,7 +83,7 @@ void log_end(train *w, uint64_t iteration, const char *reason)
     if (!w->log) return;
     start(w, "end", iteration);
     jsonl_text(&w->line, "reason", reason);
-    jsonl_real(&w->line, "seconds", seconds_now() - w->started);
+    jsonl_real(&w->line, "seconds", bptt_seconds() - w->started);
     jsonl_flag(&w->line, "saved", w->saved == iteration);
     finish(w);
 }

@@ -1,5 +1,5 @@
 // The training loop: update, validate, save, sample; and what signals and failures do to it.
-#include "machine.h"
+#include "backend.h"
 #include "signals.h"
 #include "train.h"
 
@@ -54,7 +54,7 @@ static exit_code written(const train *w)
 // Sends the next update. One is on its way while the report of the one before it is waited for.
 static bptt_status submit(train *w, bptt_error *e)
 {
-    if (iteration_now(w) == w->done) w->since = seconds_now();
+    if (iteration_now(w) == w->done) w->since = bptt_seconds();
     return bptt_trainer_submit(w->trainer, e);
 }
 
@@ -64,7 +64,7 @@ static bptt_status collect(train *w, bptt_error *e)
     bptt_report r;
     const bptt_status s = bptt_trainer_collect(w->trainer, &r, e);
     if (s != BPTT_OK) return s;
-    const double now = seconds_now();
+    const double now = bptt_seconds();
     log_step(w, ++w->done, &r, now - w->since);
     progress_update(&w->progress, w->done, &r);
     w->since = now;

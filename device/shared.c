@@ -1,8 +1,13 @@
-// What every backend and the host share of backend.h: errors, sizes, views, names.
+// What every backend and the host share of backend.h: errors, sizes, views, names, numbers, a clock, and which device a
+// name means.
 #include "backend.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
 {
@@ -110,4 +115,55 @@ unsigned bptt_charge_of(const bptt_step *first, size_t n)
         if (first[i].entry == BPTT_SOFTMAX_XENT) return BPTT_WINDOW_OUTPUT;
     }
     return first->entry;
+}
+
+double bptt_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void bptt_convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from)
+{
+    const size_t n = bptt_type_size(dst_type), m = bptt_type_size(src_type);
+    char *const d = (char *)dst + to * n;
+    const char *const s = (const char *)src + from * m;
+    if (dst_type == src_type) {
+        memcpy(d, s, n);
+        return;
+    }
+    double x[2] = {0, 0};
+    float f;
+    if (src_type == BPTT_F32) {
+        memcpy(&f, s, sizeof f);
+        x[0] = (double)f;
+    } else
+        memcpy(x, s, sizeof x[0]);
+    if (dst_type == BPTT_F32) {
+        f = (float)x[0];
+        memcpy(d, &f, sizeof f);
+    } else
+        memcpy(d, x, n);
+}
+
+// Whether `part` is somewhere in `name`, in upper or lower case.
+static bool holds(const char *name, const char *part)
+{
+    for (; *part && *name; name++) {
+        size_t n = 0;
+        while (part[n] && tolower((unsigned char)name[n]) == tolower((unsigned char)part[n])) n++;
+        if (!part[n]) return true;
+    }
+    return false;
+}
+
+int bptt_suits(const bptt_device_info *info, const char *device)
+{
+    static const int of_kind[] = {[BPTT_CPU] = 1, [BPTT_ACCELERATOR] = 2, [BPTT_GPU] = 3};
+    if (!device) return info->usable ? of_kind[info->kind] : 0;
+    const bool meant = *device && device[strspn(device, "0123456789")] == '\0'
+                           ? strtoull(device, NULL, 10) == info->number
+                           : holds(info->device, device) || holds(info->platform, device);
+    return meant ? 1 + info->usable : 0; // why a device cannot be used is a better answer than none
 }
