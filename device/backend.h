@@ -51,12 +51,15 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   LOG_SOFTMAX   x                x[i] = log softmax(x[i])
 //   SUM           x out            out[0][0] = beta out[0][0] + sum of all x
 //   SUMSQ         x out            out[0][0] = sum of x^2
-//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless both elements
-//                                  of stat [1][3] (loss sum, sum of squares of the gradient, refused) are finite and
-//                                  the third is 0. m is absent for RMSProp, v for SGD
+//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless the first two
+//                                  of stat [1][4] (loss sum, sum of squares of the gradient, refused, skipped) are
+//                                  finite and the third is 0. m is absent for RMSProp, v for SGD
 //   GUARD         stat             stat[2] = 1 unless stat[0] and stat[1] are finite, else as it was: after a window
 //                                  that is not finite no later one updates anything until the host has seen it and
-//                                  writes 0
+//                                  writes 0. In a plan with a scale, where it was 0: if the loss is finite and the
+//                                  gradient is not and the scale is above 1, the scale is halved, its count becomes 0,
+//                                  stat[3] = 1 and stat[2] stays 0; where both are finite stat[3] = 0 and the count
+//                                  goes up; at 2000 it becomes 0 and the scale is doubled, up to 2^24
 // clang-format off
 #define BPTT_ENTRY_LIST(X)                       \
     X(COPY, copy, "r=", "xx")                    \
@@ -126,7 +129,7 @@ typedef enum bptt_scalar {
 } bptt_scalar;
 
 #define BPTT_INPUTS 5
-#define BPTT_OUTPUTS 3   // elements of plan->output at most
+#define BPTT_OUTPUTS 4   // elements of plan->output at most
 #define BPTT_IN_FLIGHT 2 // runs that may be queued and not yet collected
 
 typedef struct bptt_slots {
@@ -140,16 +143,21 @@ typedef struct bptt_plan {
     size_t steps, room;          // room: how many fit
     bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first step; buf NULL: none
     bptt_mat output;             // [1][<= BPTT_OUTPUTS] sums: what collect() gives of a run; buf NULL: nothing
-    bool failed;                 // an add found no memory; it went into spare
+    // With BPTT_PRECISION_FP16: [1][2] sums, else absent. The loss scale: gradients are multiplied by the first element
+    // where they are rounded to fp16 for a product, which divides by it again. The second counts good windows since the
+    // scale last changed. GUARD looks after both, and then also writes stat[3]; see UPDATE, GUARD.
+    bptt_mat scale;
+    bool failed; // an add found no memory; it went into spare
     bptt_step spare;
 } bptt_plan;
 
 typedef struct bptt_device_config {
-    unsigned threads;       // 0: the backend's choice
-    const char *device;     // NULL: the backend's choice; digits: its number in the list; else a part of its name
-    bptt_lowering lowering; // whole-window kernels, where the backend has any
-    bptt_product product;   // whose products, where the backend has a choice
-    bool profile;           // count what each entry takes, in bptt_device's spent
+    unsigned threads;         // 0: the backend's choice
+    const char *device;       // NULL: the backend's choice; digits: its number in the list; else a part of its name
+    bptt_lowering lowering;   // whole-window kernels, where the backend has any
+    bptt_product product;     // whose products, where the backend has a choice
+    bptt_precision precision; // what products round their operands to; a backend that has only FP32 refuses others
+    bool profile;             // count what each entry takes, in bptt_device's spent
 } bptt_device_config;
 
 // What time is charged to: an entry that runs by itself, or what entries were merged into.

@@ -43,6 +43,30 @@ typedef enum kernel_id {
 extern const char *const kernel_name[KERNELS];
 extern const char *const kernel_types[KERNELS];
 
+// Kernels that no entry needs by itself: what lowerings put in its place (kernels_lowered.h). Types: also h, numbers
+// of 16 bits, of the kind that knobs.half says. A scale is [1][2], its first element is meant; absent: 1.
+//   cast               x y scale          y = half(scale x)
+//   cell_forward_cast  z b b2 h y         CELL_FORWARD, and y = half(h)
+//   cell_backward_cast y dy dz x scale    CELL_BACKWARD, and x = half(scale dz)
+//   scatter_sorted     order start dz dw  SCATTER: dw[v] gets rows order[n] of dz, start[v] <= n < start[v+1], in turn
+//   rescale            stat scale         GUARD of a plan with a scale
+// clang-format off
+#define LOWERED_LIST(X)                 \
+    X(cast, "fhf")                      \
+    X(cell_forward_cast, "ffffh")       \
+    X(cell_backward_cast, "fffhf")      \
+    X(scatter_sorted, "iiff")           \
+    X(rescale, "ff")
+// clang-format on
+
+enum {
+    LOWERED_FIRST = KERNELS - 1,
+#define LOWERED_ENUM(name, types) LOWERED_##name,
+    LOWERED_LIST(LOWERED_ENUM)
+#undef LOWERED_ENUM
+        ALL_KERNELS
+};
+
 // How work-items are dealt: all kernels take any number of them (they stride over what there is).
 typedef enum grid_kind {
     GRID_ELEMENTS, // id 0 runs over columns, id 1 over rows: one work-item an element at most
@@ -50,7 +74,7 @@ typedef enum grid_kind {
 } grid_kind;
 
 typedef struct launch {
-    kernel_id kernel;
+    unsigned kernel;  // kernel_id, or one of LOWERED_LIST
     bptt_entry entry; // to charge time to
     bptt_mat op[BPTT_OPERANDS];
     knobs k;

@@ -27,7 +27,8 @@ typedef struct run_memory {
     bptt_mat dx;     // [N][I]
     bptt_mat logits; // [R][V]: R rows of the window at a time
     bptt_mat losses; // [N][1] sums
-    bptt_mat stat;   // [1][3] sums: loss, sum of squares of the gradient, 1 once one of them was not finite
+    bptt_mat stat;   // [1][4] sums: loss, sum of squares of the gradient, 1 once one of them was not finite, 1 if
+                     // this window's update was skipped to lower the loss scale
 } run_memory;
 
 struct bptt_run {

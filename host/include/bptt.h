@@ -110,6 +110,17 @@ typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOW
 // the model is opened and then gives other bits, the same ones only in the same version on the same device).
 typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
 
+// What matrix products round their operands to; everything else, sums, states, weights, gradients, is float.
+//   FP32  nothing: float operands                   TF32  11 significant bits, float's range (tensor cores)
+//   BF16  8 bits, float's range                     FP16  11 bits, 6e-8 .. 65504: gradients are scaled (loss scale)
+// All but FP32 need a backend that has them (cuda); they change the results.
+typedef enum bptt_precision {
+    BPTT_PRECISION_FP32 = 0,
+    BPTT_PRECISION_TF32 = 1,
+    BPTT_PRECISION_BF16 = 2,
+    BPTT_PRECISION_FP16 = 3
+} bptt_precision;
+
 typedef struct bptt_model_config {
     bptt_cell cell;           // BPTT_TANH
     size_t vocab;             // V   2..65536; no default
@@ -132,10 +143,11 @@ typedef struct bptt_model_config {
     // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
     // platform's, in upper or lower case. With backend "auto" a device of OpenCL; cpu and ref have one, "0"
     const char *device;
-    unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
-    bptt_lowering lowering; // BPTT_LOWER_AUTO
-    bptt_product product;   // BPTT_PRODUCT_OWN
-    int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
+    unsigned threads;         // 0: as many as the machine has cores. Results do not depend on it.
+    bptt_lowering lowering;   // BPTT_LOWER_AUTO
+    bptt_product product;     // BPTT_PRODUCT_OWN
+    bptt_precision precision; // BPTT_PRECISION_FP32
+    int profile;              // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
 } bptt_model_config;
 
 BPTT_API void bptt_model_defaults(bptt_model_config *c);
