@@ -17,7 +17,7 @@ typedef struct knobs {
     int gradient;  // softmax_xent
     int optimizer; // 0 sgd, 1 rmsprop, 2 adam
     int by_norm, by_value;
-    int half; // numbers of 16 bits: 1 bfloat16, 2 IEEE half; 0: there are none
+    int half_kind; // numbers of 16 bits: 1 bfloat16, 2 IEEE half; 0: there are none
     float clip, momentum, decay, rest_decay, beta1, rest_beta1, beta2, rest_beta2, epsilon;
     float value; // fill
 } knobs;

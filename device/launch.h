@@ -44,7 +44,7 @@ extern const char *const kernel_name[KERNELS];
 extern const char *const kernel_types[KERNELS];
 
 // Kernels that no entry needs by itself: what lowerings put in its place (kernels_lowered.h). Types: also h, numbers
-// of 16 bits, of the kind that knobs.half says. A scale is [1][2], its first element is meant; absent: 1.
+// of 16 bits, of the kind that knobs.half_kind says. A scale is [1][2], its first element is meant; absent: 1.
 //   cast               x y scale          y = half(scale x)
 //   cell_forward_cast  z b b2 h y         CELL_FORWARD, and y = half(h)
 //   cell_backward_cast y dy dz x scale    CELL_BACKWARD, and x = half(scale dz)
