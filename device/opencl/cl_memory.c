@@ -1,5 +1,6 @@
 // Buffers of the device, and what moves between them and the host: whole views, nothing beside them.
 #include "cl_own.h"
+#include "stage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,37 +73,9 @@ void cl_free(bptt_device *d, bptt_buf *b)
 
 // ---- elements -------------------------------------------------------------------------------------------------------
 
-static bool real(bptt_type t) { return t == BPTT_F32 || t == BPTT_F64; }
-
-bool cl_convertible(bptt_type a, bptt_type b) { return (real(a) && real(b)) || (a == BPTT_I32 && b == BPTT_I32); }
-
-// A view as it lies in its buffer: `lines` of `width` neighbours, ld apart.
-static size_t lines(const bptt_mat *m) { return m->t ? m->cols : m->rows; }
-static size_t width(const bptt_mat *m) { return m->t ? m->rows : m->cols; }
-
-// Between packed rows x cols elements of type `as` and a view's elements at `at`, lines ld apart. into: towards `at`.
-static void move(bool into, void *at, size_t ld, const bptt_mat *m, void *rows, bptt_type as)
-{
-    const size_t each = bptt_type_size(as);
-    for (size_t i = 0; i < m->rows; i++) {
-        if (m->type == as && !m->t) {
-            char *const there = (char *)at + i * ld * each, *const here = (char *)rows + i * m->cols * each;
-            memcpy(into ? there : here, into ? here : there, m->cols * each);
-            continue;
-        }
-        for (size_t j = 0; j < m->cols; j++) {
-            const size_t there = m->t ? j * ld + i : i * ld + j, here = i * m->cols + j;
-            if (into)
-                bptt_convert(at, m->type, there, rows, as, here);
-            else
-                bptt_convert(rows, as, here, at, m->type, there);
-        }
-    }
-}
-
 void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as)
 {
-    move(true, stage, width(&m), &m, (void *)(uintptr_t)src, as); // src is only read
+    move_elements(true, stage, view_width(&m), &m, (void *)(uintptr_t)src, as); // src is only read
 }
 
 // ---- transfers ------------------------------------------------------------------------------------------------------
@@ -115,13 +88,13 @@ typedef struct rectangle {
 
 static rectangle rectangle_of(const bptt_mat *m)
 {
-    const size_t each = bptt_type_size(m->type), n = lines(m);
+    const size_t each = bptt_type_size(m->type), n = view_lines(m);
     // a single line may be shorter than its own length only by its ld
-    const size_t pitch = (n > 1 ? m->ld : width(m)) * each, at = m->at * each;
+    const size_t pitch = (n > 1 ? m->ld : view_width(m)) * each, at = m->at * each;
     return (rectangle){.device = {at % pitch, at / pitch, 0},
-                       .region = {width(m) * each, n, 1},
+                       .region = {view_width(m) * each, n, 1},
                        .device_pitch = pitch,
-                       .host_pitch = width(m) * each};
+                       .host_pitch = view_width(m) * each};
 }
 
 cl_int cl_write_stage(cl_own *c, bptt_mat m, const void *stage, bool wait, cl_event *event)
@@ -150,7 +123,7 @@ static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *ro
     const cl_int code = into ? cl_write_stage(c, m, stage, true, want) : cl_read_stage(c, m, stage, true, want);
     if (code) cl_failed(c, into ? "EnqueueWriteBufferRect" : "EnqueueReadBufferRect", "", code);
     cl_charge(d, event, into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT);
-    if (!into && !code) move(false, stage, width(&m), &m, rows, as);
+    if (!into && !code) move_elements(false, stage, view_width(&m), &m, rows, as);
     free(stage);
     return cl_report(c, e);
 }
@@ -159,7 +132,7 @@ static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *ro
 static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
     cl_own *c = own(d);
-    const size_t each = bptt_type_size(m.type), reach = ((lines(&m) - 1) * m.ld + width(&m)) * each;
+    const size_t each = bptt_type_size(m.type), reach = ((view_lines(&m) - 1) * m.ld + view_width(&m)) * each;
     cl_int code = CL_SUCCESS;
     cl_event event = NULL, *const want = d->profile ? &event : NULL;
     void *at =
@@ -171,7 +144,7 @@ static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows
     }
     cl_charge(d, event, into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT);
     event = NULL;
-    move(into, at, m.ld, &m, rows, as);
+    move_elements(into, at, m.ld, &m, rows, as);
     code = c->api.EnqueueUnmapMemObject(c->queue, m.buf->memory, at, 0, NULL, want);
     if (!code) code = c->api.Finish(c->queue);
     if (code) cl_failed(c, "EnqueueUnmapMemObject", "", code);
@@ -182,7 +155,7 @@ static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows
 static bptt_status move_view(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
     cl_own *c = own(d);
-    if (!cl_convertible(m.type, as))
+    if (!convertible(m.type, as))
         return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d", (int)as,
                          (int)m.type);
     if (c->fault.code) return cl_report(c, e);

@@ -134,7 +134,6 @@ bptt_status cl_alloc_pinned(bptt_device *d, size_t bytes, bptt_buf **out, bptt_e
 void cl_free(bptt_device *d, bptt_buf *b);
 bptt_status cl_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status cl_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
-bool cl_convertible(bptt_type a, bptt_type b);
 // Packed host elements of a view, in the order in which they lie on the device: [lines][width], of the view's type.
 void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as);
 // Queues the writing of such elements, the reading of them.

@@ -1,6 +1,7 @@
 // Queueing tasks and transfers, and waiting for them.
 #include "cl_own.h"
 #include "clblast.h"
+#include "stage.h"
 
 #include <string.h>
 
@@ -156,7 +157,7 @@ static void queue_run(bptt_device *d, cl_plan *p, const bptt_slots *slots)
 static bptt_status check_types(const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
 {
     for (size_t i = 0; i < BPTT_INPUTS; i++)
-        if (p->input[i].buf && slots->input[i] && !cl_convertible(p->input[i].type, slots->type[i]))
+        if (p->input[i].buf && slots->input[i] && !convertible(p->input[i].type, slots->type[i]))
             return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d",
                              (int)slots->type[i], (int)p->input[i].type);
     return BPTT_OK;
