@@ -1,0 +1,325 @@
+// From a plan's steps to nodes: small kernels by launch.h, products by cuBLAS. What is cut, merged or added here:
+//   products over a window that one layer's states go into and the next layer's steps wait for, in pieces of time
+//   scatters by the tokens' order, which the host sorts
+//   with operands of 16 bits: their copies, by the kernel that makes the number where there is one
+#include "cu_node.h"
+#include "cu_shadow.h"
+#include "stage.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    THREADS = 256,     // of a block of GRID_ELEMENTS
+    LANES = 64,        // of a block of GRID_GROUPS: what kernels.h calls WIDTH
+    MOST_ROWS = 65535, // blocks in the second dimension of a grid
+    PIECES = 8,        // of a window
+    LEAST_STEPS = 4,   // of time in a piece
+};
+
+typedef struct lowering {
+    const bptt_plan *plan;
+    const lower_rules *rules;
+    node_list *out;
+    size_t scratch;     // floats used
+    span_set fresh;     // 16-bit copies that are up to date
+    span_set gradients; // floats that are gradients: their copies are scaled
+} lowering;
+
+// ---- nodes ----------------------------------------------------------------------------------------------------------
+
+static node *add_node(node_list *list, unsigned kind, size_t operands)
+{
+    if (list->n == list->room) {
+        const size_t room = list->room ? 2 * list->room : 256;
+        node *more = realloc(list->at, room * sizeof *more);
+        if (!more) {
+            list->failed = true;
+            return NULL;
+        }
+        list->at = more;
+        list->room = room;
+    }
+    node *n = &list->at[list->n++];
+    *n = (node){.kind = kind, .operands = operands};
+    return n;
+}
+
+void nodes_free(node_list *list)
+{
+    free(list->at);
+    *list = (node_list){0};
+}
+
+static unsigned least(size_t a, size_t b) { return (unsigned)(a < b ? a : b); }
+
+// Threads lie along the columns, which are neighbours in memory.
+static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
+{
+    if (kind == GRID_GROUPS) {
+        n->block[0] = LANES, n->block[1] = 1;
+        n->grid[0] = least(rows, INT32_MAX), n->grid[1] = 1;
+        return;
+    }
+    unsigned across = 1;
+    while (across < LANES && across < cols) across *= 2;
+    n->block[0] = across, n->block[1] = THREADS / across;
+    n->grid[0] = least((cols + across - 1) / across, INT32_MAX);
+    n->grid[1] = least((rows + n->block[1] - 1) / n->block[1], MOST_ROWS);
+}
+
+static void kernel_node(lowering *w, const bptt_step *s, const launch *l)
+{
+    if (l->rows == 0 || l->cols == 0) return;
+    const char *types = l->kernel < KERNELS ? kernel_types[l->kernel] : lowered_types[l->kernel - KERNELS];
+    node *n = add_node(w->out, l->kernel, strlen(types));
+    if (!n) return;
+    memcpy(n->op, l->op, sizeof l->op);
+    n->k = l->k;
+    n->charge = s->entry;
+    n->chain = s->chain;
+    set_grid(n, l->grid, l->rows, l->cols);
+}
+
+static bptt_type half_type(const lower_rules *r) { return r->precision == BPTT_PRECISION_FP16 ? BPTT_F16 : BPTT_BF16; }
+
+static bool halves(const lower_rules *r)
+{
+    return r->precision == BPTT_PRECISION_BF16 || r->precision == BPTT_PRECISION_FP16;
+}
+
+static bptt_mat shadow_of(const lower_rules *r, bptt_mat m)
+{
+    m.type = half_type(r);
+    return m;
+}
+
+static knobs half_knobs(const lower_rules *r, const bptt_step *s)
+{
+    knobs k = knobs_of(s);
+    k.half_kind = r->precision == BPTT_PRECISION_FP16 ? 2 : 1;
+    return k;
+}
+
+// ---- freshness ------------------------------------------------------------------------------------------------------
+
+static size_t whole_ld(const bptt_mat *m) { return cu_pad(view_width(m)); }
+
+static void forget_written(lowering *w, const bptt_mat *m)
+{
+    if (!m->buf || m->type != BPTT_F32) return;
+    spans_take(&w->fresh, m);
+    spans_take(&w->gradients, m);
+}
+
+static bool is_gradient(const lowering *w, const bptt_mat *m)
+{
+    bool scaled = false;
+    return w->plan->scale.buf && spans_have(&w->gradients, m, &scaled);
+}
+
+// The copy of an operand in 16 bits, made here if it is not up to date. *scaled: it is that of a gradient.
+static bptt_mat fresh_copy(lowering *w, const bptt_step *s, bptt_mat m, bool *scaled)
+{
+    const bptt_mat shadow = shadow_of(w->rules, m);
+    if (spans_have(&w->fresh, &m, scaled)) return shadow;
+    *scaled = is_gradient(w, &m);
+    const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(shadow) : shadow; // as they lie
+    launch l = {.kernel = LOWERED_cast,
+                .op = {x, y, *scaled ? w->plan->scale : (bptt_mat){0}},
+                .k = half_knobs(w->rules, s),
+                .grid = GRID_ELEMENTS,
+                .rows = x.rows,
+                .cols = x.cols};
+    kernel_node(w, s, &l);
+    spans_put(&w->fresh, &m, *scaled, whole_ld(&m));
+    return shadow;
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+
+static void product_node(lowering *w, const bptt_step *s, bptt_mat a, bptt_mat b, bptt_mat c)
+{
+    bool a_scaled = false, b_scaled = false;
+    if (halves(w->rules)) {
+        a = fresh_copy(w, s, a, &a_scaled);
+        b = fresh_copy(w, s, b, &b_scaled);
+        assert(!(a_scaled && b_scaled)); // no product of two gradients stands in a plan
+    }
+    node *n = add_node(w->out, NODE_PRODUCT, 3);
+    if (!n) return;
+    n->op[0] = a, n->op[1] = b, n->op[2] = c;
+    n->k = knobs_of(s);
+    n->alpha = s->alpha < 0 ? ALPHA_MINUS : ALPHA_PLUS;
+    if (a_scaled || b_scaled) n->alpha = s->alpha < 0 ? ALPHA_MINUS_PER_SCALE : ALPHA_PER_SCALE;
+    n->charge = s->entry;
+    n->chain = s->chain;
+}
+
+static bool overlap(const bptt_mat *a, const bptt_mat *b)
+{
+    const size_t a_end = a->at + (view_lines(a) - 1) * a->ld + view_width(a);
+    const size_t b_end = b->at + (view_lines(b) - 1) * b->ld + view_width(b);
+    return a->buf == b->buf && a->at < b_end && b->at < a_end;
+}
+
+// The rows of a time loop one of whose cells writes (or whose cells read) elements of m; 0: there is none.
+static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
+{
+    for (size_t i = 0; i < p->steps; i++) {
+        const bptt_step *s = &p->step[i];
+        const bool forward = s->entry == BPTT_CELL_FORWARD;
+        if (!s->chain || (!forward && s->entry != BPTT_CELL_BACKWARD)) continue;
+        const bptt_mat *x = written ? &s->op[forward ? 3 : 2] : &s->op[forward ? 0 : 1];
+        if (overlap(x, m)) return x->rows;
+    }
+    return 0;
+}
+
+// Rows of a piece of a product over a window: those of some steps of time; all of them where cutting gains nothing.
+static size_t piece_rows(const lowering *w, const bptt_step *s)
+{
+    const bptt_mat *a = &s->op[0], *c = &s->op[2];
+    if (!w->rules->pieces || s->chain || a->t || c->t) return c->rows;
+    const size_t B = loop_rows(w->plan, a, true), other = B ? loop_rows(w->plan, c, false) : 0;
+    if (B == 0 || other != B || c->rows % B != 0) return c->rows;
+    const size_t T = c->rows / B, steps = (T + PIECES - 1) / PIECES;
+    return B * (steps < LEAST_STEPS ? LEAST_STEPS : steps);
+}
+
+static void product(lowering *w, const bptt_step *s)
+{
+    const bptt_mat a = s->op[0], b = s->op[1], c = s->op[2];
+    const size_t each = piece_rows(w, s);
+    for (size_t i = 0; i < c.rows; i += each) {
+        const size_t n = c.rows - i < each ? c.rows - i : each;
+        if (n == c.rows)
+            product_node(w, s, a, b, c);
+        else
+            product_node(w, s, bptt_rows(a, i, n), b, bptt_rows(c, i, n));
+    }
+    forget_written(w, &c);
+}
+
+// ---- everything else ------------------------------------------------------------------------------------------------
+
+static void cell(lowering *w, const bptt_step *s)
+{
+    const bool forward = s->entry == BPTT_CELL_FORWARD;
+    const bptt_mat *h = &s->op[forward ? 3 : 2];
+    const bool scaled = !forward && w->plan->scale.buf;
+    launch l = {.kernel = forward ? LOWERED_cell_forward_cast : LOWERED_cell_backward_cast,
+                .k = half_knobs(w->rules, s),
+                .grid = GRID_ELEMENTS,
+                .rows = h->rows,
+                .cols = h->cols};
+    memcpy(l.op, s->op, sizeof l.op);
+    l.op[forward ? 4 : 3] = shadow_of(w->rules, *h);
+    if (!forward) l.op[4] = scaled ? w->plan->scale : (bptt_mat){0};
+    kernel_node(w, s, &l);
+    forget_written(w, h);
+    spans_put(&w->fresh, h, scaled, whole_ld(h));
+    if (!forward) spans_put(&w->gradients, h, false, whole_ld(h));
+}
+
+static bool same_view(const bptt_mat *a, const bptt_mat *b)
+{
+    return a->buf == b->buf && a->at == b->at && a->rows == b->rows && a->cols == b->cols;
+}
+
+static bool sorted_scatter(lowering *w, const bptt_step *s)
+{
+    const lower_rules *r = w->rules;
+    if (!r->order.buf || !same_view(&s->op[0], &w->plan->input[r->sorted]) || s->op[2].rows + 1 != r->start.rows)
+        return false;
+    launch l = {.kernel = LOWERED_scatter_sorted,
+                .op = {r->order, r->start, s->op[1], s->op[2]},
+                .k = knobs_of(s),
+                .grid = GRID_ELEMENTS,
+                .rows = s->op[2].rows,
+                .cols = s->op[2].cols};
+    kernel_node(w, s, &l);
+    return true;
+}
+
+static void guard_with_scale(lowering *w, const bptt_step *s)
+{
+    launch l = {.kernel = LOWERED_rescale,
+                .op = {s->op[0], w->plan->scale},
+                .k = knobs_of(s),
+                .grid = GRID_ELEMENTS,
+                .rows = 1,
+                .cols = 1};
+    kernel_node(w, s, &l);
+}
+
+static void plain(lowering *w, const bptt_step *s)
+{
+    launch l[MOST_LAUNCHES];
+    const size_t n = launches_of(s, w->rules->scratch, l), floats = launch_scratch(s);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; floats && k < BPTT_OPERANDS; k++) // sums have a place of their own, so that none waits
+            if (l[i].op[k].buf == w->rules->scratch) l[i].op[k].at += w->scratch;
+        kernel_node(w, s, &l[i]);
+    }
+    w->scratch += floats;
+    const char *roles = bptt_entry_roles[s->entry];
+    for (size_t k = 0; roles[k]; k++)
+        if (strchr("=+O", roles[k])) forget_written(w, &s->op[k]);
+    if (s->entry == BPTT_SOFTMAX_XENT && s->gradient) spans_put(&w->gradients, &s->op[2], false, whole_ld(&s->op[2]));
+}
+
+static void lower_step(lowering *w, const bptt_step *s)
+{
+    const bool is_cell = s->entry == BPTT_CELL_FORWARD || s->entry == BPTT_CELL_BACKWARD;
+    if (s->entry == BPTT_GEMM)
+        product(w, s);
+    else if (is_cell && halves(w->rules))
+        cell(w, s);
+    else if (s->entry == BPTT_GUARD && w->plan->scale.buf)
+        guard_with_scale(w, s);
+    else if (s->entry != BPTT_SCATTER || !sorted_scatter(w, s))
+        plain(w, s);
+}
+
+static void invert_scale(lowering *w)
+{
+    const bptt_step s = {.entry = BPTT_GUARD};
+    launch l = {.kernel = LOWERED_invert,
+                .op = {w->plan->scale, w->rules->per_scale},
+                .k = knobs_of(&s),
+                .grid = GRID_ELEMENTS,
+                .rows = 1,
+                .cols = 1};
+    kernel_node(w, &s, &l);
+}
+
+void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
+{
+    lowering w = {.plan = p, .rules = r, .out = out};
+    if (p->scale.buf && halves(r)) invert_scale(&w);
+    for (size_t i = 0; i < p->steps; i++) lower_step(&w, &p->step[i]);
+    out->failed = out->failed || w.fresh.failed || w.gradients.failed;
+    spans_free(&w.fresh);
+    spans_free(&w.gradients);
+}
+
+size_t lower_scratch(const bptt_plan *p)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < p->steps; i++) all += launch_scratch(&p->step[i]);
+    return all;
+}
+
+bool lower_sorts(const bptt_plan *p, size_t *input, size_t *rows)
+{
+    for (size_t i = 0; i < p->steps; i++)
+        for (size_t k = 0; p->step[i].entry == BPTT_SCATTER && k < BPTT_INPUTS; k++)
+            if (p->input[k].buf && same_view(&p->step[i].op[0], &p->input[k])) {
+                *input = k;
+                *rows = p->step[i].op[2].rows;
+                return true;
+            }
+    return false;
+}

@@ -1,0 +1,318 @@
+// Who waits for whom: from the elements that nodes read and write. And on which stream each node goes.
+//
+// Every range of elements that an operand covers is cut where any other begins or ends; a piece remembers who wrote it
+// last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
+#include "cu_node.h"
+#include "stage.h"
+
+#include <stdlib.h>
+
+#define NOBODY SIZE_MAX
+
+// ---- what a node touches --------------------------------------------------------------------------------------------
+
+static const char *const writes[NODE_KINDS] = {
+    [KERNEL_copy] = "01",
+    [KERNEL_fill] = "1",
+    [KERNEL_gemm] = "001",
+    [KERNEL_gather] = "001",
+    [KERNEL_scatter] = "001",
+    [KERNEL_scale_rows] = "001",
+    [KERNEL_cell_forward] = "0001",
+    [KERNEL_cell_backward] = "001",
+    [KERNEL_colsum_chunks] = "01",
+    [KERNEL_colsum] = "01",
+    [KERNEL_add_row] = "01",
+    [KERNEL_softmax_xent] = "0011",
+    [KERNEL_log_softmax] = "1",
+    [KERNEL_sum_chunks] = "01",
+    [KERNEL_sumsq_chunks] = "01",
+    [KERNEL_sum] = "01",
+    [KERNEL_update] = "10110",
+    [KERNEL_guard] = "1",
+    [LOWERED_cast] = "010",
+    [LOWERED_cell_forward_cast] = "00011",
+    [LOWERED_scatter_sorted] = "0001",
+    [LOWERED_cell_backward_cast] = "00110",
+    [LOWERED_rescale] = "11",
+    [NODE_PRODUCT] = "001",
+};
+
+unsigned node_writes(const node *n)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < n->operands; i++)
+        if (n->op[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
+    return bits;
+}
+
+// Elements of one memory: a buffer, or its shadow.
+typedef struct range {
+    const bptt_buf *buf;
+    bool half;
+    size_t first, end;
+} range;
+
+static range range_of(const bptt_mat *m)
+{
+    const size_t length = (view_lines(m) - 1) * m->ld + view_width(m);
+    return (range){m->buf, m->type == BPTT_BF16 || m->type == BPTT_F16, m->at, m->at + length};
+}
+
+static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols > 0; }
+
+// ---- pieces ---------------------------------------------------------------------------------------------------------
+
+typedef struct reader {
+    size_t node, next; // next in the pool, NOBODY at the end
+} reader;
+
+typedef struct piece {
+    range begins;   // where it begins: buf, half, first
+    size_t writer;  // NOBODY
+    size_t readers; // first in the pool
+} piece;
+
+typedef struct ledger {
+    piece *piece; // ascending
+    size_t pieces;
+    reader *pool;
+    size_t used, pool_room;
+    size_t *edge; // of all nodes so far
+    size_t edges, edge_room;
+    size_t *seen; // [n]: the last node that got an edge from this one
+    bool failed;
+} ledger;
+
+static int by_place(const void *x, const void *y)
+{
+    const range *a = &((const piece *)x)->begins, *b = &((const piece *)y)->begins;
+    if (a->buf != b->buf) return (uintptr_t)a->buf < (uintptr_t)b->buf ? -1 : 1;
+    if (a->half != b->half) return a->half ? 1 : -1;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+static size_t find(const ledger *l, range r)
+{
+    const piece wanted = {.begins = r};
+    size_t low = 0, high = l->pieces;
+    while (low + 1 < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (by_place(&l->piece[middle], &wanted) <= 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool make_pieces(ledger *l, const node_list *list)
+{
+    size_t operands = 0;
+    for (size_t i = 0; i < list->n; i++) operands += list->at[i].operands;
+    l->piece = malloc((2 * operands + 1) * sizeof *l->piece);
+    if (!l->piece) return false;
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t k = 0; k < list->at[i].operands; k++) {
+            if (!touches(&list->at[i].op[k])) continue;
+            range r = range_of(&list->at[i].op[k]);
+            l->piece[l->pieces++] = (piece){r, NOBODY, NOBODY};
+            r.first = r.end;
+            l->piece[l->pieces++] = (piece){r, NOBODY, NOBODY};
+        }
+    qsort(l->piece, l->pieces, sizeof *l->piece, by_place);
+    size_t n = 0;
+    for (size_t i = 0; i < l->pieces; i++)
+        if (n == 0 || by_place(&l->piece[n - 1], &l->piece[i]) != 0) l->piece[n++] = l->piece[i];
+    l->pieces = n;
+    return true;
+}
+
+static void *grown(void *old, size_t used, size_t *room, size_t each, bool *failed)
+{
+    if (used < *room) return old;
+    const size_t more = *room ? 2 * *room : 256;
+    void *new = realloc(old, more * each);
+    if (new)
+        *room = more;
+    else
+        *failed = true;
+    return new ? new : old;
+}
+
+static void add_edge(ledger *l, size_t from, size_t to)
+{
+    if (from == NOBODY || from == to || l->seen[from] == to) return;
+    l->seen[from] = to;
+    l->edge = grown(l->edge, l->edges, &l->edge_room, sizeof *l->edge, &l->failed);
+    if (!l->failed) l->edge[l->edges++] = from;
+}
+
+static void note_reader(ledger *l, piece *p, size_t who)
+{
+    l->pool = grown(l->pool, l->used, &l->pool_room, sizeof *l->pool, &l->failed);
+    if (l->failed) return;
+    l->pool[l->used] = (reader){who, p->readers};
+    p->readers = l->used++;
+}
+
+// A reader waits for the writer; a writer for the writer before it and all who have read since.
+static void touch(ledger *l, range r, size_t who, bool written)
+{
+    for (size_t i = find(l, r); i < l->pieces; i++) {
+        piece *p = &l->piece[i];
+        if (p->begins.buf != r.buf || p->begins.half != r.half || p->begins.first >= r.end) break;
+        add_edge(l, p->writer, who);
+        if (!written) {
+            note_reader(l, p, who);
+            continue;
+        }
+        for (size_t k = p->readers; k != NOBODY; k = l->pool[k].next) add_edge(l, l->pool[k].node, who);
+        p->writer = who;
+        p->readers = NOBODY;
+    }
+}
+
+// Edges and levels. Reads before writes: what a node reads and writes is one edge.
+static void connect(ledger *l, node_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) l->seen[i] = NOBODY;
+    for (size_t i = 0; i < list->n && !l->failed; i++) {
+        node *n = &list->at[i];
+        const unsigned written = node_writes(n);
+        n->first = l->edges;
+        for (unsigned pass = 0; pass < 2; pass++)
+            for (size_t k = 0; k < n->operands; k++)
+                if (touches(&n->op[k]) && (written >> k & 1) == pass) touch(l, range_of(&n->op[k]), i, pass == 1);
+        n->preceding = l->edges - n->first;
+        n->level = 0;
+        for (size_t k = n->first; k < l->edges; k++)
+            if (list->at[l->edge[k]].level >= n->level) n->level = list->at[l->edge[k]].level + 1;
+    }
+}
+
+// ---- streams --------------------------------------------------------------------------------------------------------
+
+// Every level before the next; within a level as the plan has it. With one stream: as the plan has it.
+static void take_turns(const node_list *list, unsigned streams, node_order *o, size_t *count_of_level)
+{
+    if (streams == 1) {
+        for (size_t i = 0; i < list->n; i++) o->turn[i] = i;
+        return;
+    }
+    for (size_t i = 0; i <= list->n; i++) count_of_level[i] = 0;
+    for (size_t i = 0; i < list->n; i++) count_of_level[list->at[i].level + 1]++;
+    for (size_t i = 1; i <= list->n; i++) count_of_level[i] += count_of_level[i - 1];
+    for (size_t i = 0; i < list->n; i++) o->turn[count_of_level[list->at[i].level]++] = i;
+}
+
+static bool precedes(const node_order *o, const node *n, size_t who)
+{
+    for (size_t k = n->first; k < n->first + n->preceding; k++)
+        if (o->edge[k] == who) return true;
+    return false;
+}
+
+// Behind a node it waits for anyway: its own chain's, else the latest. Else on a stream of its own; where there is none,
+// behind what is over first.
+static unsigned stream_for(const node_list *list, const node_order *o, const node *n, unsigned streams)
+{
+    unsigned best = MOST_STREAMS, oldest = 0;
+    for (unsigned s = 0; s < o->streams; s++) {
+        const node *tail = &list->at[o->tail[s]], *oldest_tail = &list->at[o->tail[oldest]];
+        if (tail->level < oldest_tail->level) oldest = s;
+        if (!precedes(o, n, o->tail[s])) continue;
+        if (n->chain && tail->chain == n->chain) return s;
+        if (best == MOST_STREAMS || tail->level > list->at[o->tail[best]].level) best = s;
+    }
+    if (best != MOST_STREAMS) return best;
+    return o->streams < streams ? o->streams : oldest;
+}
+
+// What is known to be over when a node starts: for each stream how many of its nodes, the node itself included on its
+// own.
+typedef struct knowledge {
+    size_t over[MOST_STREAMS];
+} knowledge;
+
+static void learn(knowledge *to, const knowledge *from)
+{
+    for (unsigned s = 0; s < MOST_STREAMS; s++)
+        if (from->over[s] > to->over[s]) to->over[s] = from->over[s];
+}
+
+// Waits of the node, latest first, so that what an earlier one would tell is known already.
+static void find_waits(node_list *list, node_order *o, knowledge *known, const size_t *place, size_t at, size_t *used)
+{
+    const node *n = &list->at[at];
+    for (;;) {
+        size_t latest = NOBODY;
+        for (size_t k = n->first; k < n->first + n->preceding; k++) {
+            const size_t p = o->edge[k];
+            if (known[at].over[list->at[p].stream] > place[p]) continue;
+            if (latest == NOBODY || list->at[p].level > list->at[latest].level) latest = p;
+        }
+        if (latest == NOBODY) return;
+        o->wait[(*used)++] = latest;
+        list->at[latest].awaited = true;
+        learn(&known[at], &known[latest]);
+    }
+}
+
+// known, place: [n], working memory. place: of a node on its stream.
+static void spread(node_list *list, unsigned streams, node_order *o, knowledge *known, size_t *place)
+{
+    size_t length[MOST_STREAMS] = {0}, used = 0;
+    for (size_t i = 0; i < list->n; i++) list->at[i].awaited = false;
+    for (size_t i = 0; i < list->n; i++) {
+        const size_t at = o->turn[i];
+        node *n = &list->at[at];
+        const unsigned s = stream_for(list, o, n, streams);
+        known[at] = s == o->streams ? (knowledge){0} : known[o->tail[s]];
+        if (s == o->streams) o->streams++;
+        n->stream = s;
+        o->wait_first[i] = used;
+        find_waits(list, o, known, place, at, &used);
+        place[at] = length[s]++;
+        known[at].over[s] = length[s];
+        o->tail[s] = at;
+    }
+    o->wait_first[list->n] = used;
+}
+
+bptt_status order_nodes(node_list *list, unsigned streams, node_order *o, bptt_error *e)
+{
+    const size_t n = list->n;
+    ledger l = {.seen = malloc((n + 1) * sizeof *l.seen)};
+    *o = (node_order){.n = n, .turn = malloc((n + 1) * sizeof *o->turn)};
+    bool made = l.seen && o->turn && !list->failed && make_pieces(&l, list);
+    if (made) connect(&l, list);
+    o->edge = l.edge;
+    made = made && !l.failed;
+    o->wait = made ? malloc((l.edges + 1) * sizeof *o->wait) : NULL;
+    o->wait_first = malloc((n + 1) * sizeof *o->wait_first);
+    knowledge *known = malloc((n + 1) * sizeof *known);
+    size_t *place = malloc((n + 1) * sizeof *place);
+    made = o->wait && o->wait_first && known && place;
+    if (made) {
+        take_turns(list, streams, o, place);
+        spread(list, streams, o, known, place);
+    }
+    free(known);
+    free(place);
+    free(l.seen);
+    free(l.piece);
+    free(l.pool);
+    if (made) return BPTT_OK;
+    order_free(o);
+    return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to order a plan of %zu kernels", n);
+}
+
+void order_free(node_order *o)
+{
+    free(o->turn);
+    free(o->edge);
+    free(o->wait);
+    free(o->wait_first);
+    *o = (node_order){0};
+}
