@@ -6,13 +6,17 @@
 
 const char *const kernel_name[KERNELS] = {
 #define KERNEL_NAME(name, types) #name,
-    KERNEL_LIST(KERNEL_NAME)
+    KERNEL_LIST(KERNEL_NAME)};
+
+const char *const lowered_name[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_NAME)
 #undef KERNEL_NAME
 };
 
 const char *const kernel_types[KERNELS] = {
 #define KERNEL_TYPES(name, types) types,
-    KERNEL_LIST(KERNEL_TYPES)
+    KERNEL_LIST(KERNEL_TYPES)};
+
+const char *const lowered_types[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_TYPES)
 #undef KERNEL_TYPES
 };
 

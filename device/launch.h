@@ -67,6 +67,9 @@ enum {
         ALL_KERNELS
 };
 
+extern const char *const lowered_name[ALL_KERNELS - KERNELS]; // of kernel k: [k - KERNELS]
+extern const char *const lowered_types[ALL_KERNELS - KERNELS];
+
 // How work-items are dealt: all kernels take any number of them (they stride over what there is).
 typedef enum grid_kind {
     GRID_ELEMENTS, // id 0 runs over columns, id 1 over rows: one work-item an element at most

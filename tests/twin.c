@@ -1,58 +1,10 @@
 // The twin: starts as `ref`, then every entry goes from step to launches to kernels, each called for every work-item.
 #include "twin.h"
+#include "host_kernels.h"
 #include "host_memory.h"
-#include "launch.h"
-
-#include "prelude_c.h"
-
-#include "kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-// ---- kernels by number ----------------------------------------------------------------------------------------------
-
-typedef struct call {
-    work_item item;
-    void *data[BPTT_OPERANDS];
-    view at[BPTT_OPERANDS];
-    knobs k;
-    float slots[SLOTS];
-} call;
-
-#define ARGUMENT(i) c->data[i], c->at[i]
-#define ARGUMENTS_1 ARGUMENT(0)
-#define ARGUMENTS_2 ARGUMENTS_1, ARGUMENT(1)
-#define ARGUMENTS_3 ARGUMENTS_2, ARGUMENT(2)
-#define ARGUMENTS_4 ARGUMENTS_3, ARGUMENT(3)
-#define ARGUMENTS_5 ARGUMENTS_4, ARGUMENT(4)
-#define CALL(name, operands) \
-    static void call_##name(const call *c) { bptt_##name(&c->item, ARGUMENTS_##operands, c->k, c->slots); }
-CALL(copy, 2)
-CALL(fill, 1)
-CALL(gemm, 3)
-CALL(gather, 3)
-CALL(scatter, 3)
-CALL(scale_rows, 3)
-CALL(cell_forward, 4)
-CALL(cell_backward, 3)
-CALL(colsum_chunks, 2)
-CALL(colsum, 2)
-CALL(add_row, 2)
-CALL(softmax_xent, 4)
-CALL(log_softmax, 1)
-CALL(sum_chunks, 2)
-CALL(sumsq_chunks, 2)
-CALL(sum, 2)
-CALL(update, 5)
-CALL(guard, 1)
-
-typedef void kernel(const call *c);
-static kernel *const kernels[KERNELS] = {
-#define KERNEL_CALL(name, types) call_##name,
-    KERNEL_LIST(KERNEL_CALL)
-#undef KERNEL_CALL
-};
 
 // ---- the device -----------------------------------------------------------------------------------------------------
 
@@ -124,24 +76,26 @@ static bptt_status twin_prepare(bptt_device *d, const bptt_plan *p, void **handl
 
 static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
 {
-    call c = {.k = l->k};
-    slots_of(slots, c.slots);
-    for (size_t i = 0; kernel_types[l->kernel][i]; i++) {
-        c.data[i] = l->op[i].buf ? l->op[i].buf->data : NULL;
-        c.at[i] = view_of(&l->op[i]);
+    void *data[BPTT_OPERANDS];
+    view at[BPTT_OPERANDS];
+    float changing[SLOTS];
+    slots_of(slots, changing);
+    for (size_t i = 0; host_kernel_types(l->kernel)[i]; i++) {
+        data[i] = l->op[i].buf ? l->op[i].buf->data : NULL;
+        at[i] = view_of(&l->op[i]);
     }
     const bool groups = l->grid == GRID_GROUPS;
     const count columns = groups ? 1 : t->columns;
     for (count row = 0; row < t->rows; row++)
         for (count column = 0; column < columns; column++) {
-            c.item = (work_item){.column = column,
-                                 .columns = columns,
-                                 .row = row,
-                                 .rows = t->rows,
-                                 .group = row,
-                                 .groups = t->rows,
-                                 .lanes = 1};
-            kernels[l->kernel](&c);
+            const work_item item = {.column = column,
+                                    .columns = columns,
+                                    .row = row,
+                                    .rows = t->rows,
+                                    .group = row,
+                                    .groups = t->rows,
+                                    .lanes = 1};
+            host_kernel_run(l->kernel, &item, data, at, &l->k, changing);
         }
 }
 

@@ -1,0 +1,86 @@
+// The kernels that lowerings put in the place of entries: those of LOWERED_LIST in launch.h, which says what each
+// computes, in its order. Comes after kernels.h and keeps its rules.
+#ifndef KERNELS_LOWERED_H
+#define KERNELS_LOWERED_H
+
+#include "half.h"
+
+#include "kernels.h"
+
+#define HALVES(x) GLOBAL half_bits *x, const view x##_view
+#define SCALE_MOST 16777216.0f // 2^24
+#define SCALE_GOOD 2000.0f     // windows until it is doubled
+
+// The first element of a scale; absent: 1.
+INLINE float scale_of(IN(scale)) { return PRESENT(scale) ? AT(scale, 0, 0) : 1.0f; }
+
+KERNEL(cast)(ITEM IN(x), HALVES(y), IN(scale), CONSTANTS)
+{
+    const float by = scale_of(scale, scale_view);
+    EACH_ROW (i, y_view.rows)
+        EACH_COLUMN (j, y_view.cols) AT(y, i, j) = half_of(o.half_kind, by * AT(x, i, j));
+}
+
+// The sum in the order of cell_forward: what is absent is not added, for -0 + 0 is not -0.
+KERNEL(cell_forward_cast)(ITEM IN(z), IN(b), IN(b2), OUT(h), HALVES(y), CONSTANTS)
+{
+    EACH_ROW (i, h_view.rows)
+        EACH_COLUMN (j, h_view.cols) {
+            float sum = AT(z, i, j);
+            if (PRESENT(b)) sum = sum + AT(b, 0, j);
+            if (PRESENT(b2)) sum = sum + AT(b2, 0, j);
+            const float hij = cell_forward(o.cell, sum);
+            AT(h, i, j) = hij;
+            AT(y, i, j) = half_of(o.half_kind, hij);
+        }
+}
+
+KERNEL(cell_backward_cast)(ITEM IN(y), IN(dy), OUT(dz), HALVES(x), IN(scale), CONSTANTS)
+{
+    const float by = scale_of(scale, scale_view);
+    EACH_ROW (i, dz_view.rows)
+        EACH_COLUMN (j, dz_view.cols) {
+            const float d = AT(dy, i, j), yij = AT(y, i, j), dzij = cell_backward(o.cell, yij, d);
+            AT(dz, i, j) = dzij;
+            AT(x, i, j) = half_of(o.half_kind, by * dzij);
+        }
+}
+
+// order: the rows of dz by their id, those of one id in ascending order; start: where each id's begin, and the end. A
+// row of dw reads its own rows of dz and no others.
+KERNEL(scatter_sorted)(ITEM IDS(order), IDS(start), IN(dz), OUT(dw), CONSTANTS)
+{
+    EACH_ROW (v, dw_view.rows) {
+        const word first = (word)AT(start, v, 0), end = (word)AT(start, v + 1, 0);
+        EACH_COLUMN (j, dw_view.cols) {
+            float sum = o.beta ? AT(dw, v, j) : 0.0f;
+            for (word n = first; n < end; n++) sum += AT(dz, (word)AT(order, n, 0), j);
+            AT(dw, v, j) = sum;
+        }
+    }
+}
+
+// stat: loss, sum of squares of the gradient, refused, skipped; scale: itself, good windows since it last changed.
+KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
+{
+    EACH_ROW (i, 1)
+        EACH_COLUMN (j, 1) {
+            const int loss = is_finite(AT(stat, i, j)), gradient = is_finite(AT(stat, i, j + 1));
+            const float old = AT(scale, i, j), windows = AT(scale, i, j + 1) + 1.0f;
+            AT(stat, i, j + 3) = 0.0f;
+            if (!(AT(stat, i, j + 2) == 0.0f)) continue;
+            if (loss && gradient) {
+                const int grow = windows >= SCALE_GOOD;
+                const float twice = LESS(SCALE_MOST, 2.0f * old) ? SCALE_MOST : 2.0f * old;
+                AT(scale, i, j) = grow ? twice : old;
+                AT(scale, i, j + 1) = grow ? 0.0f : windows;
+            } else if (loss && old > 1.0f) {
+                AT(scale, i, j) = 0.5f * old;
+                AT(scale, i, j + 1) = 0.0f;
+                AT(stat, i, j + 3) = 1.0f;
+            } else
+                AT(stat, i, j + 2) = 1.0f;
+        }
+}
+
+#endif

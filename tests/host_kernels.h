@@ -1,0 +1,23 @@
+// The kernels of devices as host C, by number or by name: device/kernels.h and kernels_lowered.h, each called for one
+// work-item, which is its group's only lane.
+#ifndef HOST_KERNELS_H
+#define HOST_KERNELS_H
+
+#include "launch.h"
+
+#include "prelude_c.h"
+
+// kernel: a kernel_id, or one of LOWERED_LIST. data, at: of each operand, in order; data NULL where it is absent.
+void host_kernel_run(unsigned kernel, const work_item *item, void *const *data, const view *at, const knobs *k,
+                     const float *slots);
+
+// The number of a name ("copy", "cast"; what the device's function adds in front is not part of it); ALL_KERNELS: there
+// is none. And a kernel's operand types, as in the lists.
+unsigned host_kernel_named(const char *name);
+const char *host_kernel_types(unsigned kernel);
+
+// The same by name; false: there is none.
+bool host_kernel_call(const char *name, const work_item *item, void *const *data, const view *at, const knobs *k,
+                      const float *slots);
+
+#endif
