@@ -83,4 +83,15 @@ KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
         }
 }
 
+// A scale is a power of two, so its inverse is too.
+KERNEL(invert)(ITEM IN(scale), OUT(per), CONSTANTS)
+{
+    EACH_ROW (i, 1)
+        EACH_COLUMN (j, 1) {
+            const float inverse = f32_divide(1.0f, AT(scale, i, j));
+            AT(per, i, j) = inverse;
+            AT(per, i, j + 1) = -inverse;
+        }
+}
+
 #endif

@@ -50,13 +50,15 @@ extern const char *const kernel_types[KERNELS];
 //   cell_backward_cast y dy dz x scale    CELL_BACKWARD, and x = half(scale dz)
 //   scatter_sorted     order start dz dw  SCATTER: dw[v] gets rows order[n] of dz, start[v] <= n < start[v+1], in turn
 //   rescale            stat scale         GUARD of a plan with a scale
+//   invert             scale per          per [1][2]: 1 / scale, -1 / scale, which are exact
 // clang-format off
 #define LOWERED_LIST(X)                 \
     X(cast, "fhf")                      \
     X(cell_forward_cast, "ffffh")       \
     X(cell_backward_cast, "fffhf")      \
     X(scatter_sorted, "iiff")           \
-    X(rescale, "ff")
+    X(rescale, "ff")                    \
+    X(invert, "ff")
 // clang-format on
 
 enum {

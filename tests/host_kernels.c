@@ -46,6 +46,7 @@ CALL(cell_forward_cast, 5)
 CALL(cell_backward_cast, 5)
 CALL(scatter_sorted, 4)
 CALL(rescale, 2)
+CALL(invert, 2)
 
 typedef void caller(const call *c);
 static caller *const callers[ALL_KERNELS] = {
