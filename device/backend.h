@@ -237,6 +237,9 @@ typedef struct bptt_abi {
 #define BPTT_MODULE_SYMBOL "bptt_module"
 typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *table, bptt_error *e);
 
+// For a module: NO_BACKEND, with words, unless the host was built from the same backend.h and bptt.h. file: its name.
+bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e);
+
 // Fills *e (if not NULL) and returns code.
 bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
 #if defined(__GNUC__)

@@ -167,3 +167,18 @@ int bptt_suits(const bptt_device_info *info, const char *device)
                            : holds(info->device, device) || holds(info->platform, device);
     return meant ? 1 + info->usable : 0; // why a device cannot be used is a better answer than none
 }
+
+// ---- modules --------------------------------------------------------------------------------------------------------
+
+bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e)
+{
+    const bptt_abi here = BPTT_ABI_HERE;
+    const bool same = host->version == here.version && host->backend == here.backend && host->device == here.device &&
+                      host->step == here.step && host->slots == here.slots && host->plan == here.plan &&
+                      host->config == here.config && host->info == here.info;
+    if (same) return BPTT_OK;
+    return bptt_fail(e, BPTT_NO_BACKEND,
+                     "%s belongs to another version of bptt (its interface is %u, bptt's %u): install both from one "
+                     "build",
+                     file, here.version, host->version);
+}

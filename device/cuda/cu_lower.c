@@ -152,7 +152,10 @@ static void product_node(lowering *w, const bptt_step *s, bptt_mat a, bptt_mat b
     n->op[0] = a, n->op[1] = b, n->op[2] = c;
     n->k = knobs_of(s);
     n->alpha = s->alpha < 0 ? ALPHA_MINUS : ALPHA_PLUS;
-    if (a_scaled || b_scaled) n->alpha = s->alpha < 0 ? ALPHA_MINUS_PER_SCALE : ALPHA_PER_SCALE;
+    if (a_scaled || b_scaled) {
+        n->alpha = s->alpha < 0 ? ALPHA_MINUS_PER_SCALE : ALPHA_PER_SCALE;
+        n->op[n->operands++] = w->rules->per_scale; // read where it lies
+    }
     n->charge = s->entry;
     n->chain = s->chain;
 }

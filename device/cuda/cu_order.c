@@ -35,7 +35,8 @@ static const char *const writes[NODE_KINDS] = {
     [LOWERED_scatter_sorted] = "0001",
     [LOWERED_cell_backward_cast] = "00110",
     [LOWERED_rescale] = "11",
-    [NODE_PRODUCT] = "001",
+    [LOWERED_invert] = "01",
+    [NODE_PRODUCT] = "0010",
 };
 
 unsigned node_writes(const node *n)

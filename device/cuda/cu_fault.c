@@ -1,0 +1,61 @@
+// Failures of queued work: the first one sticks, with the driver's own words. And whose context a call works in.
+#include "cu_own.h"
+
+#include <stdio.h>
+
+const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n)
+{
+    const char *name = NULL, *words = NULL;
+    if (api->GetErrorName(code, &name) || !name) name = NULL;
+    if (api->GetErrorString(code, &words) || !words) words = NULL;
+    if (name)
+        (void)snprintf(room, n, "%s%s%s", name, words ? ": " : "", words ? words : "");
+    else
+        (void)snprintf(room, n, "error %d", code);
+    return room;
+}
+
+static const char *advice(bptt_status s)
+{
+    return s == BPTT_NO_MEMORY ? "lower --hidden, --layers, --batch or --steps"
+                               : "start again from the last saved file, or use --backend cpu";
+}
+
+static void note(cu_own *c, const char *call, const char *on, const char *words, bool memory)
+{
+    if (c->fault.code) return;
+    c->fault.code = memory ? BPTT_NO_MEMORY : BPTT_DEVICE;
+    (void)snprintf(c->fault.words, sizeof c->fault.words, "%s: %s failed%s%s: %.200s; %s", c->device, call,
+                   *on ? " for " : "", on, words, advice(c->fault.code));
+}
+
+void cu_failed(cu_own *c, const char *call, const char *on, cu_result code)
+{
+    char words[256];
+    note(c, call, on, cu_words(&c->api, code, words, sizeof words), code == CU_OUT_OF_MEMORY);
+}
+
+void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result code)
+{
+    enum { ALLOCATION_FAILED = 3 }; // CUBLAS_STATUS_ALLOC_FAILED
+    const char *const words = c->blas.GetStatusName(code);
+    note(c, call, on, words ? words : "unknown status", code == ALLOCATION_FAILED);
+}
+
+bptt_status cu_report(const cu_own *c, bptt_error *e)
+{
+    return c->fault.code ? bptt_fail(e, c->fault.code, "%s", c->fault.words) : BPTT_OK;
+}
+
+bool cu_enter(cu_own *c)
+{
+    CU(c, CtxPushCurrent, "", c->context);
+    return c->fault.code == BPTT_OK;
+}
+
+void cu_leave(cu_own *c)
+{
+    cu_context mine = NULL;
+    const cu_result code = c->api.CtxPopCurrent(&mine);
+    if (code) cu_failed(c, "cuCtxPopCurrent", "", code);
+}

@@ -1,0 +1,120 @@
+// A plan's nodes as one graph: captured once, launched in one call for every window.
+#include "cu_own.h"
+#include "stage.h"
+
+#include <stdlib.h>
+
+// ---- products that have run before ----------------------------------------------------------------------------------
+
+// Whether cuBLAS would choose the same kernel for both.
+static bool alike(const node *x, const node *y)
+{
+    for (size_t k = 0; k < 3; k++)
+        if (x->op[k].rows != y->op[k].rows || x->op[k].cols != y->op[k].cols || x->op[k].ld != y->op[k].ld ||
+            x->op[k].t != y->op[k].t || x->op[k].type != y->op[k].type)
+            return false;
+    return x->k.beta == y->k.beta && x->alpha == y->alpha;
+}
+
+static size_t reach(const bptt_mat *m)
+{
+    return ((view_lines(m) - 1) * m->ld + view_width(m)) * bptt_type_size(m->type);
+}
+
+// cuBLAS loads a kernel when it first uses it, which a capture forbids: each kind of product runs once before, into
+// memory of its own, so that nothing of ours changes.
+static bptt_status warm_up(bptt_device *d, const node_list *list, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const node **kind = malloc((list->n + 1) * sizeof *kind);
+    size_t kinds = 0, most = 0;
+    if (!kind) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to prepare %zu products", list->n);
+    for (size_t i = 0; i < list->n; i++) {
+        const node *n = &list->at[i];
+        size_t k = 0;
+        while (n->kind == NODE_PRODUCT && k < kinds && !alike(n, kind[k])) k++;
+        if (n->kind == NODE_PRODUCT && k == kinds) kind[kinds++] = n;
+        if (n->kind == NODE_PRODUCT && reach(&n->op[2]) > most) most = reach(&n->op[2]);
+    }
+    bptt_buf *out = NULL;
+    const bptt_status s = kinds ? cu_alloc(d, most, &out, e) : BPTT_OK;
+    if (!s && kinds && cu_enter(c)) {
+        for (size_t k = 0; k < kinds; k++) {
+            node n = *kind[k];
+            n.op[2].buf = out, n.op[2].at = 0;
+            cu_queue_node(c, &n, &c->lane[0], 0);
+        }
+        CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
+        cu_leave(c);
+    }
+    cu_free(d, out);
+    free(kind);
+    return s ? s : cu_report(c, e);
+}
+
+// ---- capture --------------------------------------------------------------------------------------------------------
+
+// Events of a capture: that of node i is event[i]; of stream s at the end event[n + s]; of the start event[n + streams].
+typedef struct marks {
+    size_t n;
+    cu_event *event; // NULL where none is needed
+} marks;
+
+static cu_event mark(cu_own *c, marks *m, size_t i)
+{
+    if (!m->event[i]) CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
+    return m->event[i];
+}
+
+static void queue_all(cu_own *c, const cu_plan *p, marks *m)
+{
+    const node_order *o = &p->order;
+    const size_t start = p->nodes.n + o->streams;
+    bool begun[MOST_STREAMS] = {true};
+    CU(c, EventRecord, "", mark(c, m, start), c->lane[0].stream);
+    for (size_t i = 0; i < o->n && !c->fault.code; i++) {
+        const node *n = &p->nodes.at[o->turn[i]];
+        const cu_lane *lane = &c->lane[n->stream];
+        if (!begun[n->stream]) CU(c, StreamWaitEvent, "", lane->stream, m->event[start], 0);
+        begun[n->stream] = true;
+        for (size_t k = o->wait_first[i]; k < o->wait_first[i + 1]; k++)
+            CU(c, StreamWaitEvent, "", lane->stream, m->event[o->wait[k]], 0);
+        cu_queue_node(c, n, lane, p->slots->at);
+        if (n->awaited) CU(c, EventRecord, "", mark(c, m, o->turn[i]), lane->stream);
+    }
+    for (unsigned s = 1; s < o->streams; s++) {
+        CU(c, EventRecord, "", mark(c, m, p->nodes.n + s), c->lane[s].stream);
+        CU(c, StreamWaitEvent, "", c->lane[0].stream, m->event[p->nodes.n + s], 0);
+    }
+}
+
+static void capture(cu_own *c, cu_plan *p, marks *m)
+{
+    cu_graph graph = NULL;
+    const cu_stream main = c->lane[0].stream;
+    CU(c, StreamBeginCapture, "", main, CU_CAPTURE_THREAD_LOCAL);
+    queue_all(c, p, m);
+    CU(c, StreamEndCapture, "a plan", main, &graph);
+    CU(c, GraphInstantiate, "a plan", &p->exec, graph, 0);
+    CU(c, GraphUpload, "a plan", p->exec, main);
+    CU(c, StreamSynchronize, "a plan", main);
+    if (graph) (void)c->api.GraphDestroy(graph);
+    for (size_t i = 0; i < m->n; i++)
+        if (m->event[i]) (void)c->api.EventDestroy(m->event[i]);
+}
+
+bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const bptt_status s = warm_up(d, &p->nodes, e);
+    if (s) return s;
+    marks m = {.n = p->nodes.n + p->order.streams + 1};
+    m.event = calloc(m.n, sizeof *m.event);
+    if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->nodes.n);
+    if (cu_enter(c)) {
+        capture(c, p, &m);
+        cu_leave(c);
+    }
+    free(m.event);
+    return cu_report(c, e);
+}

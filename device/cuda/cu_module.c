@@ -1,0 +1,12 @@
+// What bptt-cuda.so shows: one function.
+#include "cu_own.h"
+
+BPTT_API bptt_module_function bptt_module;
+
+bptt_status bptt_module(const bptt_abi *host, bptt_backend *table, bptt_error *e)
+{
+    const bptt_status s = bptt_abi_check(host, "bptt-cuda.so", e);
+    if (s) return s;
+    *table = bptt_cuda();
+    return BPTT_OK;
+}

@@ -1,0 +1,152 @@
+// What the files of the CUDA backend share: the open device, its memory, its streams.
+#ifndef CU_OWN_H
+#define CU_OWN_H
+
+#include "cu_api.h"
+#include "cu_node.h"
+
+struct bptt_buf {
+    cu_memory at;
+    cu_memory half; // the shadow: as many numbers of 16 bits; 0: there is none
+    size_t bytes;
+};
+
+// The first failure of queued work. It stays.
+typedef struct cu_fault {
+    bptt_status code; // BPTT_OK: none
+    char words[sizeof((bptt_error *)0)->words];
+} cu_fault;
+
+// A stream of the device, and what multiplies on it: a handle has one stream and one workspace, so that products of
+// different streams never meet.
+typedef struct cu_lane {
+    cu_stream stream;
+    blas_handle blas;
+    cu_memory workspace;
+} cu_lane;
+
+// Bytes from the start of a stage, and of a plan's slots on the device.
+enum { STAGE_SLOTS = 0, STAGE_SORT = 64 };
+
+// What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
+typedef struct cu_place {
+    char *stage;     // pinned host memory: slots, the order of the tokens, all inputs, the output
+    cu_event done;   // after everything that uses the stage
+    bool used;       // done was recorded
+    cu_event *timed; // [nodes + 1], with profile: before the first node and after each
+    bool timing;     // they were recorded
+} cu_place;
+
+typedef struct cu_plan {
+    const bptt_plan *plan; // NULL: single steps
+    node_list nodes;
+    node_order order;
+    cu_exec exec;                            // the captured graph; NULL: node by node
+    bptt_buf *scratch;                       // what launch_scratch asks for, of all steps
+    bptt_buf *slots;                         // on the device: SLOTS floats, then the order of the tokens
+    bptt_buf *per_scale;                     // [2] floats; NULL: no scale
+    bool sorts;                              // tokens are sorted for scatters:
+    size_t sorted, rows;                     // those of plan input `sorted`, below `rows`
+    void *pinned;                            // of all stages
+    size_t input_at[BPTT_INPUTS], output_at; // bytes from place.stage
+    cu_place place[BPTT_IN_FLIGHT];          // of run number n: n % BPTT_IN_FLIGHT
+    size_t turn, waiting;                    // the next run's place; runs that were not collected
+    struct cu_plan *next;                    // all plans of the device
+} cu_plan;
+
+typedef struct cu_own {
+    cu_api api;
+    blas_api blas;
+    cu_device id;
+    cu_context context; // the device's primary one: what others in this process use too
+    bool retained;
+    cu_module module;
+    cu_function function[ALL_KERNELS];
+    cu_lane lane[MOST_STREAMS];
+    unsigned lanes; // that are open
+    size_t workspace_bytes;
+    bptt_buf *constants; // floats: 0, 1, -1
+    void *bounce;        // pinned: what read and write go through
+    unsigned processors;
+    bptt_precision precision;
+    bptt_lowering lowering;
+    size_t used; // bytes of our buffers
+    cu_fault fault;
+    cu_plan *plans; // those that were prepared
+    cu_plan single; // runs one step: entry[]
+    char device[128], words[330], bits[128];
+} cu_own;
+
+static inline cu_own *own(const bptt_device *d) { return d->own; }
+
+// ---- failures (cu_fault.c) ------------------------------------------------------------------------------------------
+
+// Notes a failed call, once: `call` with its cu or cublas, `on` what it was for or "".
+void cu_failed(cu_own *c, const char *call, const char *on, cu_result code);
+void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result code);
+bptt_status cu_report(const cu_own *c, bptt_error *e); // the fault as a status, with its words
+// "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"; into room, which is returned.
+const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
+// Every call of the backend stands between the two: the device's context is the thread's meanwhile.
+bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
+void cu_leave(cu_own *c);
+
+// Notes what fails: CU(c, StreamSynchronize, "", stream). Once something has failed nothing is called.
+#define CU(c, name, on, ...) \
+    do { \
+        const cu_result code_ = (c)->fault.code ? 0 : (c)->api.name(__VA_ARGS__); \
+        if (code_) cu_failed((c), "cu" #name, (on), code_); \
+    } while (0)
+#define BLAS(c, name, on, ...) \
+    do { \
+        const blas_result code_ = (c)->fault.code ? 0 : (c)->blas.name(__VA_ARGS__); \
+        if (code_) cu_blas_failed((c), "cublas" #name, (on), code_); \
+    } while (0)
+
+// ---- devices (cu_list.c) --------------------------------------------------------------------------------------------
+
+// The i-th device; *id may be NULL.
+bptt_status cu_list(const cu_api *api, size_t i, bptt_device_info *info, cu_device *id, bptt_error *e);
+// The device that config->device means.
+bptt_status cu_choose(const cu_api *api, const char *device, bptt_device_info *info, cu_device *id, bptt_error *e);
+// The driver, loaded and started.
+bptt_status cu_driver(cu_api *api, bptt_error *e);
+
+// ---- memory (cu_memory.c) -------------------------------------------------------------------------------------------
+
+bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
+void cu_free(bptt_device *d, bptt_buf *b);
+// Gives the buffer a shadow, if it has none.
+bptt_status cu_alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e);
+bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
+bptt_status cu_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
+enum { BOUNCE_BYTES = 4 << 20 };
+// Queues a view's elements, packed line by line as they lie, into the device or out of it. stage: pinned.
+void cu_move(cu_own *c, bool into, const bptt_mat *m, void *stage, const char *what);
+cu_memory cu_address(const bptt_mat *m); // of its first element; 0: absent
+
+// ---- nodes (cu_queue.c, cu_graph.c) ---------------------------------------------------------------------------------
+
+// Queues one node on a lane. slots: the plan's, on the device.
+void cu_queue_node(cu_own *c, const node *n, const cu_lane *lane, cu_memory slots);
+// The nodes of p as one graph: p->exec. Every product runs once before, into memory of its own.
+bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
+
+// ---- plans (cu_plan.c, cu_run.c) ------------------------------------------------------------------------------------
+
+bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
+void cu_forget(bptt_device *d, void *handle);
+bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e);
+void cu_clear_plan(bptt_device *d, cu_plan *p);                               // gives everything back
+bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e); // of all that the nodes touch
+
+bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
+bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
+bptt_status cu_sync(bptt_device *d, bptt_error *e);
+void cu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
+// Waits for what uses a place, and adds its time to d->spent.
+void cu_settle(bptt_device *d, cu_plan *p, cu_place *at);
+
+bptt_backend bptt_cuda(void);
+
+#endif

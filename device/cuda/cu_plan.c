@@ -1,0 +1,190 @@
+// Plans, prepared once: nodes, their order, the graph, and what a run needs so that nothing is allocated in it.
+#include "cu_own.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+enum { ALIGN = 64 }; // bytes
+
+static size_t aligned(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+// ---- memory of runs -------------------------------------------------------------------------------------------------
+
+// Bytes of the order of the tokens: where each id's begin, then the rows by id.
+static size_t sort_bytes(const cu_plan *p)
+{
+    return p->sorts ? (p->rows + 1 + p->plan->input[p->sorted].rows) * sizeof(int32_t) : 0;
+}
+
+static size_t stage_bytes(cu_plan *p)
+{
+    size_t at = aligned(STAGE_SORT + sort_bytes(p));
+    _Static_assert(SLOTS * sizeof(float) <= STAGE_SORT - STAGE_SLOTS, "slots need more room");
+    for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
+        const bptt_mat *m = &p->plan->input[i];
+        p->input_at[i] = at;
+        if (m->buf) at += aligned(m->rows * m->cols * bptt_type_size(m->type));
+    }
+    p->output_at = at;
+    return at + aligned(BPTT_OUTPUTS * sizeof(float));
+}
+
+bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const size_t bytes = stage_bytes(p);
+    if (!p->slots) {
+        const bptt_status s = cu_alloc(d, STAGE_SORT + sort_bytes(p), &p->slots, e);
+        if (s) return s;
+    }
+    if (!cu_enter(c)) return cu_report(c, e);
+    CU(c, MemHostAlloc, "the inputs of a window", &p->pinned, BPTT_IN_FLIGHT * bytes, 0);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
+        cu_place *at = &p->place[k];
+        at->stage = (char *)p->pinned + k * bytes;
+        CU(c, EventCreate, "", &at->done, CU_EVENT_NO_TIMING);
+    }
+    cu_leave(c);
+    return cu_report(c, e);
+}
+
+// Times are taken around the inputs, each node, the output.
+static bptt_status make_clocks(bptt_device *d, cu_plan *p, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const size_t n = p->nodes.n + 3;
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
+        p->place[k].timed = calloc(n, sizeof(cu_event));
+        if (!p->place[k].timed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", n);
+    }
+    if (!cu_enter(c)) return cu_report(c, e);
+    for (size_t i = 0; i < BPTT_IN_FLIGHT * n; i++)
+        CU(c, EventCreate, "", &p->place[i / n].timed[i % n], CU_EVENT_DEFAULT);
+    cu_leave(c);
+    return cu_report(c, e);
+}
+
+static void clear_place(cu_own *c, const cu_plan *p, cu_place *at)
+{
+    for (size_t i = 0; at->timed && i < p->nodes.n + 3; i++)
+        if (at->timed[i]) (void)c->api.EventDestroy(at->timed[i]);
+    if (at->done) (void)c->api.EventDestroy(at->done);
+    free(at->timed);
+}
+
+void cu_clear_plan(bptt_device *d, cu_plan *p)
+{
+    cu_own *c = own(d);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_settle(d, p, &p->place[k]);
+    if (!c->api.CtxPushCurrent(c->context)) {
+        (void)c->api.StreamSynchronize(c->lane[0].stream);
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) clear_place(c, p, &p->place[k]);
+        if (p->exec) (void)c->api.GraphExecDestroy(p->exec);
+        if (p->pinned) (void)c->api.MemFreeHost(p->pinned);
+        cu_leave(c);
+    }
+    cu_free(d, p->slots);
+    cu_free(d, p->scratch);
+    cu_free(d, p->per_scale);
+    nodes_free(&p->nodes);
+    order_free(&p->order);
+    *p = (cu_plan){0};
+}
+
+// ---- preparing ------------------------------------------------------------------------------------------------------
+
+// Kernels count rows and columns in 32 bits, cuBLAS in 31.
+static bptt_status check_sizes(const cu_own *c, const bptt_plan *p, bptt_error *e)
+{
+    for (size_t i = 0; i < p->steps; i++)
+        for (size_t k = 0; k < BPTT_OPERANDS; k++) {
+            const bptt_mat *m = &p->step[i].op[k];
+            const size_t most = p->step[i].entry == BPTT_GEMM ? INT_MAX : UINT32_MAX;
+            if (!m->buf || (m->rows <= most && m->cols <= most && (m->ld <= most || m->rows == 1 || m->cols == 1)))
+                continue;
+            return bptt_fail(e, BPTT_BAD_CONFIG,
+                             "%s: %s over %zu x %zu numbers is more than the %zu that its kernels count; lower "
+                             "--hidden or --layers",
+                             c->device, bptt_entry_name[p->step[i].entry], m->rows, m->cols, most);
+        }
+    return BPTT_OK;
+}
+
+bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < list->n; i++)
+        for (size_t k = 0; !s && k < list->at[i].operands; k++) {
+            const bptt_mat *m = &list->at[i].op[k];
+            if (m->buf && (m->type == BPTT_BF16 || m->type == BPTT_F16)) s = cu_alloc_shadow(d, m->buf, e);
+        }
+    return s;
+}
+
+static bptt_mat vector_at(bptt_buf *b, size_t at, size_t rows, bptt_type type)
+{
+    return (bptt_mat){.buf = b, .at = at, .rows = rows, .cols = 1, .ld = 1, .type = type};
+}
+
+static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const size_t first = STAGE_SORT / sizeof(int32_t);
+    lower_rules r = {.precision = c->precision,
+                     .processors = c->processors,
+                     .pieces = graph,
+                     .scratch = p->scratch,
+                     .sorted = p->sorted};
+    if (p->sorts) {
+        r.start = vector_at(p->slots, first, p->rows + 1, BPTT_I32);
+        r.order = vector_at(p->slots, first + p->rows + 1, p->plan->input[p->sorted].rows, BPTT_I32);
+    }
+    if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
+    lower_plan(p->plan, &r, &p->nodes);
+    if (p->nodes.failed)
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->steps);
+    const bptt_status s = cu_shadows(d, &p->nodes, e);
+    return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
+}
+
+static bptt_status make(bptt_device *d, cu_plan *p, bptt_error *e)
+{
+    cu_own *c = own(d);
+    const size_t scratch = lower_scratch(p->plan);
+    const bool graph = c->lowering != BPTT_LOWER_NEVER && !d->profile;
+    bptt_status s = check_sizes(c, p->plan, e);
+    p->sorts = lower_sorts(p->plan, &p->sorted, &p->rows);
+    if (!s && scratch) s = cu_alloc(d, scratch * sizeof(float), &p->scratch, e);
+    if (!s && p->plan->scale.buf) s = cu_alloc(d, 2 * sizeof(float), &p->per_scale, e);
+    if (!s) s = cu_make_places(d, p, e); // slots, which nodes read
+    if (!s) s = lower(d, p, graph, e);
+    if (!s && d->profile) s = make_clocks(d, p, e);
+    return s || !graph || p->nodes.n == 0 ? s : cu_capture(d, p, e);
+}
+
+bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
+{
+    cu_plan *made = calloc(1, sizeof *made);
+    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan");
+    made->plan = p;
+    const bptt_status s = make(d, made, e);
+    if (s) {
+        cu_clear_plan(d, made);
+        free(made);
+        return s;
+    }
+    made->next = own(d)->plans;
+    own(d)->plans = made;
+    *handle = made;
+    return BPTT_OK;
+}
+
+void cu_forget(bptt_device *d, void *handle)
+{
+    if (!handle) return;
+    cu_plan **link = &own(d)->plans;
+    while (*link && *link != handle) link = &(*link)->next;
+    if (*link) *link = (*link)->next;
+    cu_clear_plan(d, handle);
+    free(handle);
+}

@@ -1,0 +1,214 @@
+// The CUDA backend: the device, opened and closed, and the table of its functions.
+#include "cu_image.h"
+#include "cu_own.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// One thread at a time starts the driver and reads the environment.
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+
+// ---- closing --------------------------------------------------------------------------------------------------------
+
+static void close_lane(cu_own *c, cu_lane *lane)
+{
+    if (lane->blas) (void)c->blas.Destroy(lane->blas);
+    if (lane->workspace) (void)c->api.MemFree(lane->workspace);
+    if (lane->stream) (void)c->api.StreamDestroy(lane->stream);
+}
+
+static void cuda_close(bptt_device *d)
+{
+    if (!d) return;
+    cu_own *c = own(d);
+    if (c->retained) {
+        while (c->plans) cu_forget(d, c->plans);
+        cu_clear_plan(d, &c->single);
+        cu_free(d, c->constants);
+        if (!c->api.CtxPushCurrent(c->context)) {
+            for (size_t i = 0; i < MOST_STREAMS; i++) close_lane(c, &c->lane[i]);
+            if (c->bounce) (void)c->api.MemFreeHost(c->bounce);
+            if (c->module) (void)c->api.ModuleUnload(c->module);
+            cu_leave(c);
+        }
+        (void)c->api.DevicePrimaryCtxRelease(c->id);
+    }
+    free(c);
+    free(d);
+}
+
+// ---- opening --------------------------------------------------------------------------------------------------------
+
+// What NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
+static size_t workspace_for(const cu_own *c)
+{
+    int major = 0;
+    if (c->api.DeviceGetAttribute(&major, CU_ATTRIBUTE_MAJOR, c->id)) major = 0;
+    return (size_t)(major == 9 || major == 10 ? 32 : major >= 12 ? 12 : 4) << 20;
+}
+
+static void open_lane(cu_own *c, cu_lane *lane)
+{
+    const bool halves = c->precision == BPTT_PRECISION_BF16 || c->precision == BPTT_PRECISION_FP16;
+    CU(c, StreamCreate, "", &lane->stream, CU_STREAM_NON_BLOCKING);
+    CU(c, MemAlloc, "a workspace of cuBLAS", &lane->workspace, c->workspace_bytes);
+    BLAS(c, Create, "", &lane->blas);
+    BLAS(c, SetStream, "", lane->blas, lane->stream); // takes the workspace away: so it comes first
+    BLAS(c, SetWorkspace, "", lane->blas, (void *)(uintptr_t)lane->workspace, c->workspace_bytes);
+    BLAS(c, SetMathMode, "", lane->blas, halves ? BLAS_FULL_PRECISION_REDUCTION : BLAS_DEFAULT_MATH);
+    BLAS(c, SetPointerMode, "", lane->blas,
+         c->precision == BPTT_PRECISION_FP16 ? BLAS_POINTERS_DEVICE : BLAS_POINTERS_HOST);
+}
+
+static bptt_status load_image(cu_own *c, bptt_error *e)
+{
+    char words[256];
+    int version = 0;
+    const cu_result code = c->api.ModuleLoadData(&c->module, cuda_image);
+    if (c->api.DriverGetVersion(&version)) version = 0;
+    if (code && cuda_image_size == 0)
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "bptt-cuda.so was built without nvcc, so it holds no kernels: build bptt again where CUDA "
+                         "12.8 or 13 is installed");
+    if (code)
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "%s: the driver (CUDA %d.%d) does not take the kernels of bptt-cuda.so (%s; %s): install a "
+                         "newer driver, or build bptt with this GPU's CMAKE_CUDA_ARCHITECTURES",
+                         c->device, version / 1000, version % 1000 / 10, cuda_image_of,
+                         cu_words(&c->api, code, words, sizeof words));
+    for (unsigned k = 0; k < ALL_KERNELS; k++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "bptt_%s", k < KERNELS ? kernel_name[k] : lowered_name[k - KERNELS]);
+        CU(c, ModuleGetFunction, name, &c->function[k], c->module, name);
+    }
+    return cu_report(c, e);
+}
+
+static bptt_status make_constants(bptt_device *d, bptt_error *e)
+{
+    static const float number[] = {0, 1, -1};
+    cu_own *c = own(d);
+    const bptt_status s = cu_alloc(d, sizeof number, &c->constants, e);
+    const bptt_mat row = {.buf = c->constants, .rows = 1, .cols = 3, .ld = 3, .type = BPTT_F32};
+    return s ? s : cu_write(d, row, number, BPTT_F32, e);
+}
+
+static bptt_status start(bptt_device *d, bptt_error *e)
+{
+    cu_own *c = own(d);
+    char words[256];
+    const cu_result code = c->api.DevicePrimaryCtxRetain(&c->context, c->id);
+    if (code)
+        return bptt_fail(e, BPTT_DEVICE, "%s cannot be used (cuDevicePrimaryCtxRetain: %s)", c->device,
+                         cu_words(&c->api, code, words, sizeof words));
+    c->retained = true;
+    c->workspace_bytes = workspace_for(c);
+    if (!cu_enter(c)) return cu_report(c, e);
+    for (size_t i = 0; i < (c->lowering == BPTT_LOWER_NEVER ? 1 : MOST_STREAMS); i++) open_lane(c, &c->lane[i]);
+    CU(c, MemHostAlloc, "transfers", &c->bounce, BOUNCE_BYTES, 0);
+    bptt_status s = cu_report(c, e);
+    if (!s) s = load_image(c, e);
+    cu_leave(c);
+    if (!s) s = make_constants(d, e);
+    return s ? s : cu_make_places(d, &c->single, e);
+}
+
+static void describe(bptt_device *d, const bptt_device_info *info, const char *ignored)
+{
+    cu_own *c = own(d);
+    int version = 0, processors = 1;
+    if (c->lane[0].blas && c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
+    if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
+    (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)%s%.100s%s", info->device, info->platform,
+                   version / 10000, version % 10000 / 100, version % 100, c->blas.file, *ignored ? ", ignored: " : "",
+                   ignored, "");
+    (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
+                   *ignored ? "; ignored: " : "", ignored);
+}
+
+static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
+                                  bptt_error *e)
+{
+    (void)pthread_mutex_lock(&starting);
+    bptt_status s = cu_driver(&c->api, e);
+    if (!s) s = cu_choose(&c->api, device, info, &c->id, e);
+    if (!s) s = blas_api_load(&c->blas, ignored, room, e);
+    (void)pthread_mutex_unlock(&starting);
+    return s;
+}
+
+static bptt_status cuda_open(const bptt_backend *b, const bptt_device_config *config, bptt_device **d, bptt_error *e)
+{
+    bptt_device_info info = {0};
+    char ignored[200] = "";
+    bptt_device *made = calloc(1, sizeof *made);
+    cu_own *c = calloc(1, sizeof *c);
+    if (!made || !c) {
+        free(made);
+        free(c);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the cuda backend");
+    }
+    made->backend = *b;
+    made->threads = 1;
+    made->profile = config->profile;
+    made->own = c;
+    made->bits = c->bits;
+    c->lowering = config->lowering;
+    c->precision = config->precision;
+    bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
+    (void)snprintf(c->device, sizeof c->device, "%s", info.device);
+    made->memory = (size_t)info.memory;
+    if (!s) s = start(made, e);
+    if (s) {
+        cuda_close(made);
+        // Nothing was asked for yet: a device that is full is one that cannot be used.
+        if (s == BPTT_NO_MEMORY) s = BPTT_DEVICE;
+        if (e) e->code = s;
+        return s;
+    }
+    describe(made, &info, ignored);
+    *d = made;
+    return BPTT_OK;
+}
+
+// ---- the table ------------------------------------------------------------------------------------------------------
+
+static const char *cuda_describe(const bptt_device *d) { return own(d)->words; }
+
+static bptt_status cuda_list(const bptt_backend *b, size_t i, bptt_device_info *info, bptt_error *e)
+{
+    cu_api api;
+    (void)b;
+    (void)pthread_mutex_lock(&starting);
+    bptt_status s = cu_driver(&api, e);
+    if (s && i > 0) s = bptt_fail(e, BPTT_BAD_INPUT, "there is no CUDA device %zu", i);
+    if (!s) s = cu_list(&api, i, info, NULL, e);
+    (void)pthread_mutex_unlock(&starting);
+    return s;
+}
+
+bptt_backend bptt_cuda(void)
+{
+    bptt_backend b = {
+        .name = "cuda",
+        .real = BPTT_F32,
+        .sum = BPTT_F32,
+        .pad = cu_pad,
+        .open = cuda_open,
+        .close = cuda_close,
+        .describe = cuda_describe,
+        .list = cuda_list,
+        .alloc = cu_alloc,
+        .free = cu_free,
+        .write = cu_write,
+        .read = cu_read,
+        .sync = cu_sync,
+        .prepare = cu_prepare,
+        .run = cu_run,
+        .collect = cu_collect,
+        .forget = cu_forget,
+    };
+    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cu_entry;
+    return b;
+}
