@@ -31,8 +31,8 @@ build() {
 }
 mkdir -p build
 build release -DCMAKE_BUILD_TYPE=Release
-without='' # Oclgrind is for --ci
-[ -n "$ci" ] || without='-LE oclgrind'
+without='' # Oclgrind and nvcc for every GPU are for --ci
+[ -n "$ci" ] || without='-LE oclgrind|cuda_archs'
 # shellcheck disable=SC2086  # two words or none
 BPTT_NEED_OPENCL=1 ctest --test-dir build/release --output-on-failure $without
 
@@ -46,7 +46,12 @@ if [ -n "$ci" ]; then
         "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
     # On OpenCL one lowering will do, and what small_opencl does not cover; the twin runs all kernels.
     CK_FORK=no BPTT_NEED_OPENCL=1 ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan \
-        --output-on-failure -LE oclgrind -E 'opencl_.*_never|opencl_(battery|pointwise)_always'
+        --output-on-failure -LE 'oclgrind|cuda_archs' -E 'opencl_.*_never|opencl_(battery|pointwise)_always'
+fi
+if [ -z "$ci" ]; then
+    echo "cuda_kernels: not run (sh tests/run.sh --ci)"
+elif ctest --test-dir build/release -N -L cuda_archs | grep -q 'Total Tests: 0'; then
+    echo "cuda_kernels: NOT RUN: there is no nvcc, so nothing was compiled for CUDA"
 fi
 if [ -n "$interop" ]; then
     sh tests/interop.sh build/release/bptt /usr/bin/python3

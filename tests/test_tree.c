@@ -30,7 +30,13 @@ static bool ends(const char *s, const char *with)
 
 static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
 static const char *base(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }
-static bool is_c(const source *s) { return ends(s->path, ".c") || ends(s->path, ".h") || ends(s->path, ".cl"); }
+static bool is_c(const source *s)
+{
+    static const char *const kind[] = {".c", ".h", ".cl", ".cu"};
+    bool is = false;
+    for (size_t k = 0; k < sizeof kind / sizeof kind[0]; k++) is |= ends(s->path, kind[k]);
+    return is;
+}
 
 static char *read_text(const char *path)
 {
@@ -62,7 +68,7 @@ static void collect(tree *t, const char *folder)
         snprintf(whole, sizeof whole, "%s/%s", TEST_ROOT, path);
         if (stat(whole, &s)) continue;
         if (S_ISDIR(s.st_mode)) collect(t, path);
-        static const char *const kind[] = {".c", ".h", ".cl", ".sh", ".py", ".cmake"};
+        static const char *const kind[] = {".c", ".h", ".cl", ".cu", ".sh", ".py", ".cmake"};
         for (size_t k = 0; S_ISREG(s.st_mode) && k < sizeof kind / sizeof kind[0]; k++) {
             if (!ends(path, kind[k])) continue;
             ck_assert_uint_lt(t->n, FILES);

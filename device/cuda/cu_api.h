@@ -19,7 +19,9 @@ typedef struct cu_event_of *cu_event;
 typedef struct cu_graph_of *cu_graph;
 typedef struct cu_exec_of *cu_exec; // CUgraphExec
 typedef struct blas_handle_of *blas_handle;
-typedef int blas_result; // cublasStatus_t: 0 is success
+typedef int blas_result;                   // cublasStatus_t: 0 is success
+typedef int cu_attribute, cu_capture_mode; // and NVIDIA's other enums, whose values stand below
+typedef int blas_operation, blas_type, blas_compute, blas_algorithm, blas_math, blas_pointers;
 
 // CUDA_MEMCPY2D
 typedef struct cu_copy2d {
@@ -78,7 +80,7 @@ enum { BLAS_DEFAULT_ALGORITHM = -1 };                               // cublasGem
     X(DeviceGet, cuDeviceGet, cu_result, (cu_device *device, int number)) \
     X(DeviceGetName, cuDeviceGetName, cu_result, (char *name, int room, cu_device device)) \
     X(DeviceTotalMem, cuDeviceTotalMem_v2, cu_result, (size_t *bytes, cu_device device)) \
-    X(DeviceGetAttribute, cuDeviceGetAttribute, cu_result, (int *value, int attribute, cu_device device)) \
+    X(DeviceGetAttribute, cuDeviceGetAttribute, cu_result, (int *value, cu_attribute attribute, cu_device device)) \
     X(DevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, cu_result, (cu_context *context, cu_device device)) \
     X(DevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, cu_result, (cu_device device)) \
     X(CtxPushCurrent, cuCtxPushCurrent_v2, cu_result, (cu_context context)) \
@@ -102,7 +104,7 @@ enum { BLAS_DEFAULT_ALGORITHM = -1 };                               // cublasGem
     X(StreamDestroy, cuStreamDestroy_v2, cu_result, (cu_stream stream)) \
     X(StreamSynchronize, cuStreamSynchronize, cu_result, (cu_stream stream)) \
     X(StreamWaitEvent, cuStreamWaitEvent, cu_result, (cu_stream stream, cu_event event, unsigned flags)) \
-    X(StreamBeginCapture, cuStreamBeginCapture_v2, cu_result, (cu_stream stream, int mode)) \
+    X(StreamBeginCapture, cuStreamBeginCapture_v2, cu_result, (cu_stream stream, cu_capture_mode mode)) \
     X(StreamEndCapture, cuStreamEndCapture, cu_result, (cu_stream stream, cu_graph *graph)) \
     X(GraphInstantiate, cuGraphInstantiateWithFlags, cu_result, (cu_exec *exec, cu_graph graph, \
       unsigned long long flags)) \
@@ -128,13 +130,11 @@ enum { BLAS_DEFAULT_ALGORITHM = -1 };                               // cublasGem
     X(GetStatusName, cublasGetStatusName, const char *, (blas_result code)) \
     X(SetStream, cublasSetStream_v2, blas_result, (blas_handle handle, cu_stream stream)) \
     X(SetWorkspace, cublasSetWorkspace_v2, blas_result, (blas_handle handle, void *workspace, size_t bytes)) \
-    X(SetMathMode, cublasSetMathMode, blas_result, (blas_handle handle, int mode)) \
-    X(SetPointerMode, cublasSetPointerMode_v2, blas_result, (blas_handle handle, int mode)) \
-    X(GemmEx, cublasGemmEx, blas_result, (blas_handle handle, int a_op, int b_op, int m, int n, int k, \
-      const void *alpha, \
-      const void *a, int a_type, int a_ld, const void *b, int b_type, int b_ld, const void *beta, void *c, \
-      int c_type, \
-      int c_ld, int compute, int algorithm))
+    X(SetMathMode, cublasSetMathMode, blas_result, (blas_handle handle, blas_math mode)) \
+    X(SetPointerMode, cublasSetPointerMode_v2, blas_result, (blas_handle handle, blas_pointers mode)) \
+    X(GemmEx, cublasGemmEx, blas_result, (blas_handle handle, blas_operation a_op, blas_operation b_op, int m, int n, \
+      int k, const void *alpha, const void *a, blas_type a_type, int a_ld, const void *b, blas_type b_type, int b_ld, \
+      const void *beta, void *c, blas_type c_type, int c_ld, blas_compute compute, blas_algorithm algorithm))
 // clang-format on
 
 typedef struct cu_api {

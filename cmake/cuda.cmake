@@ -1,0 +1,62 @@
+# The device program of the cuda backend. Sets cuda_image, a C file that holds it; without nvcc it holds none. Nothing
+# of CMake's own CUDA language is used: a machine without a toolkit configures the same project.
+#   CMAKE_CUDA_ARCHITECTURES  as CMake writes them: 90 is machine code and PTX, 80-real only the first, 90-virtual only
+#                             the second; or one of nvcc's words: native, all, all-major
+#   BPTT_NVCC                 the compiler; empty: none
+find_program(BPTT_NVCC nvcc HINTS ${CUDAToolkit_ROOT} ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
+             PATH_SUFFIXES bin)
+mark_as_advanced(BPTT_NVCC)
+set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "What the CUDA kernels are compiled for")
+
+# Flags and words of those architectures.
+function(cuda_targets architectures flags words)
+  set(f "")
+  set(w "")
+  foreach(a IN LISTS architectures)
+    if(a MATCHES "^(native|all|all-major)$")
+      list(APPEND f -arch=${a})
+      list(APPEND w ${a})
+    elseif(a MATCHES "^([0-9]+[af]?)(-real|-virtual)?$")
+      if(NOT CMAKE_MATCH_2 STREQUAL "-virtual")
+        list(APPEND f -gencode=arch=compute_${CMAKE_MATCH_1},code=sm_${CMAKE_MATCH_1})
+        list(APPEND w sm_${CMAKE_MATCH_1})
+      endif()
+      if(NOT CMAKE_MATCH_2 STREQUAL "-real")
+        list(APPEND f -gencode=arch=compute_${CMAKE_MATCH_1},code=compute_${CMAKE_MATCH_1})
+        list(APPEND w compute_${CMAKE_MATCH_1})
+      endif()
+    else()
+      message(FATAL_ERROR "bptt: CMAKE_CUDA_ARCHITECTURES holds \"${a}\"; it takes 90, 90-real, 90-virtual")
+    endif()
+  endforeach()
+  if(NOT w)
+    message(FATAL_ERROR "bptt: CMAKE_CUDA_ARCHITECTURES is empty; without any, -DBPTT_NVCC= is what is meant")
+  endif()
+  list(JOIN w " " w)
+  set(${flags} ${f} PARENT_SCOPE)
+  set(${words} ${w} PARENT_SCOPE)
+endfunction()
+
+set(cuda_image ${CMAKE_CURRENT_BINARY_DIR}/cuda_image.c)
+set(embed ${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_bytes.cmake)
+if(BPTT_NVCC)
+  set(fatbin ${CMAKE_CURRENT_BINARY_DIR}/kernels.fatbin)
+  cuda_targets("${CMAKE_CUDA_ARCHITECTURES}" cuda_flags cuda_words)
+  file(GLOB cuda_text CONFIGURE_DEPENDS device/*.h device/cuda/*.cu device/cuda/*.cuh)
+  set(cuda_choice ${CMAKE_CURRENT_BINARY_DIR}/cuda_choice.txt) # other flags: compile again
+  file(GENERATE OUTPUT ${cuda_choice} CONTENT "${BPTT_NVCC} ${cuda_flags}\n")
+  # Nothing is fused or relaxed, nothing spills; not compressed, for old drivers know other ways of that than new nvcc.
+  add_custom_command(OUTPUT ${fatbin}
+    COMMAND ${BPTT_NVCC} -std=c++17 -O3 -fmad=false -Xptxas -warn-spills,-warn-lmem-usage -Werror all-warnings
+            -I${CMAKE_CURRENT_SOURCE_DIR}/device ${cuda_flags} -no-compress -fatbin -o ${fatbin}
+            ${CMAKE_CURRENT_SOURCE_DIR}/device/cuda/kernels.cu
+    DEPENDS ${cuda_text} ${cuda_choice} COMMENT "Compiling kernels.cu for ${cuda_words}" VERBATIM)
+  add_custom_command(OUTPUT ${cuda_image}
+    COMMAND ${CMAKE_COMMAND} -DFILE=${fatbin} -DOUT=${cuda_image} "-DWORDS=${cuda_words}" -P ${embed}
+    DEPENDS ${embed} ${fatbin} VERBATIM)
+else()
+  message(STATUS "bptt: no nvcc, so the CUDA module carries no kernels and cannot be used")
+  add_custom_command(OUTPUT ${cuda_image}
+    COMMAND ${CMAKE_COMMAND} -DFILE= -DOUT=${cuda_image} "-DWORDS=none: built without nvcc" -P ${embed}
+    DEPENDS ${embed} VERBATIM)
+endif()
