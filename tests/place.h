@@ -1,8 +1,8 @@
-// Where the tests compute: on the backend a test names, or on an OpenCL device. The environment says:
-//   BPTT_RIGS=opencl     what computes in float goes to OpenCL
-//   BPTT_LOWERING        never, always: whether whole windows run as one kernel; else the backend's choice
+// Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
+//   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
+//   BPTT_LOWERING        never, always: whether whole windows run as one kernel, or one graph; else the backend's choice
 //   BPTT_DEVICE          on which device, by number or name; else the backend's choice
-//   BPTT_NEED_OPENCL     where there is no device, the program fails; else it is skipped
+//   BPTT_NEED_OPENCL, BPTT_NEED_CUDA   where there is no device, the program fails; else it is skipped
 #ifndef PLACE_H
 #define PLACE_H
 
@@ -16,10 +16,12 @@
 
 enum { SKIPPED = 77 }; // SKIP_RETURN_CODE in CMakeLists.txt
 
-static inline bool on_opencl(void)
+// The backend that the environment names; NULL: none.
+static inline const char *placed_on(void)
 {
     const char *rigs = getenv("BPTT_RIGS");
-    return rigs && strcmp(rigs, "opencl") == 0;
+    if (rigs && strcmp(rigs, "opencl") == 0) return "opencl";
+    return rigs && strcmp(rigs, "cuda") == 0 ? "cuda" : NULL;
 }
 
 static inline bptt_lowering placed_lowering(void)
@@ -31,8 +33,8 @@ static inline bptt_lowering placed_lowering(void)
 
 static inline void move_to_place(bptt_model_config *c)
 {
-    if (!on_opencl() || c->type != BPTT_F32) return;
-    c->backend = "opencl";
+    if (!placed_on() || c->type != BPTT_F32) return;
+    c->backend = placed_on();
     c->device = getenv("BPTT_DEVICE");
     c->lowering = placed_lowering();
 }
@@ -42,17 +44,17 @@ static inline void move_to_place(bptt_model_config *c)
 static inline int place_missing(void)
 {
     int status = 0;
-    if (!on_opencl()) return 0;
+    if (!placed_on()) return 0;
     const pid_t child = fork();
     if (child == 0) {
         choice c;
         bptt_error e = {0};
-        const bptt_status s = choose("opencl", getenv("BPTT_DEVICE"), BPTT_F32, &c, &e);
-        if (s) fprintf(stderr, "no OpenCL: %s\n", e.words);
+        const bptt_status s = choose(placed_on(), getenv("BPTT_DEVICE"), BPTT_F32, &c, &e);
+        if (s) fprintf(stderr, "no %s: %s\n", placed_on(), e.words);
         _exit(s != BPTT_OK);
     }
     if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
-    return getenv("BPTT_NEED_OPENCL") ? EXIT_FAILURE : SKIPPED;
+    return getenv(strcmp(placed_on(), "cuda") == 0 ? "BPTT_NEED_CUDA" : "BPTT_NEED_OPENCL") ? EXIT_FAILURE : SKIPPED;
 }
 
 #endif

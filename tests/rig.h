@@ -41,11 +41,11 @@ static inline void rig_open_host(rig *r, const rig_row *row)
     if (tools) tools->loops = row->loops();
 }
 
-static inline void rig_open_opencl(rig *r, const rig_row *row)
+static inline void rig_open_device(rig *r, const rig_row *row)
 {
     choice c;
     bptt_error e = {0};
-    CK_TRUE(choose("opencl", getenv("BPTT_DEVICE"), BPTT_F32, &c, &e) == BPTT_OK, "%s: %s", row->name, e.words);
+    CK_TRUE(choose(row->name, getenv("BPTT_DEVICE"), BPTT_F32, &c, &e) == BPTT_OK, "%s: %s", row->name, e.words);
     char number[16];
     snprintf(number, sizeof number, "%u", c.info.number);
     const bptt_device_config as = {.device = number, .lowering = placed_lowering()};
@@ -72,9 +72,10 @@ static const rig_row RIG[] = {
     {"cpu, 3 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 3, loops_best},
     {"cpu, AVX2", rig_open_host, "host", "cpu", false, bptt_cpu, 1, rig_avx2},
     {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, loops_plain},
-    {"twin", rig_open_host, "host opencl", "device", false, bptt_twin, 1, NULL},
+    {"twin", rig_open_host, "host opencl cuda", "device", false, bptt_twin, 1, NULL},
     {"twin, many items", rig_open_host, "host", "device", false, bptt_twin, 3, NULL},
-    {"opencl", rig_open_opencl, "opencl", "device", false, NULL, 1, NULL},
+    {"opencl", rig_open_device, "opencl", "device", false, NULL, 1, NULL},
+    {"cuda", rig_open_device, "cuda", "device", true, NULL, 1, NULL}, // products are cuBLAS's
     {"toy", rig_open_host, "host", NULL, false, bptt_toy, 1, NULL},
     {"toy, sums in float", rig_open_host, "host", NULL, false, bptt_toy_narrow, 1, NULL},
 };

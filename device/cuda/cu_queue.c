@@ -33,7 +33,7 @@ static void queue_kernel(cu_own *c, const node *n, const cu_lane *lane, cu_memor
        0, lane->stream, argument, NULL);
 }
 
-static int blas_type(bptt_type t) { return t == BPTT_F16 ? BLAS_F16 : t == BPTT_BF16 ? BLAS_BF16 : BLAS_F32; }
+static blas_type data_type(bptt_type t) { return t == BPTT_F16 ? BLAS_F16 : t == BPTT_BF16 ? BLAS_BF16 : BLAS_F32; }
 static void *blas_memory(cu_memory at) { return (void *)(uintptr_t)at; }
 
 // Where a factor lies: on the device with a loss scale, which changes there; else on the host.
@@ -53,7 +53,8 @@ static void queue_product(cu_own *c, const node *n, const cu_lane *lane)
     const bool across = n->op[2].t;
     const bptt_mat a = across ? bptt_flip(n->op[1]) : n->op[0], b = across ? bptt_flip(n->op[0]) : n->op[1];
     const bptt_mat out = across ? bptt_flip(n->op[2]) : n->op[2];
-    const int M = (int)out.cols, N = (int)out.rows, K = (int)a.cols, type = blas_type(a.type);
+    const int M = (int)out.cols, N = (int)out.rows, K = (int)a.cols;
+    const blas_type type = data_type(a.type);
     const int compute = c->precision == BPTT_PRECISION_TF32 ? BLAS_COMPUTE_32F_FAST_TF32 : BLAS_COMPUTE_32F;
     char on[64];
     (void)snprintf(on, sizeof on, "a product of %d x %d x %d", N, K, M);

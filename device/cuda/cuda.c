@@ -120,9 +120,8 @@ static void describe(bptt_device *d, const bptt_device_info *info, const char *i
     int version = 0, processors = 1;
     if (c->lane[0].blas && c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
     if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
-    (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)%s%.100s%s", info->device, info->platform,
-                   version / 10000, version % 10000 / 100, version % 100, c->blas.file, *ignored ? ", ignored: " : "",
-                   ignored, "");
+    (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
+                   version / 10000, version % 10000 / 100, version % 100, c->blas.file);
     (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
                    *ignored ? "; ignored: " : "", ignored);
 }
