@@ -1,6 +1,6 @@
 // Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
 //   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
-//   BPTT_LOWERING        never, always: whether whole windows run as one kernel, or one graph; else the backend's choice
+//   BPTT_LOWERING        never, always: whether whole windows run as one kernel or one graph; else the backend's choice
 //   BPTT_DEVICE          on which device, by number or name; else the backend's choice
 //   BPTT_NEED_OPENCL, BPTT_NEED_CUDA   where there is no device, the program fails; else it is skipped
 #ifndef PLACE_H

@@ -214,8 +214,8 @@ static bool precedes(const node_order *o, const node *n, size_t who)
     return false;
 }
 
-// Behind a node it waits for anyway: its own chain's, else the latest. Else on a stream of its own; where there is none,
-// behind what is over first.
+// Behind the latest of the nodes it waits for anyway, where one is the last of its stream. Else on a stream of its own;
+// where there is none, behind what is over first.
 static unsigned stream_for(const node_list *list, const node_order *o, const node *n, unsigned streams)
 {
     unsigned best = MOST_STREAMS, oldest = 0;
@@ -223,7 +223,6 @@ static unsigned stream_for(const node_list *list, const node_order *o, const nod
         const node *tail = &list->at[o->tail[s]], *oldest_tail = &list->at[o->tail[oldest]];
         if (tail->level < oldest_tail->level) oldest = s;
         if (!precedes(o, n, o->tail[s])) continue;
-        if (n->chain && tail->chain == n->chain) return s;
         if (best == MOST_STREAMS || tail->level > list->at[o->tail[best]].level) best = s;
     }
     if (best != MOST_STREAMS) return best;
