@@ -1,0 +1,493 @@
+// The stand-ins for CUDA: that they do late what is queued, and see what is wrong.
+#include "standin_rig.h"
+
+static const char *const SETTINGS[] = {
+    "STANDIN_MODE=lazy STANDIN_ORDER=fifo",  "STANDIN_MODE=lazy STANDIN_ORDER=lifo",
+    "STANDIN_MODE=lazy STANDIN_ORDER=7",     "STANDIN_MODE=eager STANDIN_ORDER=fifo",
+    "STANDIN_MODE=eager STANDIN_ORDER=lifo", "STANDIN_MODE=eager STANDIN_ORDER=7",
+};
+enum { ALL_SETTINGS = sizeof SETTINGS / sizeof SETTINGS[0] };
+
+// ---- copies ---------------------------------------------------------------------------------------------------------
+
+// What a copy that was queued before *from changed brings over.
+static float copied_late(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 1);
+    float *from = rig_pinned(&r, sizeof *from), got;
+    *from = 1;
+    GOOD(r.cu.MemcpyHtoDAsync(m, from, sizeof *from, r.main));
+    *from = 2;
+    rig_get(&r, &got, m, sizeof got);
+    return got;
+}
+
+static void is_two(void) { MUST(copied_late() == 2); }
+static void is_one(void) { MUST(copied_late() == 1); }
+
+START_TEST(a_copy_reads_the_host_late_in_lazy_mode_and_at_once_in_eager_mode)
+{
+    expect_fine("STANDIN_MODE=lazy", is_two);
+    expect_fine("STANDIN_MODE=eager", is_one);
+}
+END_TEST
+
+static void fresh(void)
+{
+    standin_rig r = rig_open();
+    float got[3] = {0};
+    rig_get(&r, got, rig_memory(&r, 3), sizeof got);
+    for (size_t i = 0; i < 3; i++) MUST(isnan(got[i]));
+}
+
+START_TEST(memory_that_was_never_written_holds_nan) { expect_fine("", fresh); }
+END_TEST
+
+// 3 x 2 floats out of rows of 5, into rows of 4.
+static void strided(void)
+{
+    standin_rig r = rig_open();
+    float x[4 * 5], y[4 * 4];
+    for (size_t i = 0; i < 20; i++) x[i] = (float)i;
+    cu_memory from = rig_memory(&r, 20), to = rig_memory(&r, 16);
+    rig_put(&r, from, x, sizeof x);
+    cu_copy2d c = {.src_type = CU_DEVICE, .src_device = from, .src_pitch = 20, .src_x_bytes = 4, .src_y = 1};
+    c.dst_type = CU_DEVICE, c.dst_device = to, c.dst_pitch = 16, c.dst_x_bytes = 8;
+    c.width_bytes = 8, c.height = 3;
+    GOOD(r.cu.MemsetD8Async(to, 0, sizeof y, r.main));
+    GOOD(r.cu.Memcpy2DAsync(&c, r.main));
+    rig_get(&r, y, to, sizeof y);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++) MUST(y[4 * i + j] == (i < 3 && j >= 2 ? x[5 * (i + 1) + j - 1] : 0));
+    c.dst_pitch = 15;
+    GIVES(CU_INVALID_VALUE, r.cu.Memcpy2DAsync(&c, r.main));
+}
+
+START_TEST(a_copy_of_two_dimensions_takes_a_block_out_of_rows) { expect_fine("", strided); }
+END_TEST
+
+static void pageable(void)
+{
+    standin_rig r = rig_open();
+    float x = 1;
+    r.cu.MemcpyHtoDAsync(rig_memory(&r, 1), &x, sizeof x, r.main);
+}
+
+static void too_long(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 2);
+    rig_fill(&r, r.main, m, rig_view(0, 1, 3, 3), 1);
+}
+
+static void too_low(void)
+{
+    standin_rig r = rig_open();
+    rig_memory(&r, 4);
+    rig_fill(&r, r.main, rig_memory(&r, 4), rig_view((word)-1, 1, 3, 3), 1);
+}
+
+static void freed(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 2);
+    GOOD(r.cu.MemFree(m));
+    rig_fill(&r, r.main, m, rig_view(0, 1, 1, 1), 1);
+}
+
+static void freed_twice(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 2);
+    GOOD(r.cu.MemFree(m));
+    r.cu.MemFree(m);
+}
+
+START_TEST(memory_that_was_not_given_ends_the_program)
+{
+    expect_abort("", pageable, "not in any pinned memory");
+    expect_abort("", too_long, "fill 1x3: out of bounds: y");
+    expect_abort("", too_low, "out of bounds");
+    expect_abort("", freed, "out of bounds");
+    expect_abort("", freed_twice, "freed before");
+}
+END_TEST
+
+static void bad_id(void)
+{
+    standin_rig r = rig_open();
+    const int id[2] = {1, 5};
+    cu_memory at[3] = {rig_memory(&r, 2), rig_memory(&r, 10), rig_memory(&r, 4)};
+    rig_put(&r, at[0], id, sizeof id);
+    view lies[3] = {rig_view(0, 2, 1, 1), rig_view(0, 5, 2, 2), rig_view(0, 2, 2, 2)};
+    GOOD(rig_launch(&r, "bptt_gather", r.main, 3, at, lies, (knobs){0}));
+    r.cu.StreamSynchronize(r.main);
+}
+
+static void small_operand(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 20);
+    rig_copy(&r, r.main, m, rig_view(0, 2, 2, 2), m, rig_view(10, 2, 3, 3));
+}
+
+START_TEST(operands_that_do_not_fit_end_the_program)
+{
+    expect_abort("", bad_id, "id: row 1 holds 5, and there are 5");
+    expect_abort("", small_operand, "x is too small");
+}
+END_TEST
+
+// ---- graphs ---------------------------------------------------------------------------------------------------------
+
+static cu_exec made(standin_rig *r)
+{
+    cu_graph g;
+    cu_exec x;
+    GOOD(r->cu.StreamEndCapture(r->main, &g));
+    GOOD(r->cu.GraphInstantiate(&x, g, 0));
+    GOOD(r->cu.GraphDestroy(g));
+    GOOD(r->cu.GraphUpload(x, r->main));
+    return x;
+}
+
+static void capture(standin_rig *r) { GOOD(r->cu.StreamBeginCapture(r->main, CU_CAPTURE_THREAD_LOCAL)); }
+
+// main: x = 3, then y = x; side, between: z = x; then main: w = z.
+static void forked(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 40);
+    const view x = rig_view(0, 2, 5, 5), y = rig_view(10, 2, 5, 5), z = rig_view(20, 2, 5, 5),
+               w = rig_view(30, 2, 5, 5);
+    capture(&r);
+    GOOD(rig_fill(&r, r.main, m, x, 3));
+    rig_fork(&r);
+    GOOD(rig_copy(&r, r.side, m, x, m, z));
+    GOOD(rig_copy(&r, r.main, m, x, m, y));
+    rig_join(&r);
+    GOOD(rig_copy(&r, r.main, m, z, m, w));
+    cu_exec g = made(&r);
+    float got[40];
+    rig_get(&r, got, m, sizeof got);
+    MUST(isnan(got[0]) && isnan(got[39])); // captured, not executed
+    for (size_t n = 0; n < 2; n++) {
+        GOOD(r.cu.MemsetD8Async(m, 0, sizeof got, r.main));
+        GOOD(r.cu.GraphLaunch(g, r.main));
+        rig_get(&r, got, m, sizeof got);
+        for (size_t i = 0; i < 40; i++) MUST(got[i] == 3);
+    }
+    GOOD(r.cu.GraphExecDestroy(g));
+    GOOD(r.cu.MemFree(m));
+    rig_close(&r);
+}
+
+START_TEST(a_graph_gives_the_same_in_every_order_and_mode)
+{
+    for (size_t i = 0; i < ALL_SETTINGS; i++) {
+        char settings[100];
+        snprintf(settings, sizeof settings, "%s STANDIN_LEAKS=1", SETTINGS[i]);
+        expect_fine(settings, forked);
+    }
+}
+END_TEST
+
+// The side stream reads what the main one writes after the fork.
+static void forked_too_early(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 30);
+    capture(&r);
+    rig_fork(&r);
+    GOOD(rig_fill(&r, r.main, m, rig_view(0, 2, 5, 5), 3));
+    GOOD(rig_copy(&r, r.side, m, rig_view(4, 1, 5, 5), m, rig_view(10, 1, 5, 5)));
+    rig_join(&r);
+    made(&r);
+}
+
+// Both write columns of the same rows; the side one from column `first` on.
+static void two_blocks(count first)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 80);
+    capture(&r);
+    rig_fork(&r);
+    GOOD(rig_fill(&r, r.main, m, rig_view(0, 10, 4, 8), 3));
+    GOOD(rig_fill(&r, r.side, m, rig_view(first, 10, 4, 8), 4));
+    rig_join(&r);
+    made(&r);
+}
+static void two_blocks_beside(void) { two_blocks(4); }
+static void two_blocks_over(void) { two_blocks(3); }
+
+START_TEST(a_missing_dependency_in_a_graph_ends_the_program)
+{
+    for (size_t i = 0; i < ALL_SETTINGS; i++) {
+        expect_abort(SETTINGS[i], forked_too_early, "race between node 0 (fill 2x5");
+        expect_abort(SETTINGS[i], two_blocks_over, "race between node 0 (fill 10x4");
+        expect_fine(SETTINGS[i], two_blocks_beside);
+    }
+}
+END_TEST
+
+static void queue_two(bool wait)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 10);
+    float *x = rig_pinned(&r, 40);
+    for (size_t i = 0; i < 10; i++) x[i] = 5;
+    GOOD(r.cu.MemcpyHtoDAsync(m, x, 40, r.side));
+    if (wait) rig_join(&r);
+    GOOD(rig_copy(&r, r.main, m, rig_view(0, 1, 5, 5), m, rig_view(5, 1, 5, 5)));
+    GOOD(r.cu.StreamSynchronize(r.main));
+}
+static void queue_ordered(void) { queue_two(true); }
+static void queue_unordered(void) { queue_two(false); }
+
+START_TEST(queued_work_that_does_not_wait_for_what_it_touches_ends_the_program)
+{
+    for (size_t i = 0; i < ALL_SETTINGS; i++) {
+        expect_fine(SETTINGS[i], queue_ordered);
+        expect_abort(SETTINGS[i], queue_unordered, "race between queued work (copy host to device");
+    }
+}
+END_TEST
+
+static bool touches(const standin_area *a, uint64_t byte)
+{
+    for (uint64_t i = 0; i < a->rows; i++)
+        for (uint64_t j = 0; j < a->cols; j++) {
+            const uint64_t at = a->at + i * a->down + j * a->across;
+            if (at <= byte && byte < at + a->size) return true;
+        }
+    return false;
+}
+
+// Against a search of all bytes; every one of these shapes may meet any other.
+static void overlaps(void)
+{
+    standin_rig r = rig_load();
+    bool (*overlap)(const standin_area *, const standin_area *);
+    *(void **)&overlap = dlsym(r.cuda, "standin_overlap");
+    uint64_t random = 5, met = 0;
+    for (size_t n = 0; n < 20000; n++) {
+        standin_area a[2];
+        for (size_t i = 0; i < 2; i++) {
+            const uint64_t size = random_below(&random, 2) ? 2 : 4, rows = random_below(&random, 5);
+            const uint64_t cols = random_below(&random, 4), gap = random_below(&random, 3);
+            const uint64_t near = size * (1 + random_below(&random, 2)), far = near * (cols ? cols : 1) + gap * 2;
+            const bool turned = random_below(&random, 2);
+            a[i] = (standin_area){.at = 2 * random_below(&random, 40), .rows = rows, .cols = cols, .size = size};
+            a[i].down = turned ? near : far, a[i].across = turned ? near * (rows ? rows : 1) + gap * 2 : near;
+        }
+        bool want = false;
+        for (uint64_t byte = 0; byte < 400; byte++) want |= touches(&a[0], byte) && touches(&a[1], byte);
+        MUST(overlap(&a[0], &a[1]) == want && overlap(&a[1], &a[0]) == want);
+        met += want;
+    }
+    MUST(met > 2000 && met < 18000);
+}
+
+START_TEST(overlap_is_exact) { expect_fine("", overlaps); }
+END_TEST
+
+// ---- captures -------------------------------------------------------------------------------------------------------
+
+static void not_joined(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 10);
+    cu_graph g;
+    capture(&r);
+    rig_fork(&r);
+    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
+    GIVES(904, r.cu.StreamEndCapture(r.main, &g));
+    MUST(!g);
+    capture(&r); // it is over, and both streams are free again
+    rig_fork(&r);
+    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
+    rig_join(&r);
+    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
+    GIVES(904, r.cu.StreamEndCapture(r.main, &g));
+    GIVES(401, r.cu.StreamEndCapture(r.main, &g));
+}
+
+static void forbidden(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m;
+    cu_graph g;
+    GOOD(r.cu.EventRecord(r.fork, r.side));
+    capture(&r);
+    GIVES(401, r.cu.StreamBeginCapture(r.main, CU_CAPTURE_THREAD_LOCAL));
+    GIVES(900, r.cu.MemAlloc(&m, 4));
+    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
+    capture(&r);
+    GIVES(900, r.cu.StreamSynchronize(r.main));
+    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
+    capture(&r);
+    GIVES(905, r.cu.StreamWaitEvent(r.main, r.fork, 0));
+    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
+    capture(&r);
+    rig_fork(&r);
+    GIVES(903, r.cu.StreamEndCapture(r.side, &g));
+    rig_join(&r);
+    GIVES(907, r.cu.EventSynchronize(r.join));
+    GOOD(r.cu.StreamEndCapture(r.main, &g));
+    GIVES(907, r.cu.StreamWaitEvent(r.side, r.fork, 0));
+    GOOD(r.cu.GraphDestroy(g));
+}
+
+START_TEST(captures_forbid_what_cuda_forbids)
+{
+    expect_fine("", not_joined);
+    expect_fine("", forbidden);
+}
+END_TEST
+
+// ---- settings -------------------------------------------------------------------------------------------------------
+
+static void third_launch_fails(void)
+{
+    standin_rig r = rig_open();
+    cu_memory m = rig_memory(&r, 5);
+    capture(&r);
+    GOOD(rig_fill(&r, r.main, m, rig_view(0, 1, 5, 5), 4));
+    cu_exec g = made(&r);
+    GOOD(r.cu.GraphLaunch(g, r.main));
+    GOOD(r.cu.GraphLaunch(g, r.main));
+    GIVES(700, r.cu.GraphLaunch(g, r.main));
+    GIVES(700, r.cu.StreamSynchronize(r.main)); // the context is lost
+    GIVES(700, r.cu.GraphExecDestroy(g));       // gives it back all the same
+    GIVES(700, r.cu.MemFree(m));
+    GIVES(700, r.cu.EventDestroy(r.fork));
+    GIVES(700, r.cu.EventDestroy(r.join));
+    GIVES(700, r.cu.StreamDestroy(r.main));
+    GIVES(700, r.cu.StreamDestroy(r.side));
+    GIVES(700, r.cu.ModuleUnload(r.module));
+    GOOD(r.cu.CtxPopCurrent(NULL));
+    GOOD(r.cu.DevicePrimaryCtxRelease(0));
+}
+
+static void no_device(void)
+{
+    standin_rig r = rig_load();
+    GIVES(100, r.cu.Init(0));
+}
+
+static void little_memory(void)
+{
+    standin_rig r = rig_open();
+    cu_memory a, b;
+    size_t unused, all;
+    GIVES(CU_OUT_OF_MEMORY, r.cu.MemAlloc(&a, 1001));
+    GOOD(r.cu.MemAlloc(&a, 600));
+    GIVES(CU_OUT_OF_MEMORY, r.cu.MemAlloc(&b, 600));
+    GOOD(r.cu.MemGetInfo(&unused, &all));
+    MUST(unused == 400 && all == 1000);
+    GOOD(r.cu.MemFree(a));
+    GOOD(r.cu.MemAlloc(&b, 600));
+}
+
+static void no_context(void)
+{
+    standin_rig r = rig_load();
+    cu_memory m;
+    GIVES(CU_NOT_INITIALIZED, r.cu.MemAlloc(&m, 4));
+    GOOD(r.cu.Init(0));
+    GIVES(201, r.cu.MemAlloc(&m, 4));
+}
+
+START_TEST(calls_fail_on_command)
+{
+    expect_fine("STANDIN_LEAKS=1 STANDIN_FAIL=GraphLaunch:3:700", third_launch_fails);
+    expect_fine("STANDIN_FAIL=Init:1:100", no_device);
+    expect_fine("STANDIN_DEVICES=0", no_device);
+    expect_fine("STANDIN_MEMORY=1000", little_memory);
+    expect_fine("", no_context);
+    expect_abort("STANDIN_FAIL=Nothing:1:1", no_device, "STANDIN_FAIL names Nothing");
+}
+END_TEST
+
+static void names(void)
+{
+    standin_rig r = rig_open();
+    cu_function f;
+    char name[40];
+    int major, version;
+#define FIND(kernel, types) GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_" #kernel));
+    KERNEL_LIST(FIND)
+    LOWERED_LIST(FIND)
+#undef FIND
+    GIVES(CU_NOT_FOUND, r.cu.ModuleGetFunction(&f, r.module, "bptt_nothing"));
+    GIVES(CU_NOT_FOUND, r.cu.ModuleGetFunction(&f, r.module, "copy"));
+    GOOD(r.cu.DeviceGetName(name, sizeof name, 1));
+    MUST(strcmp(name, "Stand-in 1") == 0);
+    GOOD(r.cu.DeviceGetAttribute(&major, CU_ATTRIBUTE_MAJOR, 1));
+    GOOD(r.cu.DriverGetVersion(&version));
+    MUST(major == 8 && version == 12080);
+}
+
+START_TEST(devices_and_kernels_have_their_names)
+{
+    expect_fine("STANDIN_DEVICES=2 STANDIN_CC=8.6 STANDIN_DRIVER=12080", names);
+}
+END_TEST
+
+static void leaves_an_event(void)
+{
+    standin_rig r = rig_open();
+    cu_event e;
+    GOOD(r.cu.EventCreate(&e, CU_EVENT_DEFAULT));
+    rig_close(&r);
+}
+
+START_TEST(what_is_left_alive_is_reported)
+{
+    const outcome o = in_child("STANDIN_LEAKS=1", leaves_an_event);
+    ck_assert(WIFEXITED(o.status) && WEXITSTATUS(o.status) == 99);
+    ck_assert_ptr_nonnull(strstr(o.words, "leak: event"));
+    expect_fine("", leaves_an_event);
+}
+END_TEST
+
+static void is_timed(void)
+{
+    standin_rig r = rig_open();
+    cu_event from, to;
+    float ms = -1;
+    cu_memory m = rig_memory(&r, 5);
+    GOOD(r.cu.EventCreate(&from, CU_EVENT_DEFAULT));
+    GOOD(r.cu.EventCreate(&to, CU_EVENT_DEFAULT));
+    GOOD(r.cu.EventRecord(from, r.main));
+    GOOD(rig_fill(&r, r.main, m, rig_view(0, 1, 5, 5), 4));
+    GOOD(r.cu.EventRecord(to, r.main));
+    GIVES(600, r.cu.EventElapsedTime(&ms, from, to));
+    GOOD(r.cu.EventSynchronize(to));
+    GOOD(r.cu.EventElapsedTime(&ms, from, to));
+    MUST(ms >= 0);
+}
+
+START_TEST(events_take_the_time) { expect_fine("", is_timed); }
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, a_copy_reads_the_host_late_in_lazy_mode_and_at_once_in_eager_mode);
+    tcase_add_test(c, memory_that_was_never_written_holds_nan);
+    tcase_add_test(c, a_copy_of_two_dimensions_takes_a_block_out_of_rows);
+    tcase_add_test(c, memory_that_was_not_given_ends_the_program);
+    tcase_add_test(c, operands_that_do_not_fit_end_the_program);
+    tcase_add_test(c, a_graph_gives_the_same_in_every_order_and_mode);
+    tcase_add_test(c, a_missing_dependency_in_a_graph_ends_the_program);
+    tcase_add_test(c, queued_work_that_does_not_wait_for_what_it_touches_ends_the_program);
+    tcase_add_test(c, overlap_is_exact);
+    tcase_add_test(c, captures_forbid_what_cuda_forbids);
+    tcase_add_test(c, calls_fail_on_command);
+    tcase_add_test(c, devices_and_kernels_have_their_names);
+    tcase_add_test(c, what_is_left_alive_is_reported);
+    tcase_add_test(c, events_take_the_time);
+}
+
+int main(void) { return run_suite("standin", add, 60); }
