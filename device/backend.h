@@ -120,6 +120,11 @@ typedef struct bptt_step {
     bptt_mat op[BPTT_OPERANDS];
 } bptt_step;
 
+// Precisions: their words, on the command line and in files.
+#define BPTT_PRECISION_LIST(X) X(FP32, fp32) X(TF32, tf32) X(BF16, bf16) X(FP16, fp16)
+enum { BPTT_PRECISIONS = BPTT_PRECISION_FP16 + 1 };
+extern const char *const bptt_precision_word[BPTT_PRECISIONS];
+
 // Slots: what changes from run to run.
 typedef enum bptt_scalar {
     BPTT_WEIGHT, // sum of the weights of the window
@@ -156,7 +161,7 @@ typedef struct bptt_device_config {
     const char *device;       // NULL: the backend's choice; digits: its number in the list; else a part of its name
     bptt_lowering lowering;   // whole-window kernels, where the backend has any
     bptt_product product;     // whose products, where the backend has a choice
-    bptt_precision precision; // what products round their operands to; a backend that has only FP32 refuses others
+    bptt_precision precision; // what products round their operands to: one of the backend's precisions
     bool profile;             // count what each entry takes, in bptt_device's spent
 } bptt_device_config;
 
@@ -182,9 +187,11 @@ typedef void bptt_entry_function(bptt_device *d, const bptt_step *s, const bptt_
 typedef struct bptt_backend bptt_backend;
 struct bptt_backend {
     const char *name;
-    bptt_type real;             // of weights, states and gradients
-    bptt_type sum;              // of losses and norms
-    bool transposed_copies;     // the plan keeps a stored transpose for products with W' (where those are slow)
+    bptt_type real;          // of weights, states and gradients
+    bptt_type sum;           // of losses and norms
+    bool transposed_copies;  // the plan keeps a stored transpose for products with W' (where those are slow)
+    unsigned precisions;     // 1u << BPTT_PRECISION_... for each that it has; FP32 all have, so 0: that alone
+    size_t logits_at_a_time; // elements of a decoder block; 0: the host's choice, which suits the caches of processors
     size_t (*pad)(size_t cols); // leading dimension for rows of that many reals
     // Makes *d and fills all of it: backend = *b, threads, memory, bits, profile, own.
     bptt_status (*open)(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);

@@ -76,6 +76,12 @@ const char *const bptt_cell_word[BPTT_CELLS] = {
 #undef CELL_WORD
 };
 
+const char *const bptt_precision_word[BPTT_PRECISIONS] = {
+#define PRECISION_WORD(name, word) [BPTT_PRECISION_##name] = #word,
+    BPTT_PRECISION_LIST(PRECISION_WORD)
+#undef PRECISION_WORD
+};
+
 const char *const bptt_entry_roles[BPTT_ENTRIES] = {
 #define ENTRY_ROLES(name, function, roles, holds) roles,
     BPTT_ENTRY_LIST(ENTRY_ROLES)

@@ -54,76 +54,156 @@ static choice choose_host(bptt_backend b)
     return c;
 }
 
-// The whole reason where it fits, else what it begins with: sentences here are "this: because that".
-static void put_reason(char why[128], const char *before, const char *reason)
+// ---- what "auto" means ---------------------------------------------------------------------------------------------
+
+enum { WHY = sizeof((bptt_device_info){0}.why), REASON = 504 };
+
+static bool computes(const bptt_backend *b, bptt_precision p)
 {
-    const size_t room = 127 - strlen(before), n = strlen(reason), head = strcspn(reason, ":");
-    (void)snprintf(why, 128, "%s%.*s", before, (int)(n <= room || head > room ? room : head), reason);
+    return p == BPTT_PRECISION_FP32 || (b->precisions >> p & 1u) != 0;
 }
 
-void choose_best(const bptt_backend *gpus, const char *absent, choice *c)
+// text [at least `from`] goes to `to`: whole where `room` characters hold it, else what it begins with: sentences here
+// are "this: because that", and the colons before `from` do not count.
+static void put_words(char *to, size_t room, const char *text, size_t from)
 {
+    const size_t n = strlen(text), head = from + strcspn(text + from, ":");
+    (void)snprintf(to, room + 1, "%.*s", (int)(n <= room || head > room ? room : head), text);
+}
+
+// Adds why a module was not taken to a list of reasons that holds `room` characters, `left` of which are still to come:
+// "cuda is not installed" (where it was looked for, bptt devices tells), "opencl: no driver".
+static void put_reason(char *list, size_t room, size_t left, const char *name, const char *reason)
+{
+    char begins[64], text[REASON + 64];
+    const size_t n = (size_t)snprintf(begins, sizeof begins, "backend %s ", name), start = strlen(list);
+    const bool named = strncmp(reason, begins, n) == 0;
+    const bool absent = named && strncmp(reason + n, MODULE_ABSENT, strlen(MODULE_ABSENT)) == 0;
+    const char *const joint = start && strcmp(list + start - 2, ": ") != 0 ? "; " : "";
+    const size_t from = strlen(joint) + strlen(name) + (named ? 0 : 2), share = (room - start) / left;
+    (void)snprintf(text, sizeof text, "%s%s%s%s", joint, name, named ? " " : ": ", named ? reason + n : reason);
+    if (absent) text[from + strcspn(text + from, ":")] = '\0';
+    put_words(list + start, share, text, from);
+}
+
+// The first usable GPU of a module: true, and it is chosen. Else reason says why there is none.
+static bool gpu_of(module_loader *load, const char *name, bptt_precision p, choice *c, char reason[REASON])
+{
+    bptt_backend b;
     bptt_device_info info = {0};
     bptt_error why = {0};
-    char reason[300];
     size_t i = 0;
-    bptt_status s = gpus ? BPTT_OK : BPTT_NO_BACKEND;
-    (void)snprintf(reason, sizeof reason, "%.299s", absent ? absent : "");
-    for (; !s && !(s = gpus->list(gpus, i, &info, &why)); i++) {
+    (void)snprintf(reason, REASON, "backend %s lists no GPU", name);
+    bptt_status s = load(name, &b, &why);
+    if (!s && !computes(&b, p))
+        s = bptt_fail(&why, BPTT_NO_BACKEND, "backend %s has no %s", name, bptt_precision_word[p]);
+    for (; !s && !(s = b.list(&b, i, &info, &why)); i++) {
         if (info.kind != BPTT_GPU) continue;
         if (info.usable) {
-            *c = (choice){.b = *gpus, .info = info, .ours = true};
-            (void)snprintf(c->info.backend, sizeof c->info.backend, "%s", gpus->name);
-            (void)snprintf(c->info.why, sizeof c->info.why, "a GPU");
-            return;
+            *c = (choice){.b = b, .info = info, .ours = true};
+            (void)snprintf(c->info.backend, sizeof c->info.backend, "%s", b.name);
+            return true;
         }
-        (void)snprintf(reason, sizeof reason, "%.120s cannot be used: %.150s", info.device, info.why_not);
+        (void)snprintf(reason, REASON, "%.120s cannot be used: %.250s", info.device, info.why_not);
     }
-    if (gpus && i == 0) (void)snprintf(reason, sizeof reason, "%.299s", why.words);
-    *c = choose_host(bptt_cpu());
-    if (!reason[0]) (void)snprintf(reason, sizeof reason, "backend %s lists none", gpus->name);
-    put_reason(c->info.why, "no GPU was found: ", reason);
+    if (i == 0) (void)snprintf(reason, REASON, "%s", why.words);
+    return false;
 }
 
-choice choose_instead(const choice *failed, const char *why)
+// The first GPU of the modules after `after` (NULL: of all). Else why holds, for each of them, why not.
+static bool find_gpu(module_loader *load, const char *after, bptt_precision p, choice *c, char *why, size_t room)
 {
-    choice c = choose_host(bptt_cpu());
-    char before[100];
-    (void)snprintf(before, sizeof before, "%.60s did not open: ", failed->info.device);
-    put_reason(c.info.why, before, why);
-    return c;
+    size_t first = 0, n = 0;
+    while (module_name(n)) n++;
+    while (after && first < n && strcmp(module_name(first), after) != 0) first++;
+    for (size_t i = after ? first + 1 : 0; i < n; i++) {
+        char reason[REASON];
+        if (gpu_of(load, module_name(i), p, c, reason)) return true;
+        put_reason(why, room, n - i, module_name(i), reason);
+    }
+    return false;
 }
 
-static bptt_status choose_auto(const char *device, bptt_type type, choice *c, bptt_error *e)
+bptt_status choose_best(module_loader *load, bptt_precision p, choice *c, bptt_error *e)
 {
-    bptt_backend gpus;
-    bptt_error absent = {0};
-    if (type == BPTT_F64 && !device) {
-        *c = choose_host(bptt_ref_f64());
-        (void)snprintf(c->info.why, sizeof c->info.why, "double precision");
+    char why[WHY] = "no GPU was found: ", lacks[400] = "";
+    const bool host = computes(&(bptt_backend){0}, p);
+    if (!host) (void)snprintf(lacks, sizeof lacks, "no GPU with precision %s was found: ", bptt_precision_word[p]);
+    if (find_gpu(load, NULL, p, c, host ? why : lacks, host ? WHY - 1 : sizeof lacks - 1)) {
+        (void)snprintf(c->info.why, WHY, "a GPU");
         return BPTT_OK;
     }
-    const bptt_status s = module_load("opencl", &gpus, &absent);
-    if (device && s) return bptt_fail(e, s, "device \"%.60s\" needs OpenCL: %.400s", device, absent.words);
-    if (device) return choose_on(&gpus, device, c, e);
-    choose_best(s ? NULL : &gpus, absent.words, c);
+    if (!host) return bptt_fail(e, BPTT_NO_BACKEND, "%s", lacks);
+    *c = choose_host(bptt_cpu());
+    (void)snprintf(c->info.why, WHY, "%s", why);
     return BPTT_OK;
 }
+
+bptt_status choose_instead(module_loader *load, const choice *failed, const char *why, bptt_precision p, choice *c,
+                           bptt_error *e)
+{
+    char told[WHY], others[REASON] = "";
+    choice made;
+    if (!find_gpu(load, failed->b.name, p, &made, others, sizeof others - 1)) {
+        made = choose_host(bptt_cpu());
+        if (!computes(&made.b, p)) return bptt_fail(e, BPTT_NO_BACKEND, "%s", why);
+    }
+    const size_t before = (size_t)snprintf(told, WHY, "%.60s did not open: ", failed->info.device);
+    put_words(told + before, WHY - 1 - before, why, 0);
+    (void)snprintf(made.info.why, WHY, "%s", told);
+    *c = made;
+    return BPTT_OK;
+}
+
+bptt_status choose_named(module_loader *load, const char *device, bptt_precision p, choice *c, bptt_error *e)
+{
+    char why[400];
+    size_t n = 0;
+    while (module_name(n)) n++;
+    (void)snprintf(why, sizeof why, "no device \"%.60s\" was found: ", device);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = module_name(i);
+        bptt_backend b;
+        bptt_error reason = {0};
+        bptt_status s = load(name, &b, &reason);
+        if (!s && !computes(&b, p))
+            s = bptt_fail(&reason, BPTT_NO_BACKEND, "backend %s has no %s", name, bptt_precision_word[p]);
+        if (!s) s = choose_on(&b, device, c, &reason);
+        if (!s) return BPTT_OK;
+        put_reason(why, sizeof why - 1, n - i, name, reason.words);
+    }
+    return bptt_fail(e, BPTT_NO_BACKEND, "%s", why);
+}
+
+static bptt_status choose_auto(const bptt_model_config *m, choice *c, bptt_error *e)
+{
+    if (m->device) return choose_named(module_load, m->device, m->precision, c, e);
+    if (m->type != BPTT_F64) return choose_best(module_load, m->precision, c, e);
+    *c = choose_host(bptt_ref_f64());
+    (void)snprintf(c->info.why, sizeof c->info.why, "double precision");
+    return BPTT_OK;
+}
+
+// ---- what is asked for ---------------------------------------------------------------------------------------------
 
 static bptt_status wrong_type(const char *name, bptt_error *e)
 {
     return bptt_fail(e, BPTT_NO_BACKEND, "the %s backend computes in float; use backend ref for double", name);
 }
 
-bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e)
+bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e)
 {
-    if (type != BPTT_F32 && type != BPTT_F64)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)type);
+    const char *const name = m->backend;
+    if (m->type != BPTT_F32 && m->type != BPTT_F64)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)m->type);
+    if ((unsigned)m->precision >= BPTT_PRECISIONS)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "precision is %d, but must be from 0 to %d", (int)m->precision,
+                         BPTT_PRECISIONS - 1);
     if (!name || strcmp(name, "auto") == 0) {
-        const bptt_status s = choose_auto(device, type, c, e);
-        return s || c->b.real == type ? s : wrong_type(c->b.name, e);
+        const bptt_status s = choose_auto(m, c, e);
+        return s || c->b.real == m->type ? s : wrong_type(c->b.name, e);
     }
-    bptt_backend b = type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
+    bptt_backend b = m->type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
     bool known = strcmp(name, "ref") == 0;
     if (strcmp(name, "cpu") == 0) b = bptt_cpu(), known = true;
     for (size_t i = 0; !known && module_name(i); i++) {
@@ -134,9 +214,17 @@ bptt_status choose(const char *name, const char *device, bptt_type type, choice 
     }
     if (!known)
         return bptt_fail(e, BPTT_NO_BACKEND,
-                         "no backend is called \"%.60s\"; there are cpu, ref and opencl (bptt devices)", name);
-    if (b.real != type) return wrong_type(name, e);
-    return choose_on(&b, device, c, e);
+                         "no backend is called \"%.60s\"; there are cpu, ref, cuda and opencl (bptt devices)", name);
+    if (b.real != m->type) return wrong_type(name, e);
+    return choose_on(&b, m->device, c, e);
+}
+
+bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e)
+{
+    bptt_model_config m;
+    bptt_model_defaults(&m);
+    m.backend = name, m.device = device, m.type = type;
+    return choose_for(&m, c, e);
 }
 
 bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device **d, bptt_error *e)
@@ -147,7 +235,11 @@ bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device
                                        .device = c->b.list ? number : NULL,
                                        .lowering = m->lowering,
                                        .product = m->product,
+                                       .precision = m->precision,
                                        .profile = m->profile != 0};
+    if (!computes(&c->b, m->precision))
+        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s has no precision %s; backend cuda on a GPU may have it",
+                         c->b.name, bptt_precision_word[m->precision]);
     return c->b.open(&c->b, &config, d, e);
 }
 

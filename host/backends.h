@@ -16,12 +16,21 @@ typedef struct choice {
 bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e);
 // On a table: its own name is what was asked for.
 bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e);
-// What "auto" means: a GPU of `gpus`, else cpu. gpus NULL: there is no such backend, absent says why.
-void choose_best(const bptt_backend *gpus, const char *absent, choice *c);
-// What takes the place of a choice of ours that did not open.
-choice choose_instead(const choice *failed, const char *why);
+// What a model's configuration asks for: its backend, device and type; "auto" takes only what has its precision.
+bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e);
 
-// Opens the device of a choice as the model's configuration says.
+// What "auto" means, over the modules in their order as `load` finds them (module_load, or a test's):
+typedef bptt_status module_loader(const char *name, bptt_backend *b, bptt_error *e);
+// without a device: the first usable GPU, else cpu; NO_BACKEND where that has not the precision;
+bptt_status choose_best(module_loader *load, bptt_precision p, choice *c, bptt_error *e);
+// with one: that of the first module that has it and can use it;
+bptt_status choose_named(module_loader *load, const char *device, bptt_precision p, choice *c, bptt_error *e);
+// where a choice of ours did not open: the first usable GPU of the modules after its own, else cpu; NO_BACKEND as
+// above.
+bptt_status choose_instead(module_loader *load, const choice *failed, const char *why, bptt_precision p, choice *c,
+                           bptt_error *e);
+
+// Opens the device of a choice as the model's configuration says.  NO_BACKEND: it has not the precision.
 bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device **d, bptt_error *e);
 // What is known of a device once it is open goes into its info.
 void choice_tell(const bptt_device *d, bptt_device_info *info);

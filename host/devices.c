@@ -104,15 +104,16 @@ static bptt_status best_product(bptt_device *d, const bptt_step *product, double
     return s;
 }
 
-bptt_status bptt_gemm_rate(const char *backend, const char *device, unsigned threads, double seconds, double *gflops,
-                           bptt_error *error)
+bptt_status bptt_gemm_rate(const bptt_model_config *m, double seconds, double *gflops, bptt_error *error)
 {
     choice c;
     bptt_device *d = NULL;
     bptt_model_config plain;
+    if (!m || !gflops) return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and a place");
     bptt_model_defaults(&plain);
-    plain.threads = threads;
-    bptt_status s = choose(backend, device, BPTT_F32, &c, error);
+    plain.backend = m->backend, plain.device = m->device, plain.threads = m->threads;
+    plain.product = m->product, plain.precision = m->precision;
+    bptt_status s = choose_for(&plain, &c, error);
     if (!s) s = choice_open(&c, &plain, &d, error);
     if (s) return s;
     bptt_buf *block[LAYOUT_BLOCKS] = {0};

@@ -1,6 +1,7 @@
 // A model: configuration, tensors, first weights. See host/README.md for the table of tensors.
 #include "model.h"
 #include "machine.h"
+#include "modules.h"
 #include "prng.h"
 
 #include <float.h>
@@ -64,6 +65,7 @@ void model_place(bptt_model_config *to, const bptt_model_config *from)
     to->threads = from->threads;
     to->lowering = from->lowering;
     to->product = from->product;
+    to->precision = from->precision;
     to->profile = from->profile;
 }
 
@@ -163,6 +165,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     size_t bytes = 0;
     bptt_status s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
     if (!s) s = in_range("product", (size_t)c->product, BPTT_PRODUCT_OWN, BPTT_PRODUCT_LIBRARY, e);
+    if (!s) s = in_range("precision", (size_t)c->precision, BPTT_PRECISION_FP32, BPTT_PRECISION_FP16, e);
     if (!s) s = model_size(&ch->b, c, &bytes, e);
     if (!s && !ch->b.list) s = memory_has(NULL, bytes, 0, "this model", e);
     if (s) return s;
@@ -198,8 +201,9 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
     bptt_error why = {0};
     const bptt_status s = build(ch, c, m, &why);
     if (s && ch->ours && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
-        const choice other = choose_instead(ch, why.words);
-        return build(&other, c, m, e);
+        choice other;
+        const bptt_status none = choose_instead(module_load, ch, why.words, c->precision, &other, e);
+        return none ? none : model_open_chosen(&other, c, m, e);
     }
     if (s && e) *e = why;
     return s;
@@ -218,7 +222,7 @@ bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_err
         return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
     choice ch;
     bptt_status s = model_check(c, e);
-    if (!s) s = choose(c->backend, c->device, c->type, &ch, e);
+    if (!s) s = choose_for(c, &ch, e);
     return s ? s : model_open_chosen(&ch, c, m, e);
 }
 

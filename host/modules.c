@@ -13,7 +13,7 @@
 
 const char *module_name(size_t i)
 {
-    static const char *const name[] = {"opencl"};
+    static const char *const name[] = {"cuda", "opencl"};
     return i < sizeof name / sizeof name[0] ? name[i] : NULL;
 }
 
@@ -97,6 +97,6 @@ bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
         if (access(path, F_OK) == 0) return module_load_file(path, name, b, e);
         put_folder(looked, sizeof looked, folder);
     }
-    return bptt_fail(e, BPTT_NO_BACKEND, "backend %s is not installed: there is no bptt-%s.so in %s", name, name,
+    return bptt_fail(e, BPTT_NO_BACKEND, "backend %s " MODULE_ABSENT ": there is no bptt-%s.so in %s", name, name,
                      looked);
 }

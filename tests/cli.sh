@@ -348,7 +348,7 @@ has err 'fake module is here' "which shows that this test sees it"
 cp text other/bptt-opencl.so
 # shellcheck disable=SC2086
 exits 0 "a module that is damaged" $fake -o f.safetensors
-has err 'backend cpu: .*(no GPU was found: backend opencl cannot be loaded' "leaves the CPU"
+has err 'backend cpu: .*(no GPU was found: cuda is not installed; opencl cannot be loaded' "leaves the CPU"
 exits 69 "unless it was asked for" other/bptt bench --backend opencl
 has err 'cannot be loaded: .*other/bptt-opencl.so' "and then it is named"
 

@@ -45,15 +45,31 @@ loads NONE "$any" "$bptt" --version
 head -c 3000 "$0" >"$work/text"
 small="--hidden 5 --batch 2 --steps 5 --iterations 3"
 # shellcheck disable=SC2086  # the options are words, here and below
-loads NONE 'opencl|libcuda|libpocl' "$bptt" train "$work/text" $small --backend cpu -o "$work/m"
+loads NONE 'opencl|libcuda|cublas|bptt-cuda|libpocl' "$bptt" train "$work/text" $small --backend cpu -o "$work/m"
 [ -s "$work/m" ] || fail "no model was written"
 loads NONE "$any" "$bptt" inspect "$work/m"
 rm "$work/m"
 
+# The module for NVIDIA's GPUs where there is no driver.
+module=$(dirname "$bptt")/bptt-cuda.so
+if [ ! -e "$module" ]; then
+    echo "no_device.sh: no bptt-cuda.so beside the program: what it says without a driver was not tested"
+elif ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'; then
+    echo "no_device.sh: there is a libcuda.so.1: what bptt-cuda.so says without it was not tested"
+else
+    # shellcheck disable=SC2086
+    code 69 "$bptt" train "$work/text" $small --backend cuda -o "$work/m"
+    says err 'libcuda\.so\.1'
+    [ ! -e "$work/m" ] || fail "a file was written by a run that had no device"
+    code 0 "$bptt" devices
+    says out '^cuda .*not usable: .*libcuda\.so\.1'
+fi
+
 # No OpenCL driver at all: what is missing first is told, the module where OpenCL's headers were missing at build time.
 reason='OpenCL has no platform\|libOpenCL.so.1 was not found\|no bptt-opencl.so'
 OCL_ICD_VENDORS=/nonexistent
-export OCL_ICD_VENDORS
+CUDA_VISIBLE_DEVICES=-1 # and no GPU for cuda
+export OCL_ICD_VENDORS CUDA_VISIBLE_DEVICES
 code 0 "$bptt" devices
 says out '^opencl.*not usable'
 says out "$reason"
@@ -67,7 +83,7 @@ says err 'backend cpu'
 [ -s "$work/m" ] || fail "the fallback wrote no model"
 code 69 "$bptt" sample "$work/m" --backend opencl -n 5
 code 69 "$bptt" bench --backend opencl --seconds 0.1
-unset OCL_ICD_VENDORS
+unset OCL_ICD_VENDORS CUDA_VISIBLE_DEVICES
 
 # No module beside the program.
 mkdir "$work/alone"
@@ -75,11 +91,16 @@ cp "$bptt" "$work/alone/bptt"
 code 0 "$work/alone/bptt" devices
 says out '^opencl.*not usable'
 says out 'bptt-opencl'
+says out '^cuda .*not usable: backend cuda is not installed: there is no bptt-cuda'
 # shellcheck disable=SC2086
 code 69 "$work/alone/bptt" train "$work/text" $small --backend opencl -o "$work/n"
 says err 'bptt-opencl'
 # shellcheck disable=SC2086
+code 69 "$work/alone/bptt" train "$work/text" $small --backend cuda -o "$work/n"
+says err 'backend cuda is not installed: there is no bptt-cuda.so in'
+# shellcheck disable=SC2086
 code 0 "$work/alone/bptt" train "$work/text" $small -o "$work/n"
+says err 'backend cpu.*no GPU was found: cuda is not installed; opencl is not installed'
 cmp -s "$work/m" "$work/n" || fail "the fallback gave other bytes without the module"
 
 [ "$failures" = 0 ] || { echo "no_device.sh: $failures failures" >&2; exit 1; }

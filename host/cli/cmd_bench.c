@@ -246,7 +246,7 @@ static void measure_product(bench *b, double seconds)
 {
     double rate = 0;
     bptt_error e = {0};
-    if (bptt_gemm_rate(b->c.model.backend, b->c.model.device, b->c.model.threads, seconds, &rate, &e) != BPTT_OK)
+    if (bptt_gemm_rate(&b->c.model, seconds, &rate, &e) != BPTT_OK)
         complain("the matrix product alone was not measured: %s", e.words);
     else if (!(b->gemm >= rate))
         b->gemm = rate;

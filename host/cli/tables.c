@@ -127,8 +127,9 @@ const option_row option_table[OPTIONS] = {
                   "score only the part that train --valid F keeps for validation"},
     [OPT_VOCAB] = {"vocab", 0, KIND_COUNT, "N", "65", 2, 65536, ON(BENCH), false, "different characters"},
     [OPT_SECONDS] = {"seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"},
-    [OPT_BACKEND] = {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, PLACED, true,
-                     "what computes: cpu, opencl, ref; auto: opencl on a GPU if there is one, else cpu"},
+    [OPT_BACKEND] =
+        {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, PLACED, true,
+         "what computes: cpu, cuda, opencl, ref; auto: a GPU through cuda, else one through opencl, else cpu"},
     [OPT_DEVICE] = {"device", 0, KIND_TEXT, "N|NAME", "(the first that is usable, GPUs before others)", 0, 0, PLACED,
                     true, "which device of the backend, by its number or a part of its name; see bptt devices"},
     [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024, PLACED, true,

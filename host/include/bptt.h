@@ -17,7 +17,7 @@
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // *error if error is not NULL. Nothing prints or exits. No state is global but one: opening a model on backend cpu
 // tells OpenBLAS, in the whole process and from then on, to use one thread a call; the threads are ours. Backends that
-// lie in a file of their own are loaded when they are looked for (backend "opencl", "auto") and stay loaded.
+// lie in a file of their own are loaded when they are looked for (backend "cuda", "opencl", "auto") and stay loaded.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 #ifndef BPTT_H
 #define BPTT_H
@@ -113,7 +113,7 @@ typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bpt
 // What matrix products round their operands to; everything else, sums, states, weights, gradients, is float.
 //   FP32  nothing: float operands                   TF32  11 significant bits, float's range (tensor cores)
 //   BF16  8 bits, float's range                     FP16  11 bits, 6e-8 .. 65504: gradients are scaled (loss scale)
-// All but FP32 need a backend that has them (cuda); they change the results.
+// All but FP32 need a backend that has them (cuda); others refuse them (NO_BACKEND). They change the results.
 typedef enum bptt_precision {
     BPTT_PRECISION_FP32 = 0,
     BPTT_PRECISION_TF32 = 1,
@@ -138,10 +138,11 @@ typedef struct bptt_model_config {
     double epsilon;           // 1e-8   RMSProp, Adam; at least 1.18e-38
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; 0: no clipping
-    // "cpu", "ref", "opencl"; NULL or "auto": OpenCL on a GPU, else cpu; with type F64 ref
+    // "cpu", "ref", "cuda", "opencl"; NULL or "auto": a GPU through cuda, else through opencl, else cpu; with type F64
+    // ref. Where a precision is asked for that cpu has not, "auto" is a GPU that has it, or fails
     const char *backend;
     // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
-    // platform's, in upper or lower case. With backend "auto" a device of OpenCL; cpu and ref have one, "0"
+    // platform's, in upper or lower case. With backend "auto" one of cuda, else of opencl; cpu and ref have "0"
     const char *device;
     unsigned threads;         // 0: as many as the machine has cores. Results do not depend on it.
     bptt_lowering lowering;   // BPTT_LOWER_AUTO
@@ -192,7 +193,8 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *error);
 // Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
 // optimizer starts afresh: moments zero, no updates.
-// From c only backend, device, threads, lowering, profile and type are used; c may be NULL.
+// From c only backend, device, threads, lowering, product, precision, profile and type are used; c may be NULL: the
+// precision of training is not kept, so that is FP32 then.
 // Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *error);
 
@@ -337,7 +339,7 @@ BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void 
                                        bptt_error *error);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
 // (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, and the model's backend, device, threads,
-// lowering and profile are used; iterations and epochs both 0 keep what the file says.
+// lowering, product and profile are used; iterations and epochs both 0 keep what the file says.
 // Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *error);
@@ -382,13 +384,13 @@ typedef enum bptt_kind { BPTT_CPU = 0, BPTT_GPU = 1, BPTT_ACCELERATOR = 2 } bptt
 typedef struct bptt_device_info {
     char backend[16];  // the name for bptt_model_config.backend
     unsigned number;   // of this device within its backend, from 0: bptt_model_config.device
-    char platform[64]; // OpenCL: whose implementation, and its version; else empty
+    char platform[64]; // cuda, opencl: whose implementation, and its version; else empty
     char device[128];  // what it runs on
     bptt_kind kind;
     uint64_t memory;   // bytes
     char bits[128];    // whether its arithmetic gives the host's bits: "same bits", "within 2 ulp ..."
     char why_not[256]; // empty if usable, else the reason in words
-    char why[128];     // from bptt_model_device: why this one was chosen
+    char why[256];     // from bptt_model_device: why this one was chosen
     int usable;
     unsigned threads; // what threads = 0 means; 1 where it has no meaning
 } bptt_device_info;
@@ -405,10 +407,10 @@ BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const 
                                       bptt_error *error);
 
 // Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s: measured for about
-// `seconds`; backend and device as in bptt_model_config. For bench: what share of it a training step reaches.
-// Errors: NO_BACKEND, NO_MEMORY, DEVICE.
-BPTT_API bptt_status bptt_gemm_rate(const char *backend, const char *device, unsigned threads, double seconds,
-                                    double *gflops, bptt_error *error);
+// `seconds`. From c only backend, device, threads, product and precision are used. For bench: what share of it a
+// training step reaches.
+// Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
+BPTT_API bptt_status bptt_gemm_rate(const bptt_model_config *c, double seconds, double *gflops, bptt_error *error);
 
 #ifdef __cplusplus
 }
