@@ -94,7 +94,18 @@ static bptt_status make_constants(bptt_device *d, bptt_error *e)
     return s ? s : cu_write(d, row, number, BPTT_F32, e);
 }
 
-static bptt_status start(bptt_device *d, bptt_error *e)
+static void describe(cu_own *c, const bptt_device_info *info, const char *ignored)
+{
+    int version = 0, processors = 1;
+    if (c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
+    if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
+    (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
+                   version / 10000, version % 10000 / 100, version % 100, c->blas.file);
+    (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
+                   *ignored ? "; ignored: " : "", ignored);
+}
+
+static bptt_status start(bptt_device *d, const bptt_device_info *info, const char *ignored, bptt_error *e)
 {
     cu_own *c = own(d);
     char words[256];
@@ -109,21 +120,10 @@ static bptt_status start(bptt_device *d, bptt_error *e)
     CU(c, MemHostAlloc, "transfers", &c->bounce, BOUNCE_BYTES, 0);
     bptt_status s = cu_report(c, e);
     if (!s) s = load_image(c, e);
+    if (!s) describe(c, info, ignored);
     cu_leave(c);
     if (!s) s = make_constants(d, e);
     return s ? s : cu_make_places(d, &c->single, e);
-}
-
-static void describe(bptt_device *d, const bptt_device_info *info, const char *ignored)
-{
-    cu_own *c = own(d);
-    int version = 0, processors = 1;
-    if (c->lane[0].blas && c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
-    if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
-    (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
-                   version / 10000, version % 10000 / 100, version % 100, c->blas.file);
-    (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
-                   *ignored ? "; ignored: " : "", ignored);
 }
 
 static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
@@ -158,7 +158,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_device_config *co
     bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
     (void)snprintf(c->device, sizeof c->device, "%s", info.device);
     made->memory = (size_t)info.memory;
-    if (!s) s = start(made, e);
+    if (!s) s = start(made, &info, ignored, e);
     if (s) {
         cuda_close(made);
         // Nothing was asked for yet: a device that is full is one that cannot be used.
@@ -166,7 +166,6 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_device_config *co
         if (e) e->code = s;
         return s;
     }
-    describe(made, &info, ignored);
     *d = made;
     return BPTT_OK;
 }

@@ -39,6 +39,7 @@ static const struct {
     {"cell_backward_cast", "rrwwR", "oooo.", 2, "y dy dz x scale"},
     {"scatter_sorted", "rrrb", "..1o", 3, "order start dz dw"},
     {"rescale", "++", "..", 0, "stat scale"},
+    {"invert", "rw", "..", 1, "scale per"},
 };
 _Static_assert(sizeof facts / sizeof facts[0] == ALL_KERNELS, "every kernel has a row, in the order of launch.h");
 
@@ -70,6 +71,7 @@ static const char *special(const standin_kernel *s)
     }
     if (is_kernel(kernel, "guard") && v[0].cols < 3) return "stat is too short";
     if (is_kernel(kernel, "rescale") && (v[0].cols < 4 || v[1].cols < 2)) return "stat or scale is too short";
+    if (is_kernel(kernel, "invert") && v[1].cols < 2) return "per is too short";
     const bool half = strchr(host_kernel_types(kernel), 'h') != NULL;
     if (half && s->k.half_kind != 1 && s->k.half_kind != 2) return "half_kind is neither 1 nor 2";
     return NULL;
@@ -153,6 +155,7 @@ static void describe(standin_op *op)
 cu_result standin_kernel_op(unsigned kernel, void **arguments, standin_op *op)
 {
     const char *types = host_kernel_types(kernel), *roles = facts[kernel].roles;
+    if (host_kernel_named(facts[kernel].name) != kernel) standin_die("%s stands in the wrong row", facts[kernel].name);
     *op = (standin_op){.run = run_kernel, .as = {.kernel = {.kernel = kernel}}};
     standin_kernel *s = &op->as.kernel;
     size_t n = 0;
