@@ -37,26 +37,50 @@ function(cuda_targets architectures flags words)
   set(${words} ${w} PARENT_SCOPE)
 endfunction()
 
+# Nothing is fused or relaxed, nothing spills; not compressed, for old drivers know other ways of that than new nvcc.
+set(cuda_options -std=c++17 -O3 -fmad=false -Xptxas -warn-spills,-warn-lmem-usage -Werror all-warnings -no-compress
+    -fatbin)
+
+# Whether that nvcc, with a host compiler that suits it, knows those architectures: asked once for each of them.
+function(cuda_try works)
+  if(NOT BPTT_NVCC_TRIED STREQUAL "${BPTT_NVCC} ${ARGN}")
+    set(text ${CMAKE_CURRENT_BINARY_DIR}/nvcc_try.cu)
+    file(WRITE ${text} "extern \"C\" __global__ void nothing(void) {}\n")
+    execute_process(COMMAND ${BPTT_NVCC} ${cuda_options} ${ARGN} -o ${text}.fatbin ${text}
+                    RESULT_VARIABLE failed OUTPUT_VARIABLE words ERROR_VARIABLE words)
+    if(failed)
+      message(WARNING "bptt: no kernels for CUDA, because ${BPTT_NVCC} refuses an empty one for ${cuda_words}:\n${words}"
+              "CMAKE_CUDA_ARCHITECTURES chooses others")
+      set(${works} OFF PARENT_SCOPE)
+      return()
+    endif()
+    set(BPTT_NVCC_TRIED "${BPTT_NVCC} ${ARGN}" CACHE INTERNAL "What nvcc was seen to compile for")
+  endif()
+  set(${works} ON PARENT_SCOPE)
+endfunction()
+
 set(cuda_image ${CMAKE_CURRENT_BINARY_DIR}/cuda_image.c)
 set(embed ${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_bytes.cmake)
+set(cuda_works OFF)
 if(BPTT_NVCC)
-  set(fatbin ${CMAKE_CURRENT_BINARY_DIR}/kernels.fatbin)
   cuda_targets("${CMAKE_CUDA_ARCHITECTURES}" cuda_flags cuda_words)
+  cuda_try(cuda_works ${cuda_flags})
+else()
+  message(STATUS "bptt: no nvcc, so the CUDA module carries no kernels and cannot be used")
+endif()
+if(cuda_works)
+  set(fatbin ${CMAKE_CURRENT_BINARY_DIR}/kernels.fatbin)
   file(GLOB cuda_text CONFIGURE_DEPENDS device/*.h device/cuda/*.cu device/cuda/*.cuh)
   set(cuda_choice ${CMAKE_CURRENT_BINARY_DIR}/cuda_choice.txt) # other flags: compile again
   file(GENERATE OUTPUT ${cuda_choice} CONTENT "${BPTT_NVCC} ${cuda_flags}\n")
-  # Nothing is fused or relaxed, nothing spills; not compressed, for old drivers know other ways of that than new nvcc.
   add_custom_command(OUTPUT ${fatbin}
-    COMMAND ${BPTT_NVCC} -std=c++17 -O3 -fmad=false -Xptxas -warn-spills,-warn-lmem-usage -Werror all-warnings
-            -I${CMAKE_CURRENT_SOURCE_DIR}/device ${cuda_flags} -no-compress -fatbin -o ${fatbin}
+    COMMAND ${BPTT_NVCC} ${cuda_options} -I${CMAKE_CURRENT_SOURCE_DIR}/device ${cuda_flags} -o ${fatbin}
             ${CMAKE_CURRENT_SOURCE_DIR}/device/cuda/kernels.cu
     DEPENDS ${cuda_text} ${cuda_choice} COMMENT "Compiling kernels.cu for ${cuda_words}" VERBATIM)
-  add_custom_command(OUTPUT ${cuda_image}
-    COMMAND ${CMAKE_COMMAND} -DFILE=${fatbin} -DOUT=${cuda_image} "-DWORDS=${cuda_words}" -P ${embed}
-    DEPENDS ${embed} ${fatbin} VERBATIM)
 else()
-  message(STATUS "bptt: no nvcc, so the CUDA module carries no kernels and cannot be used")
-  add_custom_command(OUTPUT ${cuda_image}
-    COMMAND ${CMAKE_COMMAND} -DFILE= -DOUT=${cuda_image} "-DWORDS=none: built without nvcc" -P ${embed}
-    DEPENDS ${embed} VERBATIM)
+  set(fatbin "")
+  set(cuda_words "none: built without nvcc")
 endif()
+add_custom_command(OUTPUT ${cuda_image}
+  COMMAND ${CMAKE_COMMAND} -DFILE=${fatbin} -DOUT=${cuda_image} "-DWORDS=${cuda_words}" -P ${embed}
+  DEPENDS ${embed} ${fatbin} VERBATIM)
