@@ -2,6 +2,7 @@
 // The mathematics beside it: host/README.md.
 #include "run.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 // ---- adding steps ---------------------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     if (dh_below.buf) gemm(p, 0, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
 }
 
-static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
+static void flip_layers(bptt_plan *p, const bptt_run *r)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
@@ -252,20 +253,49 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
         if (mem->hh_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH)), mem->hh_flipped[l]);
         if (mem->ih_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH)), mem->ih_flipped[l]);
     }
-    if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
-    for (size_t l = 0; l < m->L; l++)
-        layer_forward(p, r, l, l ? span(r, mem->h[l - 1], 1, r->T) : (bptt_mat){0}, mem->h[l], 0, r->T);
-    decoder_blocks(p, r, span(r, mem->h[m->L - 1], 1, r->T), 0, true);
-    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, 0, 1));
-    for (size_t l = m->L, turn = 0; l-- > 0; turn = 1 - turn) {
+}
+
+// All layers over the whole window, their states kept.
+static void layers_forward(bptt_plan *p, const bptt_run *r)
+{
+    for (size_t l = 0; l < r->model->L; l++)
+        layer_forward(p, r, l, l ? span(r, r->mem.h[l - 1], 1, r->T) : (bptt_mat){0}, r->mem.h[l], 0, r->T);
+}
+
+// From the gradient of the top layer's states in dh[0], which is spent.
+static void layers_backward(bptt_plan *p, const bptt_run *r)
+{
+    const run_memory *mem = &r->mem;
+    for (size_t l = r->model->L, turn = 0; l-- > 0; turn = 1 - turn) {
         layer_backward_in_time(p, r, l, mem->dh[turn]);
         layer_gradient(p, r, l, mem->dh[turn], l > 0 ? mem->dh[1 - turn] : mem->dx);
     }
+}
+
+static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
+{
+    const bptt_model *m = r->model;
+    const run_memory *mem = &r->mem;
+    flip_layers(p, r);
+    if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
+    layers_forward(p, r);
+    decoder_blocks(p, r, span(r, mem->h[m->L - 1], 1, r->T), 0, true);
+    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, 0, 1));
+    layers_backward(p, r);
     reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
     if (!train) return;
     update(p, m, mem->stat);
     bptt_step *s = add(p, BPTT_GUARD, 0);
     s->op[0] = mem->stat;
+}
+
+// ---- plans ----------------------------------------------------------------------------------------------------------
+
+// Gives back the room that is left over.
+static void trim(bptt_plan *p)
+{
+    bptt_step *trimmed = p->steps ? realloc(p->step, p->steps * sizeof *p->step) : NULL;
+    if (trimmed) p->step = trimmed, p->room = p->steps;
 }
 
 void plan_work(bptt_plan *p, const bptt_run *r, work w)
@@ -285,8 +315,20 @@ void plan_work(bptt_plan *p, const bptt_run *r, work w)
         plan_next(p, r);
     else
         plan_gradient(p, r, w == TRAIN);
-    bptt_step *trimmed = p->steps ? realloc(p->step, p->steps * sizeof *p->step) : NULL;
-    if (trimmed) p->step = trimmed, p->room = p->steps;
+    trim(p);
+}
+
+void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
+{
+    assert(r->config.gradient);
+    *p = (bptt_plan){0};
+    if (part != LAYERS_BACKWARD) layers_forward(p, r);
+    if (part != LAYERS_FORWARD) {
+        flip_layers(p, r);
+        copy(p, dy, r->mem.dh[0]); // the caller's stays as it is: dh turns into dz
+        layers_backward(p, r);
+    }
+    trim(p);
 }
 
 // Where the loops above change, this changes: entries for each step of time, and for each pass or block.

@@ -56,4 +56,14 @@ size_t plan_bytes(const bptt_model_config *m, const bptt_run *r);
 // plan.c: the steps of one kind of work. p->failed if memory ran out.
 void plan_work(bptt_plan *p, const bptt_run *r, work w);
 
+// The layers alone, for who times or tests them; bptt_run_open prepares no such plan. r is open with gradient = 1.
+typedef enum layers_part {
+    LAYERS_FORWARD,  // from the carried state and the input in mem to mem.h; carries the last state on
+    LAYERS_BACKWARD, // from the states that a forward left and dy to the layers' gradient, mem.dstate and mem.dx
+    LAYERS_BOTH
+} layers_part;
+// dy [N][H]: gradient of the top layer's states after each step; stays as it is. FORWARD does not look at it.
+// The plan has no inputs and no output; p->step is the caller's to free.
+void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy);
+
 #endif

@@ -20,7 +20,8 @@ typedef struct plain_rnn {
     double *dx;   // [T][B][I], dense inputs
     double *logp; // [T][B][V]
     double loss;
-    bool sizes; // the reverse pass adds up |terms| instead: what rounding scales with
+    const double *dy; // [T][B][H]: the gradient of the top states, instead of the loss's
+    bool sizes;       // the reverse pass adds up |terms| instead: what rounding scales with
 } plain_rnn;
 
 // Copies a model's weights. I = 0 in the configuration means tokens.
@@ -177,7 +178,9 @@ static inline void plain_backward(plain_rnn *p, const bptt_window *w)
         memset(dh, 0, L * H * sizeof *dh);
         for (size_t t = p->T; t-- > 0;) {
             memset(before, 0, L * H * sizeof *before);
-            plain_output_back(p, w, t, b, dh + (L - 1) * H);
+            for (size_t j = 0; p->dy && j < H; j++)
+                dh[(L - 1) * H + j] += plain_factor(p, p->dy[(t * p->B + b) * H + j]);
+            if (!p->dy) plain_output_back(p, w, t, b, dh + (L - 1) * H);
             for (size_t l = L; l-- > 0;)
                 plain_cell_back(p, w, l, t, b, dh + l * H, l ? dh + (l - 1) * H : p->dx + (t * p->B + b) * p->I,
                                 before + l * H);
