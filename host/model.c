@@ -142,6 +142,35 @@ static bptt_status make_tensors(bptt_model *m, bptt_error *e)
     return s;
 }
 
+// ---- the loss scale ------------------------------------------------------------------------------------------------
+
+// What a gradient is multiplied by before it is rounded to fp16, at first: PyTorch's GradScaler begins there too.
+static const double first_scale[2] = {65536, 0};
+
+static shape scale_shape(const bptt_model_config *c, bptt_mat *view, bptt_type sum)
+{
+    return (shape){view, c->precision == BPTT_PRECISION_FP16 ? 1 : 0, 2, sum};
+}
+
+static bptt_status make_scale(bptt_model *m, bptt_error *e)
+{
+    const shape table = scale_shape(&m->config, &m->scale, m->device->backend.sum);
+    const bptt_status s = layout_alloc(m->device, &table, 1, m->scale_block, e);
+    return s || !m->scale.buf ? s : model_write_scale(m, first_scale, e);
+}
+
+bptt_status model_read_scale(bptt_model *m, double scale[2], bptt_error *e)
+{
+    return m->device->backend.read(m->device, scale, BPTT_F64, m->scale, e);
+}
+
+bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *e)
+{
+    return m->device->backend.write(m->device, m->scale, scale, BPTT_F64, e);
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
 // First weights, one tensor at a time, in PyTorch's layout.
 static bptt_status first_weights(bptt_model *m, bptt_error *e)
 {
@@ -187,6 +216,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
         s = memory_has(made->device, bytes, 0, "this model", e);
     }
     if (!s) s = make_tensors(made, e);
+    if (!s) s = make_scale(made, e);
     if (!s) s = first_weights(made, e);
     if (s) {
         bptt_model_close(made);
@@ -231,6 +261,7 @@ void bptt_model_close(bptt_model *m)
     if (!m) return;
     if (m->device) {
         for (size_t p = 0; p < PARTS; p++) layout_free(m->device, m->block[p]);
+        layout_free(m->device, m->scale_block);
         m->device->backend.close(m->device);
     }
     free(m->tensor);
@@ -240,9 +271,11 @@ void bptt_model_close(bptt_model *m)
 
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e)
 {
-    const bptt_status s = model_check(c, e);
+    bptt_mat scale;
+    bptt_status s = model_check(c, e);
+    const shape scaled = scale_shape(c, &scale, b->sum);
+    if (!s) s = layout_size(b, &scaled, 1, bytes, e);
     if (s) return s;
-    *bytes = 0;
     for (size_t l = 0; l <= c->layers; l++)
         for (size_t k = 0; k < (l == c->layers ? 2 : c->biases == 2 ? 4 : 3); k++) {
             bptt_tensor t;

@@ -24,7 +24,9 @@ struct bptt_model {
     tensor *tensor;
     size_t per_layer; // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]
     bptt_buf *block[PARTS][LAYOUT_BLOCKS];
-    bptt_mat whole[PARTS];     // each part as one row, padding included: [1][words]
+    bptt_mat whole[PARTS]; // each part as one row, padding included: [1][words]
+    bptt_mat scale;        // [1][2] sums: loss scale, good windows since it last changed; absent but for FP16
+    bptt_buf *scale_block[LAYOUT_BLOCKS];
     uint64_t updates;          // those of windows submitted included
     unsigned char *vocabulary; // [V] or NULL
 };
@@ -36,12 +38,16 @@ bptt_status model_check(const bptt_model_config *c, bptt_error *e); // BAD_CONFI
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // Opens a model on a choice; where that is ours and fails for other reasons than memory, on what may take its place.
 bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
-// What the machine decides, not the model: backend, device, threads, lowering, profile. from NULL: nothing.
+// What the machine decides, not the model: backend, device, threads, lowering, product,
+// precision, profile. from NULL: nothing.
 void model_place(bptt_model_config *to, const bptt_model_config *from);
 // A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
+// The loss scale and its count of good windows; m->scale must be present.
+bptt_status model_read_scale(bptt_model *m, double scale[2], bptt_error *e);
+bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *e);
 // Bytes of device memory a model of this configuration takes.
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e);
 

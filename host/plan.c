@@ -309,6 +309,7 @@ void plan_work(bptt_plan *p, const bptt_run *r, work w)
     }
     p->input[IN_KEEP] = r->mem.keep;
     if (w != NEXT) p->output = r->mem.stat;
+    if (w == GRADIENT || w == TRAIN) p->scale = r->model->scale;
     if (w == EVALUATE)
         plan_evaluate(p, r);
     else if (w == NEXT)

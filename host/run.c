@@ -6,15 +6,16 @@
 
 enum {
     STEPS_AT_A_TIME = 32,       // of a forward-only pass
-    LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block: 1 MiB of floats
+    LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block, where the backend has no wish: 1 MiB of floats
     FIXED_SHAPES = 16,
     SHAPES_PER_LAYER = 4
 };
 
 // Rows of the decoder at a time: blocks of nearly equal size, functions of the shape alone.
-static size_t decoder_rows(size_t rows, size_t V)
+static size_t decoder_rows(const bptt_backend *b, size_t rows, size_t V)
 {
-    const size_t most = LOGITS_AT_A_TIME / V > 64 ? LOGITS_AT_A_TIME / V : 64;
+    const size_t wished = (b->logits_at_a_time ? b->logits_at_a_time : LOGITS_AT_A_TIME) / V;
+    const size_t most = wished > 64 ? wished : 64;
     const size_t blocks = (rows + most - 1) / most;
     return (rows + blocks - 1) / blocks;
 }
@@ -69,12 +70,12 @@ static bptt_status check_config(const bptt_model_config *m, const bptt_run_confi
     return BPTT_OK;
 }
 
-static void set_sizes(bptt_run *r, const bptt_model_config *m, const bptt_run_config *c)
+static void set_sizes(bptt_run *r, const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c)
 {
     r->config = *c;
     r->B = c->batch, r->T = c->steps;
     r->S = c->gradient || c->steps < STEPS_AT_A_TIME ? c->steps : STEPS_AT_A_TIME;
-    r->R = decoder_rows(r->S * r->B, m->vocab);
+    r->R = decoder_rows(b, r->S * r->B, m->vocab);
 }
 
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
@@ -83,7 +84,7 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
     bptt_status s = check_config(m, c, e);
     if (s) return s;
     bptt_run r = {0};
-    set_sizes(&r, m, c);
+    set_sizes(&r, b, m, c);
     run_memory mem = {0};
     bptt_mat *views = calloc(SHAPES_PER_LAYER * (m->layers + 2), sizeof *views);
     shape *table = calloc(FIXED_SHAPES + SHAPES_PER_LAYER * (m->layers + 2), sizeof *table);
@@ -141,7 +142,7 @@ bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r,
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
     made->model = m;
-    set_sizes(made, &m->config, c);
+    set_sizes(made, &m->device->backend, &m->config, c);
     s = make_memory(made, e);
     if (!s) s = make_plans(made, e);
     if (s) {

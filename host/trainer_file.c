@@ -9,7 +9,8 @@
 
 static const char *const moment[] = {[BPTT_MOMENT1] = "moment1", [BPTT_MOMENT2] = "moment2"};
 
-static void put_trainer(metadata *m, const bptt_trainer *t)
+// scale: the loss scale and its count, where the model has one.
+static void put_trainer(metadata *m, const bptt_trainer *t, const double scale[2])
 {
     const bptt_trainer_config *c = &t->config;
     put_model(m, t->model);
@@ -24,6 +25,10 @@ static void put_trainer(metadata *m, const bptt_trainer *t)
     put_count(m, "train.best_iteration", t->best_iteration);
     put_count(m, "train.text_bytes", t->corpus.n);
     put_text(m, "train.text_sha256", t->corpus.sha256);
+    put_text(m, "train.precision", bptt_precision_word[t->model->config.precision]);
+    if (!t->model->scale.buf) return;
+    put_real(m, "train.loss_scale", scale[0]);
+    put_count(m, "train.good_windows", (uint64_t)scale[1]);
 }
 
 static st_tensor state_entry(const bptt_trainer *t)
@@ -67,10 +72,12 @@ bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
     st_tensor *list = calloc(n, sizeof *list);
     metadata *meta = calloc(1, sizeof *meta);
     st_writer *w = NULL;
+    double scale[2] = {0};
     bptt_status s = list && meta ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", path);
+    if (!s && t->model->scale.buf) s = model_read_scale(t->model, scale, e);
     if (!s) {
         (void)trainer_entries(t, list);
-        put_trainer(meta, t);
+        put_trainer(meta, t, scale);
         s = st_write_open(path, list, n, meta->pair, meta->n, &w, e);
     }
     if (!s) {
@@ -133,6 +140,57 @@ static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
     return s;
 }
 
+// The precision of the run that wrote the file; files from before there was a choice do not say: FP32.
+static bptt_status read_precision(const st_reader *r, bptt_precision *p, bptt_error *e)
+{
+    const char *word = st_metadata(r, "train.precision");
+    unsigned k = 0;
+    while (word && k < BPTT_PRECISIONS && strcmp(word, bptt_precision_word[k]) != 0) k++;
+    if (k == BPTT_PRECISIONS)
+        return bptt_fail(e, BPTT_BAD_FILE, "the precision \"%.40s\" is unknown to this version", word);
+    *p = (bptt_precision)k;
+    return BPTT_OK;
+}
+
+// Between the bounds that training keeps it in, see BPTT_GUARD; a power of two as all are that it reaches.
+static bptt_status read_scale(bptt_trainer *t, const st_reader *r, bptt_error *e)
+{
+    double scale[2] = {0};
+    uint64_t count = 0;
+    int exponent = 0;
+    bptt_status s = get_real(r, "train.loss_scale", &scale[0], e);
+    if (!s) s = get_count(r, "train.good_windows", &count, e);
+    if (s) return s;
+    if (!(scale[0] >= 1 && scale[0] <= 0x1p24) || frexp(scale[0], &exponent) != 0.5 || count >= 2000)
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "the file's loss scale is no power of two from 1 to 2^24, or its count of good "
+                         "windows is not below 2000");
+    scale[1] = (double)count;
+    return model_write_scale(t->model, scale, e);
+}
+
+// The model, in the precision of the run unless c says another; with the loss scale of the run if it still has one.
+static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, bptt_error *e)
+{
+    bptt_model_config machine; // what computes is this machine's, the numbers are the file's
+    bptt_precision made_in = BPTT_PRECISION_FP32;
+    bptt_error why = {0};
+    bptt_model_defaults(&machine);
+    model_place(&machine, c ? &c->model : NULL);
+    const st_tensor *state = st_find(r, "train.state");
+    if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
+    bptt_status s = read_precision(r, &made_in, e);
+    if (s) return s;
+    const bool changed = c && c->change_precision;
+    if (!changed) machine.precision = made_in;
+    s = model_from(r, &machine, &t->model, &why);
+    if (s == BPTT_NO_BACKEND && machine.precision != BPTT_PRECISION_FP32 && !changed)
+        return bptt_fail(e, s, "%.380s; the run was made in %s, --precision fp32 goes on with it in float", why.words,
+                         bptt_precision_word[made_in]);
+    if (s && e) *e = why;
+    return s || !t->model->scale.buf || made_in != BPTT_PRECISION_FP16 ? s : read_scale(t, r, e);
+}
+
 static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, const void *text, size_t n,
                                bptt_error *e)
 {
@@ -140,17 +198,12 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
         return bptt_fail(e, BPTT_BAD_FILE,
                          "the file holds weights only, not a run to go on with; give the last state, not "
                          "the best model");
-    bptt_model_config machine; // what computes is this machine's, the numbers are the file's
-    bptt_model_defaults(&machine);
-    model_place(&machine, c ? &c->model : NULL);
-    const st_tensor *state = st_find(r, "train.state");
-    if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
     bptt_status s = read_schedule(t, r, e);
     if (!s && (t->iteration >= UINT64_C(1) << 53 || t->config.iterations >= UINT64_C(1) << 53))
         s = bptt_fail(e, BPTT_BAD_FILE, "the file counts more updates than there can be");
     if (!s) s = corpus_open(text, n, t->config.valid, &t->corpus, e);
     if (!s) s = same_text(t, r, e);
-    if (!s) s = model_from(r, &machine, &t->model, e);
+    if (!s) s = read_model(t, r, c, e);
     for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
     if (!s) s = get_count(r, "updates", &t->model->updates, e); // of these moments
     if (!s && t->model->updates > t->iteration) s = bptt_fail(e, BPTT_BAD_FILE, "more updates than iterations");

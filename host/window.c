@@ -74,14 +74,25 @@ static bptt_status needs_rest(const bptt_run *r, bptt_error *e)
 }
 
 // stat: what a plan put out. NOT_FINITE leaves *report alone.
-static bptt_status tell(const double stat[BPTT_OUTPUTS], double weight, bptt_report *report, bptt_error *e)
+static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], double weight, bptt_report *report,
+                        bptt_error *e)
 {
-    if (!isfinite(stat[0]) || !isfinite(stat[1]))
-        return bptt_fail(e, BPTT_NOT_FINITE, "the %s is not finite; the weights are as they were before this window",
-                         isfinite(stat[0]) ? "gradient" : "loss");
+    const bool skipped = isfinite(stat[0]) && stat[2] == 0 && stat[3] != 0;
+    if (!isfinite(stat[0]))
+        return bptt_fail(e, BPTT_NOT_FINITE, "the loss is not finite; the weights are as they were before this window");
+    if (!isfinite(stat[1]) && !skipped)
+        return bptt_fail(e, BPTT_NOT_FINITE,
+                         "the gradient is not finite; the weights are as they were before this window%s",
+                         m->scale.buf ? " (fp16 overflows where a gradient times the loss scale, which training lowers "
+                                        "down to 1, is above 65504; bf16 and fp32 do not)"
+                                      : "");
     if (stat[2] != 0)
         return bptt_fail(e, BPTT_NOT_FINITE, "a window before this one was not finite, so this one changed nothing");
-    if (report) *report = (bptt_report){weight > 0 ? stat[0] / weight : 0, weight, sqrt(stat[1])};
+    if (report)
+        *report = (bptt_report){.loss = weight > 0 ? stat[0] / weight : 0,
+                                .weight = weight,
+                                .grad_norm = skipped ? (double)INFINITY : sqrt(stat[1]),
+                                .skipped = skipped};
     return BPTT_OK;
 }
 
@@ -98,8 +109,8 @@ static bptt_status go(bptt_run *r, work kind, const bptt_window *w, bptt_report 
     if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
     if (kind == EVALUATE) stat[1] = 0;
-    stat[2] = 0; // only TRAIN is guarded
-    return tell(stat, slots.scalar[BPTT_WEIGHT], report, e);
+    stat[2] = stat[3] = 0; // only TRAIN is guarded
+    return tell(r->model, stat, slots.scalar[BPTT_WEIGHT], report, e);
 }
 
 bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
@@ -170,7 +181,7 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
     for (size_t i = 1; i < r->submitted; i++) r->weight_of[i - 1] = r->weight_of[i];
     r->submitted--;
     if (r->submitted == 0) m->ahead = NULL;
-    if (!s) s = tell(stat, weight, report, e);
+    if (!s) s = tell(m, stat, weight, report, e);
     if (s) m->updates--;
     r->refusing = r->refusing || stat[2] != 0;
     if (!r->refusing || r->submitted > 0) return s;

@@ -1,12 +1,14 @@
 #!/bin/sh
 # The program from outside: exit codes, what goes to which stream, signals, logs.
-# Usage: sh tests/cli.sh BPTT FAKE_MODULE (tests/fake_module.c)
+# Usage: sh tests/cli.sh BPTT FAKE_OPENCL FAKE_CUDA (tests/fake_module.c)
 # Each line "ok" or "FAILED" ends with the sentence that was proved or not.
 set -u
 bptt=$1
 module=$2
+cuda=$3
 case $bptt in /*) ;; *) bptt=$PWD/$bptt ;; esac
 case $module in /*) ;; *) module=$PWD/$module ;; esac
+case $cuda in /*) ;; *) cuda=$PWD/$cuda ;; esac
 here=$(mktemp -d) || exit 1
 child=
 trap 'test -z "$child" || kill -9 "$child" 2>/dev/null; rm -rf "$here"' EXIT
@@ -119,7 +121,7 @@ exits 0 "every option of the model can be given" "$bptt" train text --cell relu 
     --steps 7 --biases 2 --init uniform --optimizer sgd --lr 0.01 --momentum 0.5 --clip 0.25 --clip-mode value \
     --valid 0.25 --valid-every 2 --seed 9 --backend ref --threads 1 --iterations 4 --log o.log -o x.safetensors
 for pair in cell:'"relu"' hidden:5 layers:2 batch:3 steps:7 biases:2 init:'"uniform"' optimizer:'"sgd"' lr:0.01 \
-    momentum:0.5 clip:0.25 clip_mode:'"value"' valid:0.25 valid_every:2 seed:9 backend:'"ref"' iterations:4; do
+    momentum:0.5 clip:0.25 clip_mode:'"value"' valid:0.25 valid_every:2 seed:9 backend:'"ref"' precision:'"fp32"' iterations:4; do
     head -n 1 o.log | grep -q "\"${pair%%:*}\":${pair#*:}[,}]"
     say $? "and reaches the model: $pair"
 done
@@ -259,7 +261,7 @@ for key in backend number usable platform device kind memory bits threads why_no
 done
 exits 0 "bench works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --json
 for key in backend cell vocab hidden layers batch steps threads optimizer iterations ms_per_step ms_min ms_q1 ms_q3 \
-    chars_per_s gflops sgemm_gflops share device platform why lowering product version; do
+    chars_per_s gflops sgemm_gflops share device platform why lowering product precision version; do
     has out "\"$key\":" "bench tells $key"
 done
 ! grep -q '"profile"' out
@@ -292,6 +294,11 @@ exits 69 "and to sample" "$bptt" sample m.safetensors --backend cpu --device 7
 exits 69 "and to score" "$bptt" score m.safetensors text --backend cpu --device 7
 exits 64 "lowering takes three words" train --lowering maybe
 exits 64 "product takes two" train --product cublas
+exits 64 "precision takes four" train --precision fp8
+exits 64 "and is no business of sample" "$bptt" sample m.safetensors --precision fp32
+exits 69 "a precision that a backend has not is unavailable" train --backend cpu --precision bf16 -o x.safetensors
+has err 'backend cpu has no precision bf16; backend cuda' "and the words say which may have it"
+exits 69 "and to bench" "$bptt" bench --backend ref --precision tf32
 exits 64 "only bench has a profile" train --profile
 
 # A copy of the program with a module beside it, and one with the module where an installation puts it.
@@ -332,10 +339,10 @@ has err 'Fake CPU, Fake Platform 1.2 (asked for)' "and is taken"
 exits 69 "one that cannot be used is unavailable" $fake --device 1 -o f.safetensors
 has err 'it has no memory' "and the words say why"
 # shellcheck disable=SC2086
-exits 0 "a GPU that does not open gives way" env BPTT_FAKE_BROKEN=2 $fake -o f.safetensors
+exits 0 "a GPU that does not open gives way" env BPTT_FAKE_BROKEN=opencl:2 $fake -o f.safetensors
 has err 'backend cpu: .*(Fake Graphics 8000 did not open: its compiler is missing)' "to the CPU, which is told"
 # shellcheck disable=SC2086
-exits 69 "but not if it was asked for" env BPTT_FAKE_BROKEN=2 $fake --backend opencl --device 2 -o f.safetensors
+exits 69 "but not if it was asked for" env BPTT_FAKE_BROKEN=opencl:2 $fake --backend opencl --device 2 -o f.safetensors
 for command in "--help" "train --help" "inspect m.safetensors" "sample m.safetensors -n 1 --backend cpu" \
     "bench --seconds 0.01 --backend ref --hidden 4 --batch 1 --steps 1" "--version" "help --man"; do
     # shellcheck disable=SC2086
@@ -345,6 +352,56 @@ for command in "--help" "train --help" "inspect m.safetensors" "sample m.safeten
 done
 exits 0 "a module is loaded to list it" env BPTT_FAKE_TELL=1 other/bptt devices
 has err 'fake module is here' "which shows that this test sees it"
+# shellcheck disable=SC2086
+exits 69 "a precision that no GPU has is unavailable" $fake --precision bf16 -o x.safetensors
+has err 'no GPU with precision bf16 was found: cuda is not installed; opencl has no bf16' "and nothing takes its place"
+
+# Both modules.
+cp "$cuda" other/bptt-cuda.so
+exits 0 "both modules are listed" other/bptt devices
+[ "$(sed -n 's/^\(cuda\|opencl\)  *\([0-9]\)  .*/\1\2/p' out | tr '\n' ' ')" = "cuda0 cuda1 cuda2 opencl0 opencl1 opencl2 " ]
+say $? "with all their devices, cuda's first"
+# shellcheck disable=SC2086
+exits 0 "cuda's GPU is chosen before opencl's" $fake -o f.safetensors
+has err 'backend cuda: Fake Tesla 9000, Fake Platform 1.2 (a GPU)' "and the start says so"
+same f.safetensors g.safetensors "which computes as ref too"
+# shellcheck disable=SC2086
+exits 0 "without a driver for it" env BPTT_FAKE_ABSENT=cuda $fake -o f.safetensors
+has err 'backend opencl: Fake Graphics 8000' "opencl's is chosen"
+# shellcheck disable=SC2086
+exits 0 "and where it does not open" env BPTT_FAKE_BROKEN=cuda:2 $fake -o f.safetensors
+has err 'backend opencl: .*(Fake Tesla 9000 did not open: its compiler is missing)' "with the reason"
+# shellcheck disable=SC2086
+exits 0 "a device of either is found by its name" $fake --device 'graphics 8' -o f.safetensors
+has err 'backend opencl: Fake Graphics 8000' "where it is"
+# shellcheck disable=SC2086
+exits 69 "a device of neither is unavailable" $fake --device Radeon -o x.safetensors
+has err 'no device "Radeon" was found: cuda has no device .*; opencl has no device' "and both say so"
+
+# Precisions, on the fake cuda, where windows overflow at first.
+# shellcheck disable=SC2086
+exits 0 "fp16 works" $fake --precision fp16 -o h.safetensors --log h.log
+has err '1 layer of 8, fp16, ' "the start tells the precision"
+has err '^60/60 .*, [0-9]* skipped$' "progress tells how many updates were skipped"
+head -n 1 h.log | grep -q '"precision":"fp16"'
+say $? "the log tells the precision"
+has h.log '"event":"step","iteration":1,"loss":[0-9.]*,"grad_norm":null,"skipped":true,' "and which updates were skipped"
+[ "$(grep -c '"event":"step"' h.log)" = 60 ] && [ "$(grep -c '"skipped"' h.log)" -lt 30 ]
+say $? "which count as updates"
+exits 0 "a run in fp16 can be inspected" "$bptt" inspect h.safetensors
+has out 'train.precision: fp16' "which shows the precision"
+has out 'train.loss_scale: [0-9]' "and the loss scale"
+# shellcheck disable=SC2086
+exits 0 "a shorter run in fp16 works" other/bptt train text $tiny --iterations 7 --precision fp16 -o i.safetensors
+exits 69 "a run in fp16 does not go on where there is none" "$bptt" train text --resume i.safetensors --backend cpu
+has err 'cpu has no precision fp16.*the run was made in fp16, --precision fp32 goes on with it in float' "and says how"
+exits 0 "which works" "$bptt" train text --resume i.safetensors --backend cpu --precision fp32 -o j.safetensors
+exits 0 "it goes on in fp16 by itself" other/bptt train text --resume i.safetensors --iterations 60
+same h.safetensors i.safetensors "as if it never had been stopped"
+exits 0 "bench takes a precision" other/bptt bench --precision tf32 --seconds 0.1 --hidden 4 --batch 1 --steps 2
+has out '^model .*, adam, tf32$' "and tells it"
+
+rm other/bptt-cuda.so
 cp text other/bptt-opencl.so
 # shellcheck disable=SC2086
 exits 0 "a module that is damaged" $fake -o f.safetensors

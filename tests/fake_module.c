@@ -1,7 +1,11 @@
-// A module as a test wants it: `ref` under the name FAKE_NAME, with a list of made-up devices. Built several times:
-// FAKE_ABI is added to the version of the seam, FAKE_SYMBOL is what the one function is called.
+// A module as a test wants it: `ref` under the name FAKE_NAME, with a list of made-up devices, the last of them
+// FAKE_GPU. Built several times: FAKE_ABI is added to the version of the seam, FAKE_SYMBOL is what the one function is
+// called, FAKE_PRECISIONS are those that it says it has. It rounds nothing, but looks after a loss scale as GUARD says.
+// The environment: BPTT_FAKE_TELL: say that it was loaded; BPTT_FAKE_ABSENT=NAME: that one has no driver;
+// BPTT_FAKE_BROKEN=NAME:NUMBER: that device does not open.
 #include "host_memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +20,10 @@ __attribute__((constructor)) static void tell(void)
 
 static bptt_status fake_list(const bptt_backend *b, size_t i, bptt_device_info *info, bptt_error *e)
 {
-    static const char *const device[] = {"Fake CPU", "Fake Graphics 7000", "Fake Graphics 8000"};
+    static const char *const device[] = {"Fake CPU", "Fake Graphics 7000", FAKE_GPU};
+    const char *absent = getenv("BPTT_FAKE_ABSENT");
+    if (absent && strcmp(absent, b->name) == 0)
+        return bptt_fail(e, BPTT_NO_BACKEND, "libfake.so.1 was not found: install its driver");
     if (i >= sizeof device / sizeof device[0]) return bptt_fail(e, BPTT_BAD_INPUT, "no device %zu of %s", i, b->name);
     *info = (bptt_device_info){.number = (unsigned)i, .kind = i ? BPTT_GPU : BPTT_CPU, .memory = 1 << 30};
     (void)snprintf(info->platform, sizeof info->platform, "Fake Platform 1.2");
@@ -29,9 +36,58 @@ static bptt_status fake_list(const bptt_backend *b, size_t i, bptt_device_info *
 static bptt_status fake_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
 {
     const char *broken = getenv("BPTT_FAKE_BROKEN");
-    if (broken && c->device && strcmp(broken, c->device) == 0)
-        return bptt_fail(e, BPTT_DEVICE, "its compiler is missing");
+    char name[64];
+    snprintf(name, sizeof name, "%s:%s", b->name, c->device ? c->device : "");
+    if (broken && strcmp(broken, name) == 0) return bptt_fail(e, BPTT_DEVICE, "its compiler is missing");
     return host_open(b, c, d, e);
+}
+
+// fp16's largest number, made small, so that gradients meet it.
+static const double largest = 1000;
+
+// What GUARD does in a plan with a scale (device/backend.h).
+static bptt_status guard(bptt_device *d, bptt_mat stat_at, bptt_mat scale_at)
+{
+    double stat[BPTT_OUTPUTS], scale[2];
+    bptt_status s = d->backend.read(d, stat, BPTT_F64, stat_at, NULL);
+    if (!s) s = d->backend.read(d, scale, BPTT_F64, scale_at, NULL);
+    if (s || stat[2] != 0) return s;
+    if (isfinite(stat[0]) && !isfinite(stat[1]) && scale[0] > 1) {
+        scale[0] /= 2, scale[1] = 0, stat[3] = 1;
+    } else if (!isfinite(stat[0]) || !isfinite(stat[1])) {
+        stat[2] = 1;
+    } else {
+        stat[3] = 0;
+        if (++scale[1] == 2000) scale[1] = 0, scale[0] = scale[0] < 0x1p24 ? 2 * scale[0] : scale[0];
+    }
+    s = d->backend.write(d, stat_at, stat, BPTT_F64, NULL);
+    return s ? s : d->backend.write(d, scale_at, scale, BPTT_F64, NULL);
+}
+
+// As if a gradient had been multiplied by the scale and rounded to fp16; out holds the sum of its squares.
+static bptt_status overflow(bptt_device *d, bptt_mat out, bptt_mat scale_at)
+{
+    double squares, scale[2];
+    bptt_status s = d->backend.read(d, &squares, BPTT_F64, out, NULL);
+    if (!s) s = d->backend.read(d, scale, BPTT_F64, scale_at, NULL);
+    if (s || scale[0] * sqrt(squares) <= largest) return s;
+    return d->backend.write(d, out, &(double){INFINITY}, BPTT_F64, NULL);
+}
+
+static bptt_status fake_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
+{
+    const bptt_plan *p = ((host_plan *)handle)->plan;
+    if (!p->scale.buf) return host_run(d, handle, slots, e);
+    bptt_status s = host_begin(d, p, slots, e);
+    for (size_t i = 0; !s && i < p->steps; i++) {
+        const bptt_step *step = &p->step[i];
+        if (step->entry == BPTT_GUARD)
+            s = guard(d, step->op[0], p->scale);
+        else
+            d->backend.entry[step->entry](d, step, slots);
+        if (step->entry == BPTT_SUMSQ) s = overflow(d, step->op[1], p->scale);
+    }
+    return s ? s : host_end(d, handle, e);
 }
 
 bptt_status FAKE_SYMBOL(const bptt_abi *host, bptt_backend *table, bptt_error *e);
@@ -45,5 +101,8 @@ __attribute__((visibility("default"))) bptt_status FAKE_SYMBOL(const bptt_abi *h
     table->name = FAKE_NAME;
     table->list = fake_list;
     table->open = fake_open;
+    table->run = fake_run;
+    table->precisions = FAKE_PRECISIONS;
+    table->logits_at_a_time = FAKE_PRECISIONS ? 2000 : 0;
     return BPTT_OK;
 }

@@ -247,6 +247,7 @@ START_TEST(backends_refuse_a_precision_that_they_have_not)
         ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_BAD_CONFIG);
         CK_TRUE(!m && strstr(e.words, "precision"), "%s", e.words);
         ck_assert_int_eq(bptt_model_open_on(&ref, &c, &m, &e), BPTT_BAD_CONFIG);
+        ck_assert_int_eq(bptt_gemm_rate(&c, 0.01, &rate, NULL), BPTT_BAD_CONFIG);
     }
     c.precision = BPTT_PRECISION_BF16, c.device = NULL;
     ck_assert_int_eq(bptt_model_open_on(&all, &c, &m, &e), BPTT_NO_BACKEND);

@@ -139,6 +139,7 @@ void config_apply(const options *o, bptt_trainer_config *c)
     if (v[OPT_DEVICE].given) m->device = v[OPT_DEVICE].text;
     if (v[OPT_LOWERING].given) m->lowering = (bptt_lowering)v[OPT_LOWERING].count;
     if (v[OPT_PRODUCT].given) m->product = (bptt_product)v[OPT_PRODUCT].count;
+    if (v[OPT_PRECISION].given) m->precision = (bptt_precision)v[OPT_PRECISION].count, c->change_precision = 1;
     if (v[OPT_PROFILE].given) m->profile = 1;
     if (v[OPT_THREADS].given) m->threads = (unsigned)v[OPT_THREADS].count;
     if (v[OPT_BATCH].given) c->batch = (size_t)v[OPT_BATCH].count;

@@ -178,16 +178,17 @@ static void add_profile(const bench *b, jsonl *j)
 static void print_table(const bench *b, const summary *r)
 {
     const bptt_trainer_config *c = &b->c;
-    char cell[32], optimizer[32];
+    char cell[32], optimizer[32], precision[32];
     option_word(OPT_CELL, c->model.cell, cell);
     option_word(OPT_OPTIMIZER, c->model.optimizer, optimizer);
+    option_word(OPT_PRECISION, c->model.precision, precision);
     printf("backend   %s (%s)\n", c->model.backend, b->device.why);
     if (b->device.platform[0])
         printf("device    %s, %s\n", b->device.device, b->device.platform);
     else
         printf("device    %s, %u thread%s\n", b->device.device, b->threads, b->threads == 1 ? "" : "s");
-    printf("model     %s, V %zu, H %zu, L %zu, B %zu, T %zu, %s\n", cell, c->model.vocab, c->model.hidden,
-           c->model.layers, c->batch, c->steps, optimizer);
+    printf("model     %s, V %zu, H %zu, L %zu, B %zu, T %zu, %s, %s\n", cell, c->model.vocab, c->model.hidden,
+           c->model.layers, c->batch, c->steps, optimizer, precision);
     printf("update    %.4g ms (median of %zu; least %.4g, quartiles %.4g and %.4g)\n", r->median * 1e3, b->times,
            r->least * 1e3, r->q1 * 1e3, r->q3 * 1e3);
     printf("speed     %.0f characters/s, %.4g GFLOP/s\n", r->chars, r->gflops);
@@ -225,6 +226,7 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_text(&j, "why", b->device.why);
     jsonl_text(&j, "lowering", option_word(OPT_LOWERING, c->model.lowering, word));
     jsonl_text(&j, "product", option_word(OPT_PRODUCT, c->model.product, word));
+    jsonl_text(&j, "precision", option_word(OPT_PRECISION, c->model.precision, word));
     if (b->row) add_profile(b, &j);
     jsonl_text(&j, "version", bptt_version());
     return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;

@@ -157,7 +157,7 @@ static void tell(const train *w)
     const bptt_trainer_info *i = &w->info;
     const bptt_trainer_config *c = &w->config;
     const size_t L = c->model.layers;
-    char cell[32];
+    char cell[32], precision[32] = "";
     if (w->quiet) return;
     if (w->device.platform[0])
         complain("backend %s: %s, %s (%s)", c->model.backend, w->device.device, w->device.platform, w->device.why);
@@ -166,9 +166,11 @@ static void tell(const train *w)
                  c->model.threads == 1 ? "" : "s", w->device.why);
     complain("n_text %zu, vocabulary %zu, n_train %zu, n_valid %zu", i->text, i->vocab, i->n_train, i->n_valid);
     complain("%zu streams of %zu, %zu windows of %zu steps in an epoch", c->batch, i->stream, i->windows, c->steps);
-    complain("%s, %zu layer%s of %zu, %zu parameters, about %.1f MB of memory",
-             option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, i->parameters,
-             (double)w->memory / 1e6);
+    const bool rounds = c->model.precision != BPTT_PRECISION_FP32;
+    if (rounds) option_word(OPT_PRECISION, c->model.precision, precision);
+    complain("%s, %zu layer%s of %zu, %s%s%zu parameters, about %.1f MB of memory",
+             option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, precision,
+             rounds ? ", " : "", i->parameters, (double)w->memory / 1e6);
     if (w->device.kind != BPTT_CPU) complain("about %.1f MB of the device's memory", (double)i->memory / 1e6);
     if (i->iteration > 0) complain("resumed after %" PRIu64 " of %" PRIu64 " updates", i->iteration, i->iterations);
     if (i->iteration >= i->iterations) complain("nothing is left to do; more --iterations or --epochs would go on");

@@ -146,6 +146,7 @@ void jsonl_config(jsonl *j, const bptt_model_config *c)
     jsonl_real(j, "clip", c->clip);
     jsonl_text(j, "clip_mode", option_word(OPT_CLIP_MODE, c->clip_mode, word));
     jsonl_count(j, "threads", c->threads);
+    jsonl_text(j, "precision", option_word(OPT_PRECISION, c->precision, word));
 }
 
 // ---- log -----------------------------------------------------------------------------------------------------------

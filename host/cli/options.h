@@ -75,6 +75,7 @@ typedef enum option_id {
     OPT_THREADS,
     OPT_LOWERING,
     OPT_PRODUCT,
+    OPT_PRECISION,
     OPT_PROFILE,
     OPT_JSON,
     OPT_QUIET,

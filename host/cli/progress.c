@@ -38,7 +38,7 @@ void progress_time(char out[24], double seconds)
         snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
 }
 
-void progress_line(char out[128], const progress *p, uint64_t iteration, const bptt_report *report, double left)
+void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left)
 {
     char time[24] = "?", rate[24] = "?";
     if (left >= 0) progress_time(time, left);
@@ -47,13 +47,16 @@ void progress_line(char out[128], const progress *p, uint64_t iteration, const b
     else if (p->rate > 0)
         snprintf(rate, sizeof rate, "%.1fk", p->rate / 1e3);
     const double epoch = p->windows ? (double)iteration / (double)p->windows : 0;
-    snprintf(out, 128, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f bpc %.3f |g| %.3g %s char/s %s left", iteration,
-             p->last, epoch, report->loss, report->loss / NATS_PER_BIT, report->grad_norm, rate, time);
+    const int n =
+        snprintf(out, 160, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f bpc %.3f |g| %.3g %s char/s %s left",
+                 iteration, p->last, epoch, report->loss, report->loss / NATS_PER_BIT, report->grad_norm, rate, time);
+    if (p->skipped && n > 0 && n < 160) snprintf(out + n, 160 - (size_t)n, ", %" PRIu64 " skipped", p->skipped);
 }
 
 void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
 {
     if (!p->on) return;
+    if (report->skipped) p->skipped++;
     const double now = bptt_seconds(), since = now - p->shown;
     const bool end = iteration == p->last;
     if (!end && since < (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY)) return;
@@ -63,7 +66,7 @@ void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
     p->shown_iteration = iteration;
     const double done = (double)(iteration - p->first);
     const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
-    char line[128];
+    char line[160];
     progress_line(line, p, iteration, report, left);
     if (!p->terminal) {
         fprintf(stderr, "%s\n", line);

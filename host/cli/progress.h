@@ -16,6 +16,7 @@ typedef struct progress {
     size_t windows;        // updates in an epoch
     double started, shown; // seconds
     double rate;           // characters per second, smoothed; 0: not known yet
+    uint64_t skipped;      // updates that fp16 overflowed in, in this run
     int width;             // columns that the line on the terminal takes
 } progress;
 
@@ -24,8 +25,9 @@ void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
 // Clears the line on the terminal, before other words are written.
 void progress_clear(progress *p);
 
-// The line: iteration/total, epoch, loss, bpc, gradient norm, characters/s, time left (negative: unknown).
-void progress_line(char out[128], const progress *p, uint64_t iteration, const bptt_report *report, double left);
+// The line: iteration/total, epoch, loss, bpc, gradient norm, characters/s, time left (negative: unknown), and how many
+// updates were skipped, if any.
+void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left);
 // 59 -> "0:59", 3723 -> "1:02:03".
 void progress_time(char out[24], double seconds);
 

@@ -140,6 +140,10 @@ const option_row option_table[OPTIONS] = {
                       "same"},
     [OPT_PRODUCT] = {"product", 0, KIND_WORD, "own|library", "own", 0, 0, PLACED, true,
                      "whose kernels multiply matrices: those of bptt, or on opencl CLBlast's, tried first"},
+    [OPT_PRECISION] =
+        {"precision", 0, KIND_WORD, "fp32|tf32|bf16|fp16", "fp32", 0, 0, MODEL, true,
+         "what matrix products round their operands to; all but fp32 need cuda. A resumed run keeps its own "
+         "unless this is given"},
     [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
                      "also tell where the time of an update goes; makes it slower"},
     [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH), false,

@@ -55,6 +55,7 @@ void log_step(train *w, uint64_t iteration, const bptt_report *r, double seconds
     start(w, "step", iteration);
     jsonl_real(&w->line, "loss", r->loss);
     jsonl_real(&w->line, "grad_norm", r->grad_norm);
+    if (r->skipped) jsonl_flag(&w->line, "skipped", true);
     jsonl_real(&w->line, "chars_per_s", chars / seconds);
     finish(w);
 }

@@ -123,7 +123,8 @@ static exit_code interrupted(train *w, uint64_t iteration)
     put_argument(w->output);
     for (size_t i = 0; i < OPTIONS; i++) { // what the file does not know
         const option_value *v = &w->o->value[i];
-        if (!v->given || !option_table[i].resumable || i == OPT_RESUME || i == OPT_OUTPUT) continue;
+        if (!v->given || !option_table[i].resumable || i == OPT_RESUME || i == OPT_OUTPUT || i == OPT_PRECISION)
+            continue;
         fprintf(stderr, " --%s", option_table[i].name);
         if (option_table[i].kind != KIND_FLAG) put_argument(v->text);
     }

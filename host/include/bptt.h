@@ -226,6 +226,9 @@ typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
     double weight;    // the sum of weights: B*T by default
     double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
+    // 1: the gradient overflowed in fp16, so this update was skipped: weights and moments are as they were, the loss
+    // scale was halved, grad_norm is infinite. It counts as an update. Only from train and collect, with FP16
+    int skipped;
 } bptt_report;
 
 // Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
@@ -240,7 +243,9 @@ BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type 
 //   evaluate   the loss
 //   gradient   the loss, and its gradient into the model (overwriting the last one); backpropagation through the T
 //              steps, none beyond them (truncated BPTT); weights unchanged
-//   train      gradient, then clipping and one update with that rate
+//   train      gradient, then clipping and one update with that rate. With BPTT_PRECISION_FP16 gradients
+//              are computed times a loss scale: 65536 at first, doubled after 2000 good windows, up to 2^24. Where that
+//              makes them overflow it is halved, and this update is skipped: report->skipped, no error
 // Errors: BAD_INPUT (a token out of range, a NULL that is needed; nothing has happened), DEVICE,
 // NOT_FINITE (from gradient and train, and evaluate: the weights and moments are as they were, the state is not).
 BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *error);
@@ -318,6 +323,7 @@ typedef struct bptt_trainer_config {
     uint64_t valid_every;    // scheduled validation after every so many updates; 0: never.
     uint64_t iterations;     // updates in all; 0: by epochs
     double epochs;           // used when iterations is 0
+    int change_precision;    // resume: 1: with model.precision, not with that of the file
 } bptt_trainer_config;
 
 BPTT_API void bptt_trainer_defaults(bptt_trainer_config *c);
@@ -339,7 +345,8 @@ BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void 
                                        bptt_error *error);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
 // (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, and the model's backend, device, threads,
-// lowering, product and profile are used; iterations and epochs both 0 keep what the file says.
+// lowering, product and profile are used, and its precision with change_precision; iterations and epochs both 0 keep
+// what the file says. Where the backend has not the file's precision (NO_BACKEND), FP32 goes on in float.
 // Errors: NO_INPUT, BAD_FILE, and those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *error);
