@@ -1,5 +1,6 @@
-// The kernels of gpu_micro.cu. All that waits for another block gives up after a while (*wrong = GAVE_UP) or is bound to
-// end because its blocks run together; with CHECK, what was told is compared with what must have been (*wrong = OTHER).
+// The kernels of gpu_micro.cu. All that waits for another block gives up after a while (*wrong = GAVE_UP) or is bound
+// to end because its blocks run together; with CHECK, what was told is compared with what must have been (*wrong =
+// OTHER).
 #ifndef GPU_MICRO_KERNELS_CUH
 #define GPU_MICRO_KERNELS_CUH
 
@@ -83,7 +84,8 @@ template <bool CHECK> static __device__ __forceinline__ void hear(const volatile
     if (CHECK && threadIdx.x == 61 && word[(i & 1) * gridDim.x + other] != i) *wrong = OTHER;
 }
 
-template <bool CHECK> static __global__ void grid_barrier(unsigned n, volatile unsigned *word, unsigned *, int *wrong)
+template <bool CHECK>
+static __global__ void grid_barrier(unsigned n, volatile unsigned *word, unsigned *, int *wrong)
 {
     const cooperative_groups::grid_group all = cooperative_groups::this_grid();
     for (unsigned i = 1; i <= n; i++) {
@@ -105,7 +107,8 @@ static __device__ __forceinline__ bool arrive_and_wait(unsigned *count, unsigned
     return false;
 }
 
-template <bool CHECK> static __global__ void flag_barrier(unsigned n, volatile unsigned *word, unsigned *count, int *wrong)
+template <bool CHECK>
+static __global__ void flag_barrier(unsigned n, volatile unsigned *word, unsigned *count, int *wrong)
 {
     __shared__ int lost;
     if (threadIdx.x == 0) lost = 0;
@@ -123,7 +126,8 @@ template <bool CHECK> static __global__ void flag_barrier(unsigned n, volatile u
 // ---- inside a cluster ---------------------------------------------------------------------------
 
 // Blocks tell their neighbour i through its shared memory. The relaxed barrier orders no memory: its check has fences.
-template <bool CHECK, bool RELEASE> static __global__ void cluster_barrier(unsigned n, volatile unsigned *, unsigned *, int *wrong)
+template <bool CHECK, bool RELEASE>
+static __global__ void cluster_barrier(unsigned n, volatile unsigned *, unsigned *, int *wrong)
 {
     __shared__ volatile unsigned slot[2];
     const uint32_t next = (cluster_rank() + 1) % cluster_size();
@@ -154,7 +158,8 @@ static __device__ __forceinline__ void barrier_expect(uint64_t *b, unsigned byte
 
 static __device__ __forceinline__ void send(uint32_t to, uint64_t value, uint32_t barrier)
 {
-    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [%0], %1, [%2];" ::"r"(to), "l"(value), "r"(barrier)
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [%0], %1, [%2];" ::"r"(to), "l"(value),
+                 "r"(barrier)
                  : "memory");
 }
 
@@ -162,7 +167,9 @@ static __device__ __forceinline__ bool barrier_wait(uint64_t *b, unsigned parity
 {
     for (int waits = 0; waits < MOST_WAITS; waits++) {
         uint32_t done;
-        asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}"
+        asm volatile("{\n.reg .pred p;\n"
+                     "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
+                     "selp.u32 %0, 1, 0, p;\n}"
                      : "=r"(done)
                      : "r"(own(b)), "r"(parity)
                      : "memory");
@@ -216,8 +223,8 @@ template <bool CHECK> static __global__ void exchange(unsigned n, volatile unsig
     mailbox_open(&m, 8 * C);
     for (unsigned i = 0; lane < 32 && i < n; i++) {
         const int k = i & 1;
-        if (lane < C)
-            send(of_rank(own(&m.slot[k][me]), lane), (uint64_t)(me * 64 + lane) << 32 | i, of_rank(own(&m.barrier[k]), lane));
+        const uint32_t to = of_rank(own(&m.slot[k][me]), lane % C), at = of_rank(own(&m.barrier[k]), lane % C);
+        if (lane < C) send(to, (uint64_t)(me * 64 + lane) << 32 | i, at);
         const bool got = barrier_wait(&m.barrier[k], i >> 1 & 1);
         if (!__all_sync(~0u, got)) {
             *wrong = GAVE_UP;
@@ -235,9 +242,13 @@ template <bool CHECK> static __global__ void exchange(unsigned n, volatile unsig
 // ---- bytes a clock ------------------------------------------------------------------------------
 
 // What word i of a buffer holds.
-static __host__ __device__ inline uint32_t pattern(uint32_t owner, uint32_t i) { return (owner + 1) * 2654435761u + i * 40503u; }
+static __host__ __device__ inline uint32_t pattern(uint32_t owner, uint32_t i)
+{
+    return (owner + 1) * 2654435761u + i * 40503u;
+}
 
-// told[block]: clocks in which a block read `passes` times the `bytes` of its neighbour's shared memory; sum[block]: all words.
+// told[block]: clocks in which a block read `passes` times the `bytes` of its neighbour's shared memory; sum[block]:
+// all words.
 static __global__ void read_neighbour(unsigned passes, unsigned bytes, uint64_t *told, uint32_t *sum)
 {
     extern __shared__ uint32_t mine[];

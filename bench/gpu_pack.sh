@@ -4,7 +4,8 @@
 #
 #   sh bench/gpu_pack.sh [BUILD]      default build/gpu; keep it within this repository, at the same place on both sides
 #
-# ARCH      CMAKE_CUDA_ARCHITECTURES (90-real)      JOBS   of the compiler at once (2)      MOST_MIB   the most it may be (64)
+# ARCH      CMAKE_CUDA_ARCHITECTURES (90-real)      JOBS      compilers at once (2)
+# MOST_MIB  the most it may be (64)
 # In it: bptt, its modules, the tests with libcheck linked statically, gpu_micro and bptt_layers where they can be built, and
 # lib/ with OpenBLAS. Object files are gone, so the next pack compiles all of it again.
 set -eu
@@ -42,9 +43,11 @@ if command -v ninja >/dev/null; then generator='-G Ninja'; fi
 PKG_CONFIG_PATH=$build/static cmake -S "$root" -B "$build" $generator -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON \
     "-DCMAKE_CUDA_ARCHITECTURES=${ARCH:-90-real}" "-DBPTT_TEST_ROOT=$(realpath --relative-to="$build/tests" "$root")" \
     >"$build/pack.log" 2>&1 || { tail -n 20 "$build/pack.log" >&2; die "cmake failed"; }
-cmake --build "$build" -j "${JOBS:-2}" >>"$build/pack.log" 2>&1 || { tail -n 40 "$build/pack.log" >&2; die "the build failed"; }
+cmake --build "$build" -j "${JOBS:-2}" >>"$build/pack.log" 2>&1 ||
+    { tail -n 40 "$build/pack.log" >&2; die "the build failed"; }
 for target in gpu_micro bptt_layers; do
-    cmake --build "$build" --target "$target" >>"$build/pack.log" 2>&1 || echo "gpu_pack.sh: no $target (pack.log says why)" >&2
+    cmake --build "$build" --target "$target" >>"$build/pack.log" 2>&1 ||
+        echo "gpu_pack.sh: no $target (pack.log says why)" >&2
 done
 
 # OpenBLAS is loaded at run time, by name; what it needs itself comes along, but for the C library.
@@ -54,7 +57,10 @@ blas=$(cc -print-file-name=libopenblas.so.0)
 if [ -n "$blas" ]; then
     cp -L "$blas" "$build/lib/libopenblas.so.0"
     ldd "$blas" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r needed; do
-        case ${needed##*/} in libc.so* | libm.so* | libpthread.so* | libdl.so* | librt.so*) ;; *) cp -L "$needed" "$build/lib" ;; esac
+        case ${needed##*/} in
+        libc.so* | libm.so* | libpthread.so* | libdl.so* | librt.so*) ;;
+        *) cp -L "$needed" "$build/lib" ;;
+        esac
     done
 else
     echo "gpu_pack.sh: no OpenBLAS here: bptt's cpu backend will be slow there (Debian: libopenblas0-pthread)" >&2
@@ -62,7 +68,8 @@ fi
 
 find "$build" -name CMakeFiles -prune -exec rm -rf {} +
 find "$build" \( -name '*.o' -o -name '*.a' -o -name '*.ninja' -o -name '.ninja*' -o -name Makefile \) -exec rm -f {} +
-rm -rf "$build/static" "$build/Testing" "$build/default_text.c" "$build/program_text.c" "$build/CMakeCache.txt" "$build/cmake_install.cmake" "$build/tests/cmake_install.cmake"
+(cd "$build" && rm -rf static Testing DartConfiguration.tcl default_text.c program_text.c CMakeCache.txt cmake_install.cmake \
+    tests/cmake_install.cmake)
 find "$build" -type f \( -perm -100 -o -name '*.so*' \) -exec strip --strip-unneeded {} + 2>/dev/null || true
 find "$build/lib" -type f -exec gzip -9n {} + # gpu.sh undoes it
 printf '%s\n%s\n' "$root" "$build" >"$build/carried"

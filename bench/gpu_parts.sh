@@ -26,6 +26,30 @@ find_nvcc() {
     nvcc=''
 }
 
+# CUDA's libraries are loaded by name. Those that the loader would not find by itself are looked for in the toolkit, then in
+# $PYTHON's packages, and their folders told to the loader; PyTorch, which brings its own, is run without that.
+find_libraries() {
+    plain_libraries=${LD_LIBRARY_PATH:-}
+    LD_LIBRARY_PATH=$build/lib${plain_libraries:+:$plain_libraries}
+    { ldconfig -p || /sbin/ldconfig -p; } >"$work/known" 2>/dev/null
+    {
+        echo "${CUDA_PATH:-/usr/local/cuda}/lib64"
+        timeout 20 "$python" -c 'import glob, sys
+print("\n".join(d for p in sys.path for d in sorted(glob.glob(p + "/nvidia/*/lib"))))' 2>>"$log"
+    } >"$work/folders"
+    for library in 'libcudart.so.1[23]' 'libcublas.so.1[23]' 'libcudnn.so.9'; do
+        if grep -q "$library" "$work/known"; then continue; fi
+        while IFS= read -r folder; do
+            # shellcheck disable=SC2086  # a pattern
+            set -- "$folder"/$library
+            [ -e "$1" ] || continue
+            case :$LD_LIBRARY_PATH: in *":$folder:"*) ;; *) LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$folder ;; esac
+            break
+        done <"$work/folders"
+    done
+    export LD_LIBRARY_PATH
+}
+
 # make_target NAME: nothing is said of one that this tree does not have.
 make_target() {
     run nothing identify 200 cmake --build "$build" -j "$(nproc)" --target "$1"
@@ -36,8 +60,7 @@ find_build() {
     part_end=$end
     build=${build:-$root/build/gpu}
     case $build in /*) ;; *) build=$PWD/$build ;; esac
-    LD_LIBRARY_PATH=$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-    export LD_LIBRARY_PATH
+    find_libraries
     if [ -x "$build/bptt" ]; then
         settle
         return
@@ -63,10 +86,25 @@ find_build() {
 
 # ---- what the machine is ------------------------------------------------------------------------
 
-# smi FIELD [NAME]: one question to nvidia-smi, which fails as a whole if it does not know one of several.
+# smi PREFIX FIELD...: what nvidia-smi says. One question, which may take a second; it fails as a whole if one field is
+# not known there, and then each is asked for alone.
 smi() {
-    said=$(timeout 5 nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1)
-    case $said in '' | *'not a valid'* | *'N/A'*) ;; *) fact "${2:-$1}" "$said" ;; esac
+    prefix=$1
+    shift
+    said=$(timeout 10 nvidia-smi --query-gpu="$(echo "$*" | tr ' ' ',')" --format=csv,noheader 2>&1 | head -n 1)
+    case $said in
+    *'not a valid'*)
+        [ $# -gt 1 ] || return 0
+        for field in "$@"; do [ "$(left)" -lt 2 ] || smi "$prefix" "$field"; done
+        return
+        ;;
+    esac
+    for field in "$@"; do
+        value=${said%%, *}
+        said=${said#"$value"}
+        said=${said#, }
+        case $value in *'N/A'*) ;; *) fact "$prefix$field" "$value" ;; esac
+    done
 }
 
 identify() {
@@ -74,12 +112,10 @@ identify() {
     fact when "$(date -u +%Y-%m-%d)"
     fact bptt "$("$build/bptt" --version 2>/dev/null | head -n 1)"
     fact tree "$(git -C "$root" log -1 --format=%h 2>/dev/null)"
+    fact 'libraries from' "$LD_LIBRARY_PATH"
     fact processor "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
-    for field in name driver_version compute_cap memory.total pstate clocks.sm clocks.mem clocks.max.sm \
-        clocks.applications.graphics power.draw power.limit temperature.gpu clocks_event_reasons.active \
-        mig.mode.current ecc.mode.current persistence_mode; do
-        smi "$field"
-    done
+    smi '' name driver_version compute_cap memory.total pstate clocks.sm clocks.mem clocks.max.sm power.draw power.limit \
+        temperature.gpu clocks_event_reasons.active mig.mode.current ecc.mode.current persistence_mode
     fact 'CUDA of the driver' "$(timeout 5 nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9.]*\).*/\1/p' | head -n 1)"
     find_nvcc
     [ -z "$nvcc" ] || fact nvcc "$("$nvcc" --version | sed -n 's/.*release //p')"
@@ -104,24 +140,32 @@ run_tests() {
     [ "$code" = 8 ] || [ -z "$reason" ] || row tests "\"name\":\"ctest\",\"error\":$(quote "$reason")"
 }
 
-# Programs for the sanitizers, a line each.
+# Programs for the sanitizers, a line each: settings, program, arguments, as a shell would take them.
 tiny_commands() {
     if [ -n "${SANITIZE:-}" ]; then
         echo "$SANITIZE" | tr ';' '\n'
         return
     fi
-    ctest --test-dir "$build" -L cuda_tiny -N -V 2>/dev/null | sed -n 's/^[0-9]*: Test command: //p' | tr -d '"' >"$work/tiny"
+    ctest --test-dir "$build" -L cuda_tiny -N -V 2>/dev/null | tr -d '"' | awk '
+        sub(/^[0-9]+: Test command: /, "") { command = $0; settings = "" }
+        sub(/^[0-9]+:  /, "") && /=/ { settings = settings $0 " " }
+        /^ *Test +#/ && command { print settings command; command = "" }' >"$work/tiny"
     if [ -s "$work/tiny" ]; then cat "$work/tiny"; else printf '%s\n' "$build/test_battery" "$build/test_run"; fi
 }
 
-# sanitize_one TOOL COMMAND
+# sanitize_one TOOL LINE
 sanitize_one() {
+    tool=$1 program=$2 settings=''
+    while case ${program%% *} in *=*) ;; *) false ;; esac do
+        settings="$settings ${program%% *}"
+        program=${program#* }
+    done
     rm -f "$work/summary"
-    label="\"tool\":\"$1\",\"name\":$(quote "$(basename "${2%% *}")${2#"${2%% *}"}")"
+    label="\"tool\":\"$tool\",\"name\":$(quote "${program##*/}$settings")"
     then=$(date +%s)
-    # shellcheck disable=SC2086  # a program and its arguments
-    run last_summary sanitize 40 env CK_FORK=no BPTT_RIGS=cuda BPTT_NEED_CUDA=1 \
-        "$sanitizer" --tool "$1" --target-processes all --error-exitcode 9 $2
+    # shellcheck disable=SC2086  # words
+    run last_summary sanitize 40 env CK_FORK=no BPTT_RIGS=cuda BPTT_NEED_CUDA=1 $settings \
+        "$sanitizer" --tool "$tool" --target-processes all --error-exitcode 9 $program
     seconds=$(($(date +%s) - then))
     summary=$(cat "$work/summary" 2>/dev/null)
     case $code in
@@ -145,7 +189,7 @@ sanitize() {
     cd "$build/tests" 2>/dev/null || cd "$root" || return 0 # where ctest runs them
     while IFS= read -r tiny; do
         for tool in memcheck racecheck synccheck; do
-            [ -z "$tiny" ] || sanitize_one "$tool" "$tiny"
+            [ -z "${tiny# }" ] || sanitize_one "$tool" "${tiny# }"
         done
     done <"$work/commands"
     cd "$root" || return 0
@@ -162,21 +206,20 @@ micro() {
 
 # ---- layers -------------------------------------------------------------------------------------
 
-# layers PART CELL H L B T PRECISION...: every contestant at one shape. Without time they are counted, not measured.
+# layers PART CELL H L B T PRECISION...: every contestant at one shape, in one process: its precisions are judged by one
+# reference, and are rows as each is done. Without time they are counted, not measured.
 layers() {
     of=$1 cell=$2 hidden=$3 deep=$4 batch=$5 steps=$6
     shift 6
-    for precision in "$@"; do
-        if [ "$(left)" -lt 5 ]; then
-            late=$((late + 1))
-            continue
-        fi
-        measure "$of" 20 "\"cell\":\"$cell\",\"hidden\":$hidden,\"layers\":$deep,\"batch\":$batch,\"steps\":$steps,\
-\"precision\":\"$precision\",\"name\":\"$cell H=$hidden L=$deep B=$batch T=$steps $precision\"" \
-            "$build/bptt_layers" --cell "$cell" --hidden "$hidden" --layers "$deep" --batch "$batch" --steps "$steps" \
-            --precision "$precision" --rounds 7 --json \
-            --contestants bptt:cuda,bptt:cuda:never,cudnn:standard,cudnn:small,cudnn:static,cudnn:dynamic
-    done
+    if [ "$(left)" -lt 5 ]; then
+        late=$((late + $#))
+        return
+    fi
+    precisions=$(echo "$*" | tr ' ' ',')
+    measure "$of" 40 "\"name\":\"$cell H=$hidden L=$deep B=$batch T=$steps $precisions\"" \
+        "$build/bptt_layers" --cell "$cell" --hidden "$hidden" --layers "$deep" --batch "$batch" --steps "$steps" \
+        --precision "$precisions" --rounds 7 --seconds-each 0.01 --threads "$(nproc)" --json \
+        --contestants bptt:cuda,bptt:cuda:never,cudnn:standard,cudnn:small,cudnn:static,cudnn:dynamic
 }
 
 # The most telling shapes come first.
@@ -203,32 +246,33 @@ tier1() {
     layers tier1 tanh 512 1 128 50 tf32 fp16
     layers tier1 tanh 512 1 128 200 tf32 fp16
     [ "$late" = 0 ] || row tier1 "\"name\":\"$late more shapes\",\"skipped\":\"no time left\""
+    smi 'after tier 1: ' pstate clocks.sm power.draw temperature.gpu clocks_event_reasons.active
 }
 
 # step CELL H L B T PRECISION...: a whole training step of each peer.
 step() {
-    sizes="--cell $1 --hidden $2 --layers $3 --batch $4 --steps $5 --vocab 96 --optimizer adam"
-    shape="\"cell\":\"$1\",\"hidden\":$2,\"layers\":$3,\"batch\":$4,\"steps\":$5"
+    sizes="--cell $1 --hidden $2 --layers $3 --batch $4 --steps $5 --vocab 96"
+    shape="\"cell\":\"$1\",\"hidden\":$2,\"layers\":$3,\"batch\":$4,\"steps\":$5,\"kind\":\"train\""
     shift 5
+    [ "$(left)" -ge 3 ] || { row train "$shape,\"name\":\"$sizes\",\"skipped\":\"no time left\""; return; }
     for precision in "$@"; do
-        label="$shape,\"precision\":\"$precision\",\"kind\":\"train\""
-        [ "$(left)" -ge 3 ] || { row train "$label,\"skipped\":\"no time left\""; continue; }
         # shellcheck disable=SC2086  # the options are words
-        measure train 10 "$label,\"contestant\":\"bptt:cuda\"" \
-            "$build/bptt" bench --json --backend cuda --seconds 1 --precision "$precision" $sizes
-        # shellcheck disable=SC2086
-        [ -z "$torch" ] || measure train 20 "$label,\"contestant\":\"torch\"" \
-            "$python" "$torch" --kind train --json --precision "$precision" $sizes
+        measure train 10 "$shape,\"precision\":\"$precision\",\"contestant\":\"bptt:cuda\"" \
+            "$build/bptt" bench --json --backend cuda --seconds 1 --optimizer adam --precision "$precision" $sizes
     done
+    [ -n "$torch" ] || return 0
+    # shellcheck disable=SC2086
+    measure train 20 "$shape,\"name\":\"torch\"" env LD_LIBRARY_PATH="$plain_libraries" \
+        "$python" "$torch" --train --precision "$(echo "$*" | tr ' ' ',')" $sizes
 }
 
 train() {
-    part train 40 || return 0
+    part train 60 || return 0
     torch=$root/bench/peers/torch_layers.py
     if [ ! -f "$torch" ]; then
         row train '"name":"torch","skipped":"bench/peers/torch_layers.py is not in this tree"'
         torch=''
-    elif ! timeout 20 "$python" -c 'import torch' 2>>"$log"; then
+    elif ! LD_LIBRARY_PATH=$plain_libraries timeout 20 "$python" -c 'import torch' 2>>"$log"; then
         row train "\"name\":\"torch\",\"skipped\":$(quote "$python has no torch")"
         torch=''
     fi

@@ -18,7 +18,7 @@ import gpu_model
 
 KNOWN = ("prediction", "identify", "tests", "sanitize", "micro", "tier1", "train", "tier2")
 OURS = "bptt:"
-CONTESTANTS = ("bptt:cuda", "bptt:cuda:never", "cudnn:standard", "cudnn:small", "cudnn:static", "cudnn:dynamic")
+CONTESTANTS = ("bptt:cuda", "bptt:cuda:never", "cudnn:standard", "cudnn:small", "cudnn:static", "cudnn:dynamic", "torch")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 # What a quantity may be called, and what turns it into ours.
 NAMES = {
@@ -28,6 +28,11 @@ NAMES = {
     "deviation": (("deviation", 1.0), ("max_error", 1.0), ("relative_error", 1.0), ("error", 1.0)),
     "model": (("model_us", 1.0),),
 }
+SIZES = (("hidden", "H"), ("layers", "L"), ("batch", "B"), ("steps", "T"))
+# A row of bptt_layers holds several times: kind, the time's name, the deviations that go with it.
+KINDS = ("forward", "fwd+bwd")
+TIMED = (("forward", "forward", ("error_y",)), ("fwd+bwd", "both", ("error_dx", "error_dw")), ("data", "data", ()),
+         ("weights", "weights", ()))
 
 
 def number(value):
@@ -88,13 +93,38 @@ def table(head, lines):
         print()
 
 
+def single(row):
+    """Rows of one time each out of a row of bptt_layers or of torch_layers.py; any other row as it is."""
+    there = [t for t in TIMED if number(row.get("ms_" + t[1])) is not None]
+    if reason(row) or not there:
+        return [row]
+    who = contestant(row)
+    if row.get("kind") in ("graph", "eager") and not who.startswith(("bptt:", "cudnn:")):
+        who = f"{who}:{row['kind']}"
+    rows = []
+    for kind, name, deviations in there:
+        off = [number(row.get(d)) for d in deviations]
+        one = dict(row, kind=kind, contestant=who, ms=row["ms_" + name], ms_q1=row.get(f"ms_{name}_q1"),
+                   ms_q3=row.get(f"ms_{name}_q3"), repeats=row.get("same") if deviations else None)
+        if off and None not in off:
+            one["deviation"] = max(off)
+        if number(row.get("model_ms_" + name)) is not None:
+            one["model_us"] = 1e3 * number(row["model_ms_" + name])
+        rows.append(one)
+    return rows
+
+
 def section(title):
     print(f"## {title}\n")
 
 
 def without_result(rows, label):
-    """A list of the rows that have a reason instead of a result."""
-    lines = [f"- {label(r)}: {reason(r)}" for r in rows if reason(r)]
+    """A list of the rows that have a reason instead of a result; a reason that many have stands once."""
+    have = {}
+    for r in rows:
+        if reason(r):
+            have.setdefault(reason(r), []).append(label(r))
+    lines = [f"- {who[0]}: {why}" if len(who) == 1 else f"- {why}: {'; '.join(who)}" for why, who in have.items()]
     if lines:
         print("\n".join(["Without a result:", ""] + lines) + "\n")
 
@@ -148,7 +178,7 @@ def show_micro(rows):
 
 def shape_of(row):
     """(kind, cell, H, L, B, T, precision); None if a size is missing."""
-    size = [number(row.get(k)) for k in ("hidden", "layers", "batch", "steps")]
+    size = [number(row.get(short, row.get(long))) for long, short in SIZES]
     if None in size or max(size) > 1e9:
         return None
     kind = row.get("kind") or row.get("what") or "forward"
@@ -160,7 +190,9 @@ def contestant(row):
 
 
 def place(names, one):
-    return (names.index(one), "") if one in names else (len(names), one)
+    """For sorting: after the longest of the names that it starts with, as cudnn:small:graph does; strangers last."""
+    known = [name for name in names if one == name or one.startswith(name + ":")]
+    return (names.index(max(known, key=len)), one) if known else (len(names), one)
 
 
 def shape_order(shape):
@@ -201,13 +233,14 @@ def time_cell(row):
 
 
 def ratios(shape, cell):
-    """(best peer / best of ours, best of ours / model) in words."""
+    """(best peer / best of ours, best of ours / the model of its row, / that of gpu_model) in words."""
     ours = [quantity(r, "us") for who, r in cell.items() if who.startswith(OURS)]
     peers = [quantity(r, "us") for who, r in cell.items() if not who.startswith(OURS)]
     given = [m for m in (quantity(r, "model") for r in cell.values()) if m and m > 0]
-    model = min(given) if given else gpu_model.microseconds(*shape)
+    persistent = gpu_model.microseconds(*shape)
     return (f"{min(peers) / min(ours):.2f}" if ours and peers else "",
-            f"{min(ours) / model:.2f}" if ours and model else "")
+            f"{min(ours) / min(given):.2f}" if ours and given else "",
+            f"{min(ours) / persistent:.2f}" if ours and persistent else "")
 
 
 def accuracy_cell(row):
@@ -220,18 +253,20 @@ def accuracy_cell(row):
 
 def show_layers(rows, title):
     section(title)
+    rows = [one for row in rows for one in single(row)]
     cells = measured(rows)
-    who = columns(cells)
-    for kind in sorted({shape[0] for shape in cells}):
+    for kind in sorted({shape[0] for shape in cells}, key=lambda k: place(KINDS, k)):
+        who = columns({s: found for s, found in cells.items() if s[0] == kind})
         shapes = sorted((s for s in cells if s[0] == kind), key=shape_order)
-        print(f"{kind}: µs, median (quartiles); best peer / best of bptt: above 1, bptt is faster.\n")
-        table(("shape", *who, "best peer / bptt", "bptt / model"),
+        print(f"{kind}: µs, median (quartiles); best peer / best of bptt: above 1, bptt is faster. Models: two kernels a step\n"
+              "in a graph (plain), gpu_model.py (persistent).\n")
+        table(("shape", *who, "best peer / bptt", "bptt / plain model", "bptt / persistent model"),
               [(shape_words(s), *(time_cell(cells[s].get(w)) for w in who), *ratios(s, cells[s])) for s in shapes])
         accurate = [s for s in shapes if any(accuracy_cell(r) for r in cells[s].values())]
         if accurate:
             print(f"{kind}: largest error beside double precision; whether a second run gave the same bits.\n")
         table(("shape", *who), [(shape_words(s), *(accuracy_cell(cells[s].get(w)) for w in who)) for s in accurate])
-    show_slopes(cells, who)
+    show_slopes(cells, columns(cells))
     timeless = [r if reason(r) else dict(r, error="no time") for r in rows
                 if reason(r) or not shape_of(r) or not (quantity(r, "us") or 0) > 0]
     without_result(timeless, layer_label)

@@ -1,6 +1,7 @@
 # Writes OUT: a C array of bptt's own sources and documents under ROOT, in the order of their names.
 file(GLOB_RECURSE host LIST_DIRECTORIES false ${ROOT}/host/*.c ${ROOT}/host/*.h ${ROOT}/host/*.md)
 file(GLOB_RECURSE device LIST_DIRECTORIES false ${ROOT}/device/*.c ${ROOT}/device/*.h ${ROOT}/device/*.md)
+list(FILTER device EXCLUDE REGEX "/device/results/")     # measurements come and go; the text should not
 file(GLOB samples ${ROOT}/samples/*.c)
 set(files ${device} ${host} ${samples} ${ROOT}/README.md ${ROOT}/CONTRIBUTING.md)
 list(SORT files COMPARE STRING)

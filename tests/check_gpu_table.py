@@ -82,8 +82,19 @@ class Table(unittest.TestCase):
         out = table(self.lines)[0]
         for line in self.lines[:-1]:
             for key in ("error", "skipped"):
-                if key in json.loads(line):
+                if json.loads(line).get(key):
                     self.assertIn(json.loads(line)[key].replace("|", "/"), out)
+
+    def test_a_reason_that_many_rows_have_stands_once_with_all_of_them(self):
+        out = table([layer(n, contestant=f"cudnn:{n}", us=None, error="not supported") for n in (1, 2, 3)])[0]
+        self.assertEqual(out.count("not supported"), 1)
+        for n in (1, 2, 3):
+            self.assertIn(f"cudnn:{n}, forward tanh H=512 L=1 B=128 T=100 bf16", out)
+
+    def test_contestants_stand_in_one_order_ours_first(self):
+        who = ("stranger", "cudnn:small:graph", "bptt:cuda:never", "torch:eager", "cudnn:small:eager", "bptt:cuda")
+        self.assertIn("| shape | bptt:cuda | bptt:cuda:never | cudnn:small:eager | cudnn:small:graph | torch:eager | stranger |",
+                      table([layer(n, contestant=w) for n, w in enumerate(who)])[0])
 
     def test_of_two_results_for_one_place_the_later_row_counts(self):
         two = [layer(2, us=222.5), layer(1, us=111.5)]
@@ -98,7 +109,15 @@ class Table(unittest.TestCase):
     def test_the_ratio_is_of_the_best_peer_and_the_best_of_ours(self):
         lines = [layer(1, us=50), layer(2, us=40, contestant="bptt:cuda:never"), layer(3, us=100, contestant="cudnn:small"),
                  layer(4, us=80, contestant="cudnn:static", model_us=16)]
-        self.assertIn("| 50 | 40 | 100 | 80 | 2.00 | 2.50 |", table(lines)[0])
+        self.assertIn("| 50 | 40 | 100 | 80 | 2.00 | 2.50 | ", table(lines)[0])
+
+    def test_a_row_of_several_times_is_several_rows_and_its_own_deviation_goes_with_each(self):
+        out = table([json.dumps({"part": "tier1", "contestant": "cudnn:small:graph", "cell": "gru", "precision": "fp16", "H": 2,
+                                 "L": 3, "B": 4, "T": 5, "ms_forward": 0.5, "ms_both": 1.5, "ms_data": None, "error_y": 1e-3,
+                                 "error_dx": 2e-3, "error_dw": 3e-3, "same": True, "error": None})])[0]
+        self.assertEqual(re.findall(r"^\| gru H=2 L=3 B=4 T=5 fp16 \| (.*?) \|", out, re.M),
+                         ["500", "0.001 same bits", "1500", "0.003 same bits"])
+        self.assertNotIn("Without a result", out)
 
     def test_the_slope_is_of_three_lengths_at_least_and_of_one_layer(self):
         lines = [layer(T, steps=T, us=7 + 3 * T, layers=2) for T in (50, 100, 200)]
@@ -123,6 +142,7 @@ class Model(unittest.TestCase):
             base = dict(kind="forward", cell="tanh", H=256, L=1, B=32, T=100, precision=p)
             at = gpu_model.microseconds(**base)
             self.assertGreater(at, 0)
+            self.assertAlmostEqual(gpu_model.microseconds(**dict(base, L=3)), 3 * at)
             for more in (dict(H=512), dict(L=2), dict(T=200), dict(B=2048), dict(cell="lstm"), dict(kind="fwd+bwd")):
                 self.assertGreater(gpu_model.microseconds(**dict(base, **more)), at, (p, more))
         for less in (dict(precision="int8"), dict(cell="abacus"), dict(H=0), dict(kind="sideways")):

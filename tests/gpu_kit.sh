@@ -58,7 +58,10 @@ program "$work/bin/nvidia-smi" <<'END'
 case $1 in
 -L) echo 'GPU 0: made up (UUID: none)' ;;
 --query-gpu=name) printf '%s\n' 'made up "GPU" \1' ;;
+--query-gpu=pstate) echo 'Field "pstate" is not a valid field to query.' ;;
 --query-gpu=clocks.sm) echo '[N/A]' ;;
+--query-gpu=*,*) [ -n "${KNOWS_ALL:-}" ] && echo 'made up, 1.0, 9.0, 3 MiB, P0, 345 MHz, [N/A], 1980 MHz' && exit
+    echo 'Field "pstate" is not a valid field to query.' ;;
 --query-gpu=*) echo 'made up' ;;
 *) echo '| NVIDIA-SMI 1.0    Driver Version: 1.0    CUDA Version: 13.0 |' ;;
 esac
@@ -66,7 +69,8 @@ END
 program "$work/bin/ctest" <<'END'
 #!/bin/sh
 case "$*" in
-*-N*) printf '1: Test command: /made/up/tiny "--small"\n' ;;
+*-N*) printf '%s\n' '7: Test command: /made/up/tiny "--small"' '7: Working Directory: /made/up' \
+    '7: Environment variables: ' '7:  BPTT_LOWERING=never' 'Labels: cuda_tiny' '  Test #7: tiny' '' 'Total Tests: 1' ;;
 *)
     echo "LD_LIBRARY_PATH $LD_LIBRARY_PATH" >&2
     echo '      Start  3: cuda_run'
@@ -80,11 +84,22 @@ esac
 END
 program "$work/bin/compute-sanitizer" <<'END'
 #!/bin/sh
+[ "${BPTT_LOWERING:-}${BPTT_RIGS:-}" = nevercuda ] || exit 3
 case "$*" in
 *memcheck*/made/up/tiny\ --small) echo '========= ERROR SUMMARY: 0 errors' ;;
 *racecheck*) echo '========= RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)'; exit 9 ;;
 *) echo 'Target application returned an error' >&2; exit 1 ;;
 esac
+END
+program "$work/bin/ldconfig" <<'END'
+#!/bin/sh
+echo '	libcublas.so.13 (libc6,x86-64) => /made/up/libcublas.so.13'
+END
+mkdir -p "$work/site/nvidia/cudnn/lib" "$work/site/nvidia/cublas/lib"
+touch "$work/site/nvidia/cudnn/lib/libcudnn.so.9" "$work/site/nvidia/cublas/lib/libcublas.so.13"
+program "$work/bin/python-made-up" <<END
+#!/bin/sh
+[ "\$1" = -c ] && printf '%s\n' "$work/site/nvidia/cublas/lib" "$work/site/nvidia/cudnn/lib"
 END
 program "$work/build/bptt" <<'END'
 #!/bin/sh
@@ -106,15 +121,14 @@ program "$work/build/bptt_layers" <<'END'
 #!/bin/sh
 size='"cell":"tanh","hidden":512,"layers":1,"batch":128,"steps":100'
 case "$*" in
-*--hidden\ 512\ --layers\ 1\ --batch\ 128\ --steps\ 100\ --precision\ bf16*)
+*tanh\ --hidden\ 512\ --layers\ 1\ --batch\ 128\ --steps\ 100\ --precision\ bf16*)
     echo "{$size,\"precision\":\"bf16\",\"kind\":\"forward\",\"contestant\":\"bptt:cuda\",\"us\":90,\"part\":\"mine\",\"row\":1}"
     echo "words that are no row"
-    echo "{$size,\"precision\":\"bf16\",\"kind\":\"forward\",\"contestant\":\"cudnn:static\",\"us\":180}" ;;
-*bf16*) ;;
-*--hidden\ 512\ --layers\ 1\ --batch\ 128\ --steps\ 100\ --precision\ fp32*)
+    echo "{$size,\"precision\":\"bf16\",\"kind\":\"forward\",\"contestant\":\"cudnn:static\",\"us\":180}"
     echo $$ >"$HANGS"
     trap '' TERM
     while :; do sleep 1; done ;;
+*--hidden\ 256*) ;;
 *) echo 'out of "memory" \ here' >&2; exit 2 ;;
 esac
 END
@@ -124,7 +138,9 @@ echo library | gzip >"$work/build/lib/libmade.so.gz"
 printf 'bptt 0.5 of "cudnn"\nthat is all\n' >"$work/prediction"
 PATH=$work/bin:$PATH
 HANGS=$work/hangs
-export PATH HANGS
+PYTHON=python-made-up
+CUDA_PATH=$work/no/toolkit
+export PATH HANGS PYTHON CUDA_PATH
 
 code 64 sh "$kit" "$work/build"
 silent 'no prediction'
@@ -143,22 +159,25 @@ OUT_FILE=$work/all/rows.jsonl
 code 1 env BUDGET=60 ROW_SECONDS=1 sh "$kit" --prediction "$work/prediction" "$work/build"
 rows() { grep -q -- "$1" "$OUT_FILE" || fail "no row with $1"; }
 rows '"value":"made up \\"GPU\\" \\\\1"'
+rows '"name":"temperature.gpu","value":"made up"'
+rows '"name":"after tier 1: temperature.gpu","value":"made up"'
+if grep -Eq '"name":"(clocks.sm|pstate)"' "$OUT_FILE"; then fail "what is not known was told"; fi
 rows '"text":"bptt 0.5 of \\"cudnn\\"\\nthat is all"'
 rows '"name":"cuda_run","result":"passed","seconds":0.12'
 rows '"name":"cuda_battery","result":"failed"'
 rows '"name":"cuda_trainer","result":"failed: timed out"'
-rows '"tool":"memcheck","name":"tiny --small","result":"0 errors"'
-rows '"tool":"racecheck","name":"tiny --small","result":"failed: 1 hazard'
-rows '"tool":"synccheck","name":"tiny --small","error":"Target application returned an error"'
+rows '"tool":"memcheck","name":"tiny --small BPTT_LOWERING=never","result":"0 errors"'
+rows '"tool":"racecheck","name":"tiny --small BPTT_LOWERING=never","result":"failed: 1 hazard'
+rows '"tool":"synccheck","name":"tiny --small BPTT_LOWERING=never","error":"Target application returned an error"'
 rows '"name":"gpu_micro","name":"grid.sync","value":1097'
 rows '"name":"gpu_micro","error":"an illegal address"'
 rows '"contestant":"bptt:cuda","us":90,"part":"mine","row":1,"row":[0-9]*,"part":"tier1"'
 rows '"contestant":"cudnn:static","us":180'
-rows '"precision":"fp32".*"error":"stopped after 1 s'
-rows '"precision":"tf32".*"error":"out of \\"memory\\" \\\\ here"'
-rows '"hidden":256.*"precision":"bf16".*"error":"it printed no row"'
+rows '"name":"tanh H=512 L=1 B=128 T=100 bf16,fp32,tf32,fp16","error":"stopped after 1 s'
+rows '"name":"lstm H=512 .*"error":"out of \\"memory\\" \\\\ here"'
+rows '"name":"tanh H=256 .*"error":"it printed no row"'
 rows '"contestant":"bptt:cuda","backend":"cuda".*"ms_per_step":0.5,"row":[0-9]*,"part":"train"'
-rows '"kind":"train","contestant":"bptt:cuda","error":"bptt: no such precision"'
+rows '"kind":"train","precision":"fp32","contestant":"bptt:cuda","error":"bptt: no such precision"'
 rows '"name":"the run took"'
 if grep -q 'cut off' "$OUT_FILE"; then fail "half a row was kept"; fi
 python3 -c 'import json, sys
@@ -173,9 +192,18 @@ tail -n "$(wc -l <"$work/table")" "$work/out" | cmp -s - "$work/table" || fail "
 says table '| tanh H=512 L=1 B=128 T=100 bf16 | 90 | 180 | 2.00 |'
 says table '| tanh H=512 L=2 B=128 T=100 bf16 | bptt:cuda | 0.5 | 2.56e+07 |'
 grep -q "LD_LIBRARY_PATH $work/build/lib" "$work/all/rows.log" || fail "the build's own libraries are not found"
+grep -q "LD_LIBRARY_PATH .*:$work/site/nvidia/cudnn/lib" "$work/all/rows.log" || fail "Python's cuDNN was not found"
+if grep -q "$work/site/nvidia/cublas" "$work/all/rows.log"; then fail "a library that is there was looked for"; fi
 grep -qxF "add_test(x \"$work/build/test_x\" \"$root/tests/x.sh\")" "$work/build/CTestTestfile.cmake" ||
     fail "a carried build still names its tests by the folders they came from"
 [ "$(cat "$work/build/lib/libmade.so")" = library ] || fail "a carried library was not unpacked"
+
+OUT_FILE=$work/knows/rows.jsonl
+code 0 env KNOWS_ALL=1 sh "$kit" --parts identify "$work/build"
+rows '"name":"name","value":"made up"'
+rows '"name":"clocks.sm","value":"345 MHz"'
+rows '"name":"clocks.max.sm","value":"1980 MHz"'
+if grep -Eq '"name":"(clocks.mem|power.draw)"' "$OUT_FILE"; then fail "what is not known was told"; fi
 
 # ---- stopped in the middle ----------------------------------------------------------------------
 
@@ -205,7 +233,7 @@ OUT_FILE=$work/short/rows.jsonl
 began=$(date +%s)
 code 0 env BUDGET=16 sh "$kit" --parts micro,tier1,tier2 --no-prediction "$work/build"
 [ $(($(date +%s) - began)) -le 17 ] || fail "BUDGET=16 took $(($(date +%s) - began)) s"
-rows '"precision":"fp32".*"error":"stopped after [0-9]* s'
+rows '"name":"tanh H=512 .*"error":"stopped after [0-9]* s'
 rows '"name":"[0-9]* more shapes","skipped":"no time left","row":[0-9]*,"part":"tier1"'
 rows '"name":"all of it","skipped":"no time left","row":[0-9]*,"part":"tier2"'
 says out '^| grid.sync | 1097 | ns |$'
