@@ -104,6 +104,15 @@ static void freed_twice(void)
     r.cu.MemFree(m);
 }
 
+// Past the end of what the host was given.
+static void stray(void)
+{
+    standin_rig r = rig_open();
+    char *p = rig_pinned(&r, 8);
+    p[8] = 0;
+    r.cu.StreamSynchronize(r.main);
+}
+
 START_TEST(memory_that_was_not_given_ends_the_program)
 {
     expect_abort("", pageable, "not in any pinned memory");
@@ -111,6 +120,7 @@ START_TEST(memory_that_was_not_given_ends_the_program)
     expect_abort("", too_low, "out of bounds");
     expect_abort("", freed, "out of bounds");
     expect_abort("", freed_twice, "freed before");
+    expect_abort("", stray, "somebody wrote after memory");
 }
 END_TEST
 
@@ -131,6 +141,28 @@ static void small_operand(void)
     cu_memory m = rig_memory(&r, 20);
     rig_copy(&r, r.main, m, rig_view(0, 2, 2, 2), m, rig_view(10, 2, 3, 3));
 }
+
+static void grids(void)
+{
+    standin_rig r = rig_open();
+    cu_function f;
+    cu_memory y = rig_memory(&r, 4), slots = 0;
+    view lies = rig_view(0, 1, 4, 4);
+    knobs k = {.value = 2};
+    void *arguments[] = {&y, &lies, &k, &slots};
+    GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_fill"));
+    GIVES(CU_INVALID_VALUE, r.cu.LaunchKernel(f, 0, 1, 1, 32, 1, 1, 0, r.main, arguments, NULL));
+    GIVES(CU_INVALID_VALUE, r.cu.LaunchKernel(f, 1, 65536, 1, 32, 1, 1, 0, r.main, arguments, NULL));
+    GIVES(CU_INVALID_VALUE, r.cu.LaunchKernel(f, 1, 1, 1, 64, 17, 1, 0, r.main, arguments, NULL));
+    GOOD(r.cu.LaunchKernel(f, 1, 65535, 1, 64, 16, 1, 0, r.main, arguments, NULL));
+    k.value = 3, lies.rows = 70; // were copied at the call
+    float got[4];
+    rig_get(&r, got, y, sizeof got);
+    for (size_t i = 0; i < 4; i++) MUST(got[i] == 2);
+}
+
+START_TEST(grids_are_what_devices_take_and_arguments_are_copied) { expect_fine("", grids); }
+END_TEST
 
 START_TEST(operands_that_do_not_fit_end_the_program)
 {
@@ -478,6 +510,7 @@ static void add(TCase *c)
     tcase_add_test(c, memory_that_was_never_written_holds_nan);
     tcase_add_test(c, a_copy_of_two_dimensions_takes_a_block_out_of_rows);
     tcase_add_test(c, memory_that_was_not_given_ends_the_program);
+    tcase_add_test(c, grids_are_what_devices_take_and_arguments_are_copied);
     tcase_add_test(c, operands_that_do_not_fit_end_the_program);
     tcase_add_test(c, a_graph_gives_the_same_in_every_order_and_mode);
     tcase_add_test(c, a_missing_dependency_in_a_graph_ends_the_program);

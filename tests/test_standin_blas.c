@@ -197,6 +197,16 @@ static void warmed_up(void)
     GOOD(x.r.cu.StreamEndCapture(x.r.main, &g));
 }
 
+// The second time b is a float further on.
+static void warmed_up_elsewhere(void)
+{
+    bench x = bench_open();
+    GOOD(multiply(&x, &PLAIN, x.c));
+    GOOD(x.r.cu.StreamBeginCapture(x.r.main, CU_CAPTURE_THREAD_LOCAL));
+    x.b += 4;
+    GOOD(multiply(&x, &PLAIN, x.c));
+}
+
 static void no_workspace(void)
 {
     bench x = bench_open();
@@ -244,6 +254,8 @@ START_TEST(what_cublas_leaves_undefined_ends_the_program)
 {
     expect_fine("", warmed_up);
     expect_abort("", cold, "not warmed up");
+    expect_fine("STANDIN_WARM=shape", warmed_up_elsewhere);
+    expect_abort("STANDIN_WARM=aligned", warmed_up_elsewhere, "not warmed up");
     expect_abort("", no_workspace, "no workspace was set");
     expect_abort("", shared_workspace, "the other adds to workspace");
     expect_abort("", shared_workspace, "race between node 0 (product nn 33x7x50 f32");

@@ -9,6 +9,8 @@
 //   STANDIN_FAIL     Name:n:code[,...]: the n-th call of a member of cu_api.h's lists returns code and does nothing;
 //                    n 0: every call. A call that gives something back does so all the same. After 700, 710..719
 //                    the context is lost: what comes later returns it too
+//   STANDIN_WARM     shape: a product in a capture must have run before with its types, shape, leading dimensions
+//                    (default); aligned: and with its operands' alignment, up to 16 bytes
 //   STANDIN_DEVICES  0, 1 (default) or 2        STANDIN_CC      compute capability, 9.0
 //   STANDIN_DRIVER   version, 13000             STANDIN_MEMORY  bytes of a device, 8 GB
 //   STANDIN_LOG      a file that gets a line for each node of each graph that is instantiated
@@ -201,14 +203,16 @@ struct cu_exec_of {
 // ---- one for all ----------------------------------------------------------------------------------------------------
 
 typedef struct standin_settings {
-    bool eager;
+    bool eager, warm_aligned;
     char order[32], log[256], fail[256];
     int devices, driver, major, minor, leaks;
     size_t memory;
 } standin_settings;
 
 STANDIN_SHOWN const standin_settings *standin_set(void);
+const char *standin_call(void); // the one that is going on
 bool standin_lost(void);
+bool standin_fails(void); // whether this call, which gives something back, is to return an error
 
 enum { // what a call needs
     STANDIN_INIT = 1,
@@ -252,6 +256,7 @@ void standin_run_exec(cu_exec exec);
 
 STANDIN_SHOWN bool standin_capturing(cu_stream stream);
 bool standin_unsafe_capture(void); // and makes it invalid
+void standin_drop_capture(cu_stream stream);
 cu_result standin_add_node(cu_stream stream, const standin_op *op);
 cu_result standin_capture_wait(cu_stream stream, cu_event event);
 void standin_capture_record(cu_event event, cu_stream stream);

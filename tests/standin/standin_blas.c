@@ -20,7 +20,7 @@ struct blas_handle_of {
 typedef struct warm {
     cu_context context;
     unsigned lives; // of the context: with it goes what was loaded
-    int a_op, b_op, m, n, k, type, a_ld, b_ld, c_ld, compute, math;
+    int a_op, b_op, m, n, k, type, a_ld, b_ld, c_ld, compute, math, align[3];
 } warm;
 
 static warm *warmed;
@@ -76,7 +76,9 @@ static blas_result set_workspace(blas_handle h, void *workspace, size_t bytes)
     const uint64_t at = (uint64_t)(uintptr_t)workspace;
     if (at % 256) return standin_refuse(BLAS_INVALID_VALUE, "SetWorkspace: not aligned to 256 bytes");
     if (!standin_is_device(at)) standin_die("SetWorkspace: no device address");
-    standin_host(at, bytes);
+    standin_check_op(&(standin_op){.words = "SetWorkspace",
+                                   .areas = 1,
+                                   .area = {{.at = at, .rows = 1, .cols = 1, .size = bytes, .name = "workspace"}}});
     h->workspace = at;
     h->workspace_bytes = bytes;
     return 0;
@@ -114,10 +116,7 @@ blas_result cublasDestroy_v2(blas_handle handle)
 {
     BLAS_CALL(Destroy, STANDIN_CONTEXT | STANDIN_UNSAFE | STANDIN_GIVES_BACK, destroy(handle));
 }
-blas_result cublasGetVersion_v2(blas_handle handle, int *v)
-{
-    BLAS_CALL(GetVersion, STANDIN_CONTEXT, version(handle, v));
-}
+blas_result cublasGetVersion_v2(blas_handle handle, int *v) { BLAS_CALL(GetVersion, STANDIN_INIT, version(handle, v)); }
 blas_result cublasSetStream_v2(blas_handle handle, cu_stream stream)
 {
     BLAS_CALL(SetStream, STANDIN_CONTEXT, set_stream(handle, stream));
@@ -194,6 +193,14 @@ static void touch(standin_op *op, const standin_gemm *g, const struct blas_handl
 
 static bool aligned(uint64_t at, size_t bytes) { return at % bytes == 0; }
 
+// The power of two that divides it, up to 16.
+static int alignment(uint64_t at)
+{
+    int n = 16;
+    while (!aligned(at, (size_t)n)) n /= 2;
+    return n;
+}
+
 static blas_result demand(const standin_gemm *g, const warm *w, int b_type, int c_type, int algorithm)
 {
     if (w->m < 0 || w->n < 0 || w->k < 0) return BLAS_INVALID_VALUE;
@@ -263,6 +270,8 @@ static blas_result gemm(blas_handle h, standin_gemm *g, warm *w, const void *alp
     if (code) return code;
     w->context = h->object.context, w->lives = w->context->lives;
     w->math = h->math;
+    if (standin_set()->warm_aligned)
+        w->align[0] = alignment(g->a), w->align[1] = alignment(g->b), w->align[2] = alignment(g->c);
     g->tf32 = w->compute == BLAS_COMPUTE_32F_FAST_TF32;
     return queue_gemm(h, g, w, alpha, beta);
 }

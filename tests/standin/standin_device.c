@@ -172,10 +172,10 @@ void standin_unmake(void *object)
 
 void standin_alive(const void *object, standin_kind kind)
 {
-    if (!object) standin_die("the %s of a call is NULL, which no test means", kind_words[kind]);
+    if (!object) standin_die("%s: the %s is NULL", standin_call(), kind_words[kind]);
     for (const standin_object *o = alive; o; o = o->next)
         if (o == object && o->kind == kind) return;
-    standin_die("a call is given a %s that is not alive", kind_words[kind]);
+    standin_die("%s: the %s is not alive", standin_call(), kind_words[kind]);
 }
 
 void *standin_next(standin_kind kind, const void *at)

@@ -21,6 +21,7 @@ static struct {
     standin_settings set;
     fault fault[FAULTS];
     size_t faults;
+    const char *call;
     int lost, owed; // CUresult of a lost context; what a call that gives back returns in the end
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -58,6 +59,8 @@ void *standin_more(void *old, size_t n, size_t each)
 
 const standin_settings *standin_set(void) { return &gate.set; }
 bool standin_lost(void) { return gate.lost != 0; }
+const char *standin_call(void) { return gate.call; }
+bool standin_fails(void) { return gate.owed != 0; }
 
 static const char *setting(const char *name, const char *otherwise)
 {
@@ -104,6 +107,7 @@ void standin_read_settings(void)
                           .memory = (size_t)strtoull(setting("STANDIN_MEMORY", "8000000000"), NULL, 10)};
     const char *mode = setting("STANDIN_MODE", "lazy"), *fail = setting("STANDIN_FAIL", "");
     s.eager = strcmp(mode, "eager") == 0;
+    s.warm_aligned = strcmp(setting("STANDIN_WARM", "shape"), "aligned") == 0;
     if (!s.eager && strcmp(mode, "lazy") != 0) standin_die("STANDIN_MODE is %s, neither lazy nor eager", mode);
     if (sscanf(setting("STANDIN_CC", "9.0"), "%d.%d", &s.major, &s.minor) != 2)
         standin_die("STANDIN_CC is not like 9.0");
@@ -134,7 +138,7 @@ static bool loses(int code) { return code == CU_ILLEGAL_ADDRESS || (code >= 710 
 int standin_enter(const char *name, unsigned needs)
 {
     pthread_mutex_lock(&gate.lock);
-    gate.owed = 0;
+    gate.owed = 0, gate.call = name;
     if (!gate.read || (strcmp(name, "Init") == 0 && !standin_retained())) standin_read_settings();
     const bool gives = needs & STANDIN_GIVES_BACK;
     int code = fault_of(name);
@@ -145,7 +149,7 @@ int standin_enter(const char *name, unsigned needs)
     if ((needs & STANDIN_INIT) && !gate.initialised) return CU_NOT_INITIALIZED;
     if ((needs & STANDIN_CONTEXT) == STANDIN_CONTEXT && !standin_current())
         return standin_refuse(CU_INVALID_CONTEXT, "%s: this thread has no current context", name);
-    if ((needs & STANDIN_UNSAFE) && standin_unsafe_capture())
+    if ((needs & STANDIN_UNSAFE) && !gate.lost && standin_unsafe_capture())
         return standin_refuse(CU_CAPTURE_UNSUPPORTED, "%s: while this thread captures", name);
     if (strcmp(name, "Init") == 0) gate.initialised = true;
     return 0;
@@ -153,7 +157,7 @@ int standin_enter(const char *name, unsigned needs)
 
 int standin_leave(int code)
 {
-    if (!code) code = gate.owed;
+    if (gate.owed) code = gate.owed;
     gate.owed = 0;
     pthread_mutex_unlock(&gate.lock);
     return code;

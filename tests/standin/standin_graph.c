@@ -160,6 +160,13 @@ static void finish_capture(standin_capture *c)
     free(c);
 }
 
+// Of a lost context.
+void standin_drop_capture(cu_stream s)
+{
+    standin_free_nodes(&s->capture->nodes);
+    finish_capture(s->capture);
+}
+
 static cu_result end_capture(cu_stream s, cu_graph *graph)
 {
     standin_alive(s, STANDIN_STREAM);
@@ -171,7 +178,9 @@ static cu_result end_capture(cu_stream s, cu_graph *graph)
     if (c->origin != s) return standin_refuse(CU_CAPTURE_UNMATCHED, "StreamEndCapture: another stream began it");
     cu_stream left = unjoined(c);
     cu_result code = 0;
-    if (c->invalid)
+    if (standin_fails())
+        code = CU_CAPTURE_INVALIDATED; // what is returned is STANDIN_FAIL's, or that the context is lost
+    else if (c->invalid)
         code = standin_refuse(CU_CAPTURE_INVALIDATED, "StreamEndCapture: a call during the capture was not allowed");
     else if (left)
         code = standin_refuse(CU_CAPTURE_UNJOINED, "StreamEndCapture: stream %u is not joined", left->object.number);

@@ -15,6 +15,7 @@ typedef struct block {
     size_t bytes;
     unsigned char *raw; // ZONE bytes before the first one
     unsigned number;
+    bool fresh; // nobody was given a host address in it
     cu_context context;
 } block;
 
@@ -25,6 +26,14 @@ typedef struct blocks {
 } blocks;
 
 static blocks device, pinned;
+
+// Large ones that were freed are kept: the system takes longer to give such memory than the tests to use it.
+enum { KEPT = 32, LARGE = 1 << 20 };
+static struct {
+    unsigned char *raw;
+    size_t bytes;
+    bool fresh;
+} kept[KEPT];
 static uint64_t next_address = DEVICE_BIT;
 static unsigned made;
 
@@ -44,36 +53,62 @@ static block *block_before(const blocks *b, uint64_t at)
     return low ? &b->at[low - 1] : NULL;
 }
 
+// Zones and what lies between them are filled; NULL: there is no such memory.
+static unsigned char *take(size_t bytes)
+{
+    size_t i = 0;
+    while (i < KEPT && !(kept[i].raw && kept[i].bytes == bytes)) i++;
+    unsigned char *raw = i < KEPT ? kept[i].raw : malloc(bytes + 2 * ZONE);
+    if (!raw) return NULL;
+    if (i == KEPT || !kept[i].fresh) memset(raw + ZONE, FRESH_BYTE, bytes);
+    if (i < KEPT) kept[i].raw = NULL;
+    memset(raw, ZONE_BYTE, ZONE);
+    memset(raw + ZONE + bytes, ZONE_BYTE, ZONE);
+    return raw;
+}
+
+static void give(const block *b)
+{
+    size_t i = b->bytes >= LARGE ? 0 : KEPT;
+    while (i < KEPT && kept[i].raw) i++;
+    if (i < KEPT)
+        kept[i].raw = b->raw, kept[i].bytes = b->bytes, kept[i].fresh = b->fresh;
+    else
+        free(b->raw);
+}
+
 static block *add_block(blocks *b, size_t bytes)
 {
-    unsigned char *raw = malloc(bytes + 2 * ZONE);
+    unsigned char *raw = take(bytes);
     if (!raw) return NULL;
-    memset(raw, ZONE_BYTE, ZONE);
-    memset(raw + ZONE, FRESH_BYTE, bytes);
-    memset(raw + ZONE + bytes, ZONE_BYTE, ZONE);
     const uint64_t at = b == &device ? next_address : (uint64_t)(uintptr_t)(raw + ZONE);
     if (b == &device) next_address += (bytes + GAP + GAP) / GAP * GAP;
     size_t i = b->n++;
     b->at = standin_more(b->at, b->n, sizeof *b->at);
     for (; i && b->at[i - 1].at > at; i--) b->at[i] = b->at[i - 1];
-    b->at[i] = (block){.at = at, .bytes = bytes, .raw = raw, .number = ++made, .context = standin_current()};
+    b->at[i] = (block){
+        .at = at, .bytes = bytes, .raw = raw, .number = ++made, .fresh = b == &device, .context = standin_current()};
     return &b->at[i];
 }
 
 static void check_zone(const block *b)
 {
+    static unsigned char want[ZONE];
+    if (!want[0]) memset(want, ZONE_BYTE, ZONE);
+    const unsigned char *before = b->raw, *after = b->raw + ZONE + b->bytes;
+    if (memcmp(before, want, ZONE) == 0 && memcmp(after, want, ZONE) == 0) return;
     for (size_t i = 0; i < ZONE; i++) {
-        if (b->raw[i] != ZONE_BYTE)
-            standin_die("somebody wrote %zu bytes before allocation %u of %zu bytes", ZONE - i, b->number, b->bytes);
-        if (b->raw[ZONE + b->bytes + i] != ZONE_BYTE)
-            standin_die("somebody wrote %zu bytes after allocation %u of %zu bytes", i, b->number, b->bytes);
+        if (before[ZONE - 1 - i] != ZONE_BYTE)
+            standin_die("somebody wrote before memory %u of %zu bytes, at -%zu", b->number, b->bytes, i + 1);
+        if (after[i] != ZONE_BYTE)
+            standin_die("somebody wrote after memory %u of %zu bytes, at +%zu", b->number, b->bytes, i);
     }
 }
 
 static void remove_block(blocks *all, block *b)
 {
     check_zone(b);
-    free(b->raw);
+    give(b);
     memmove(b, b + 1, (size_t)(all->at + all->n - b - 1) * sizeof *b);
     all->n--;
 }
@@ -117,8 +152,9 @@ static bool within(const block *b, uint64_t at, uint64_t bytes)
 
 void *standin_host(uint64_t at, uint64_t bytes)
 {
-    const block *b = block_before(standin_is_device(at) ? &device : &pinned, at);
+    block *b = block_before(standin_is_device(at) ? &device : &pinned, at);
     if (!within(b, at, bytes)) standin_die("%" PRIu64 " bytes at %s", bytes, standin_where(at));
+    b->fresh = false;
     return b->raw + ZONE + (at - b->at);
 }
 
