@@ -77,7 +77,7 @@ static bptt_status needs_rest(const bptt_run *r, bptt_error *e)
 static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], double weight, bptt_report *report,
                         bptt_error *e)
 {
-    const bool skipped = isfinite(stat[0]) && stat[2] == 0 && stat[3] != 0;
+    const bool skipped = stat[2] == 0 && stat[3] != 0; // else stat[3] is of an earlier window
     if (!isfinite(stat[0]))
         return bptt_fail(e, BPTT_NOT_FINITE, "the loss is not finite; the weights are as they were before this window");
     if (!isfinite(stat[1]) && !skipped)
