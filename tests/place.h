@@ -1,6 +1,7 @@
 // Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
 //   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
 //   BPTT_LOWERING        never, always: whether whole windows run as one kernel or one graph; else the backend's choice
+//   BPTT_PRECISION       tf32, bf16, fp16: what products round their operands to there
 //   BPTT_DEVICE          on which device, by number or name; else the backend's choice
 //   BPTT_NEED_OPENCL, BPTT_NEED_CUDA   where there is no device, the program fails; else it is skipped
 #ifndef PLACE_H
@@ -31,12 +32,22 @@ static inline bptt_lowering placed_lowering(void)
     return said && strcmp(said, "always") == 0 ? BPTT_LOWER_ALWAYS : BPTT_LOWER_AUTO;
 }
 
+static inline bptt_precision placed_precision(void)
+{
+    static const char *const word[] = {"fp32", "tf32", "bf16", "fp16"};
+    const char *said = getenv("BPTT_PRECISION");
+    for (int p = BPTT_PRECISION_FP32; said && p <= BPTT_PRECISION_FP16; p++)
+        if (strcmp(said, word[p]) == 0) return (bptt_precision)p;
+    return BPTT_PRECISION_FP32;
+}
+
 static inline void move_to_place(bptt_model_config *c)
 {
     if (!placed_on() || c->type != BPTT_F32) return;
     c->backend = placed_on();
     c->device = getenv("BPTT_DEVICE");
     c->lowering = placed_lowering();
+    c->precision = placed_precision();
 }
 
 // 0 if tests can go on, else the exit status, and the reason is said. Asked in a child: a driver that has been used

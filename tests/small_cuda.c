@@ -1,0 +1,162 @@
+// The CUDA module beside the twin, on small nets of every kind: training, evaluation, single steps, one to three
+// layers, both ways to clip, as one graph and node by node. On the stand-ins for CUDA (standin/), whose products add up
+// in the twin's order, to the last bit; with BPTT_GPU=1 on a GPU, where products are cuBLAS's, as near as float is.
+// Small enough for compute-sanitizer.
+#include "modules.h"
+#include "past.h"
+#include "suite.h"
+#include "trainer_on.h"
+#include "twin.h"
+
+static bool on_gpu(void)
+{
+    const char *said = getenv("BPTT_GPU");
+    return said && strcmp(said, "1") == 0;
+}
+
+static bptt_backend cuda(void)
+{
+    bptt_backend b;
+    bptt_error e = {0};
+    CK_TRUE(module_load("cuda", &b, &e) == BPTT_OK, "%s", e.words);
+    b.list = NULL; // one device, whatever it is called
+    return b;
+}
+
+// Sums run over the padding of rows too, and blocks of logits are summed one after another.
+static bptt_backend twin_like(const bptt_backend *b)
+{
+    bptt_backend twin = bptt_twin();
+    twin.pad = b->pad;
+    twin.logits_at_a_time = b->logits_at_a_time;
+    return twin;
+}
+
+typedef struct kind {
+    size_t V, I, H, L, B, T;
+} kind;
+
+// B 50 and H 100, which are multiples of nothing, stand for many; T 33 is cut into pieces of 5 steps and a rest.
+static const kind KIND[] = {{2, 0, 1, 1, 1, 1},   {17, 0, 7, 2, 5, 3},   {70, 6, 16, 1, 3, 4}, {5, 0, 9, 1, 2, 2},
+                            {11, 0, 5, 3, 2, 33}, {9, 0, 100, 2, 50, 9}, {7, 3, 6, 3, 1, 17},  {5, 0, 64, 2, 2, 16}};
+enum { KINDS = sizeof KIND / sizeof KIND[0] };
+
+static bptt_model_config config_for(size_t i, bptt_lowering how)
+{
+    const kind *k = &KIND[i % KINDS];
+    bptt_model_config c = net_config("", BPTT_F32, k->V, k->H, k->L);
+    c.input = k->I, c.biases = 1 + (int)(i & 1), c.cell = i % 3 == 2 ? BPTT_RELU : BPTT_TANH;
+    c.optimizer = (bptt_optimizer)(i % 3), c.clip_mode = i / KINDS ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM;
+    c.clip = i / KINDS ? 0.01 : 0.1, c.momentum = 0.5, c.device = NULL, c.lowering = how;
+    return c;
+}
+
+// ---- near, on a GPU -------------------------------------------------------------------------------------------------
+
+static void near_part(const double *x, const double *y, size_t n, const char *what, size_t i)
+{
+    char says[80];
+    snprintf(says, sizeof says, "net %zu: %s", i, what);
+    if (x && y) CK_NEAR(near_scaled(x, y, n, 2e-5), says);
+}
+
+static void near_past(past *a, past *b, size_t i)
+{
+    static const char *const part[] = {"weights", "gradient", "first moments", "second moments"};
+    for (int k = 0; k < 4; k++) near_part(a->model.part[k], b->model.part[k], a->model.n, part[k], i);
+    near_part(a->state, b->state, a->states, "states", i);
+    for (int k = 0; k < WINDOWS; k++) near_part(&a->report[k].loss, &b->report[k].loss, 1, "loss", i);
+}
+
+// ---- tests ----------------------------------------------------------------------------------------------------------
+
+static void beside_the_twin(size_t i, bptt_lowering how)
+{
+    const bptt_backend one = cuda(), two = twin_like(&one);
+    const kind *k = &KIND[i % KINDS];
+    bptt_model_config c = config_for(i, how);
+    net n, m;
+    net_open_on(&n, &one, &c, k->B, k->T);
+    net_open_on(&m, &two, &c, k->B, k->T);
+    past a = live(&n), b = live(&m);
+    net_close(&n), net_close(&m);
+    if (on_gpu()) near_past(&a, &b, i);
+    const char *other = other_past(&a, &b);
+    CK_TRUE(on_gpu() || !other, "net %zu, lowering %d: %s other than the twin's", i, (int)how, other);
+}
+
+START_TEST(graphs_give_the_twins_results)
+{
+    for (size_t i = 0; i < 2 * KINDS; i++) beside_the_twin(i, BPTT_LOWER_ALWAYS);
+}
+END_TEST
+
+START_TEST(nodes_one_by_one_give_the_twins_results)
+{
+    for (size_t i = 0; i < 2 * KINDS; i++) beside_the_twin(i, BPTT_LOWER_NEVER);
+}
+END_TEST
+
+// The same device must give the same bits again, as a graph, node by node, and with a profile.
+START_TEST(every_way_to_run_gives_the_same_bits)
+{
+    const bptt_backend b = cuda();
+    for (size_t i = 0; i < KINDS; i++) {
+        bptt_model_config graph = config_for(i, BPTT_LOWER_ALWAYS), nodes = config_for(i, BPTT_LOWER_NEVER);
+        bptt_model_config timed = graph;
+        timed.profile = 1;
+        const bptt_model_config *const way[] = {&graph, &graph, &nodes, &timed};
+        past first = {0};
+        for (size_t k = 0; k < 4; k++) {
+            net n;
+            net_open_on(&n, &b, way[k], KIND[i].B, KIND[i].T);
+            past again = live(&n);
+            net_close(&n);
+            if (k == 0) {
+                first = again;
+                continue;
+            }
+            past copy = first;
+            if (k < 3) { // other_past frees both
+                net m;
+                net_open_on(&m, &b, &graph, KIND[i].B, KIND[i].T);
+                first = live(&m);
+                net_close(&m);
+            }
+            const char *other = other_past(&copy, &again);
+            // In pieces, cuBLAS may choose another kernel: on a GPU only reruns of one way are the same.
+            CK_TRUE(!other || (on_gpu() && k > 1), "net %zu, way %zu: other %s", i, k, other);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_training_run_ends_in_the_twins_bytes)
+{
+    const bptt_backend one = cuda(), two = twin_like(&one);
+    const file text = slurp(TEST_DATA "/curve.txt");
+    bptt_trainer_config c;
+    bptt_trainer_defaults(&c);
+    c.model.hidden = _i ? 128 : 33, c.model.layers = 2, c.model.clip = 0.4, c.model.lowering = BPTT_LOWER_ALWAYS;
+    c.batch = 17, c.steps = _i ? 7 : 65, c.iterations = 16, c.valid_every = 5, c.valid = 0.02;
+    bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *twin = trainer_on(&two, &c, text.bytes, text.n);
+    trainer_go(t, 16);
+    trainer_go(twin, 16);
+    bptt_trainer_info here, there;
+    bptt_trainer_get_info(t, &here), bptt_trainer_get_info(twin, &there);
+    CK_TRUE(same_files(saved(t), saved(twin)) || on_gpu(), "H %zu: other bytes than the twin's", c.model.hidden);
+    CK_NEAR(near_scaled(&here.best_loss, &there.best_loss, 1, 2e-5), "validation");
+    bptt_trainer_close(t), bptt_trainer_close(twin);
+    free(text.bytes);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, graphs_give_the_twins_results);
+    tcase_add_test(c, nodes_one_by_one_give_the_twins_results);
+    tcase_add_test(c, every_way_to_run_gives_the_same_bits);
+    tcase_add_loop_test(c, a_training_run_ends_in_the_twins_bytes, 0, 2);
+}
+
+int main(void) { return run_suite("small cuda", add, 600); }

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Runs a program on the stand-ins for CUDA; with BPTT_GPU=1 in the environment, on this machine's driver and GPU.
+# usage: with_cuda.sh STANDIN_FOLDER PROGRAM [ARGUMENT...]
+set -eu
+folder=$1
+shift
+if [ "${BPTT_GPU:-0}" != 1 ]; then
+    [ -e "$folder/libcuda.so.1" ] || { echo "with_cuda.sh: $folder holds no stand-in" >&2; exit 1; }
+    LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    STANDIN_LEAKS=${STANDIN_LEAKS:-1}
+    export LD_LIBRARY_PATH STANDIN_LEAKS
+fi
+exec "$@"
