@@ -33,9 +33,12 @@ void bare_close(bare_layers *b)
 
 bptt_status bare_write(bare_layers *b, const void *x, const void *dy, bptt_type as, bptt_error *e)
 {
-    bptt_device *d = b->r->model->device;
-    const bptt_status s = d->backend.write(d, b->r->mem.dense, x, as, e);
-    return s ? s : d->backend.write(d, b->dy, dy, as, e);
+    static const double none[2] = {1, 0};
+    bptt_model *m = b->r->model;
+    bptt_device *d = m->device;
+    bptt_status s = d->backend.write(d, b->r->mem.dense, x, as, e);
+    if (!s) s = d->backend.write(d, b->dy, dy, as, e);
+    return s || !m->scale.buf ? s : model_write_scale(m, none, e);
 }
 
 bptt_status bare_go(bare_layers *b, layers_part part, size_t times, bptt_error *e)

@@ -325,6 +325,7 @@ void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
     *p = (bptt_plan){0};
     if (part != LAYERS_BACKWARD) layers_forward(p, r);
     if (part != LAYERS_FORWARD) {
+        p->scale = r->model->scale;
         flip_layers(p, r);
         copy(p, dy, r->mem.dh[0]); // the caller's stays as it is: dh turns into dz
         layers_backward(p, r);

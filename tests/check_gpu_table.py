@@ -124,6 +124,22 @@ class Table(unittest.TestCase):
         self.assertIn("| forward | tanh H=512 L=2 B=128 bf16 | 1.5 |", table(lines)[0])
         self.assertNotIn("Slope", table(lines[:2])[0])
 
+    def test_a_row_of_bptt_layers_is_one_of_forward_and_one_of_both(self):
+        row = {"part": "tier1", "contestant": "cudnn:small:graph", "kind": "graph", "cell": "tanh", "precision": "bf16",
+               "H": 512, "L": 1, "B": 128, "T": 100, "ms_forward": 0.25, "ms_forward_q1": 0.125, "ms_forward_q3": 0.5,
+               "ms_both": 0.75, "ms_both_q1": 0.75, "ms_both_q3": 1.0, "error_y": 0.001, "error_dx": 0.002,
+               "error_dw": 0.004, "same": True, "error": None}
+        out = table([json.dumps(row), json.dumps(dict(row, contestant="torch", same=False))])[0]
+        for line in ("| 250 (125..500) | 250 (125..500) |", "| 750 (750..1000) | 750 (750..1000) |",
+                     "| 0.001 same bits | 0.001 OTHER BITS |", "| 0.004 same bits | 0.004 OTHER BITS |",
+                     "| shape | cudnn:small:graph | torch:graph |"):
+            self.assertIn(line, out)
+        out = table([json.dumps(dict(row, ms_forward=None, ms_both=None, error="no such kernel"))])[0]
+        self.assertIn("- cudnn:small:graph, forward tanh H=512 L=1 B=128 T=100 bf16: no such kernel\n", out)
+        for key in row:
+            for value in (None, True, "", [], {}, "NaN", 1e308):
+                table([json.dumps(dict(row, **{key: value}))])
+
     def test_rows_that_lack_or_garble_anything_never_end_it(self):
         strange = (None, True, -1, 0, 1e308, 10 ** 400, "", "x|y\nz", "\ud800".encode("utf-8", "replace").decode(), [], {}, [1, {}])
         for line in self.lines[:-1]:

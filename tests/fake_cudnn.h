@@ -1,6 +1,6 @@
 // cuDNN and the CUDA runtime as host C, for the driver in bench/peers/cudnn_rnn.c: device memory is memory, what is
-// queued runs at once or is recorded into a graph, layers are computed by the bench's reference, weights lie in an order
-// of its own. It counts what is alive, fails on command, and minds the order of calls.
+// queued runs at once or is recorded into a graph, layers are computed by the bench's reference, weights lie in an
+// order of its own. It counts what is alive, fails on command, and minds the order of calls.
 #ifndef FAKE_CUDNN_H
 #define FAKE_CUDNN_H
 
@@ -267,6 +267,14 @@ static nn_result fake_cudnnGetRNNWeightParams(nn_handle handle, nn_rnn r, int32_
     return fake_fails() ? 2000 : 0;
 }
 
+static inline bool fake_zeros(const void *x, const struct cudnnRNNStruct *r, const struct cudnnRNNDataStruct *io)
+{
+    const char *byte = x;
+    for (size_t i = 0; byte && i < r->L * io->B * r->H * fake_element(r->type); i++)
+        if (byte[i]) return false;
+    return true;
+}
+
 static nn_result fake_cudnnRNNForward(nn_handle handle, nn_rnn r, unsigned mode, const int32_t *lengths, nn_data x_is,
                                       const void *x, nn_data y_is, void *y, nn_tensor h_is, const void *hx, void *hy,
                                       nn_tensor c_is, const void *cx, void *cy, size_t weight_bytes,
@@ -275,7 +283,7 @@ static nn_result fake_cudnnRNNForward(nn_handle handle, nn_rnn r, unsigned mode,
 {
     ck_assert(mode == NN_TRAINING && !lengths && x_is == y_is && h_is == c_is && hx && hy && weight_bytes);
     ck_assert(work && reserve && work_bytes == 77 && reserve_bytes == 55);
-    ck_assert(!cx == !cy && !cx == (r->cell != NN_LSTM));
+    ck_assert(!cx == !cy && !cx == (r->cell != NN_LSTM) && fake_zeros(hx, r, x_is) && fake_zeros(cx, r, x_is));
     return fake_queue(handle->stream, (fake_op){FAKE_FORWARD, .rnn = r, .io = x_is, .x = x, .w = weights, .y = y});
 }
 

@@ -9,7 +9,7 @@ norm, Adam on float32 weights; "ms_eager", "ms_graph", "chars_per_s" of the fast
 
     torch_layers.py [--cell tanh --hidden 512 --layers 1 --batch 64 --steps 100 --precision fp32,tf32,bf16,fp16]
     torch_layers.py --train [--vocab 96 ...]
-    torch_layers.py --grid                          a list of shapes, layers and training steps
+    torch_layers.py --grid [--train]                a list of shapes instead of one
 
 One JSON object a line. Needs PyTorch with CUDA and nothing else. --on cpu runs eagerly on the host's clock: a test of
 this program, not a number.
@@ -54,7 +54,7 @@ def options():
     a.add_argument("--rounds", type=int, default=7)
     a.add_argument("--seconds-each", type=float, default=0.05)
     a.add_argument("--train", action="store_true", help="training steps instead of layers")
-    a.add_argument("--grid", action="store_true", help="a list of shapes, layers and training steps")
+    a.add_argument("--grid", action="store_true", help="a list of shapes instead of one")
     a.add_argument("--on", choices=["cuda", "cpu"], default="cuda")
     o = a.parse_args()
     o.precision = o.precision.split(",")
@@ -300,12 +300,12 @@ def main():
     o = options()
     head = prepare(o)
     one = (o.cell, o.hidden, o.layers, o.batch, o.steps)
-    for shape in GRID if o.grid else [] if o.train else [one]:
+    for shape in [] if o.train else GRID if o.grid else [one]:
         reference = Layers(shape, torch.float64, "cpu").outcome()
         for precision in o.precision:
             for row in layer_rows(shape, precision, reference, o, head):
                 say(row)
-    for shape in TRAIN if o.grid else [one] if o.train else []:
+    for shape in [] if not o.train else TRAIN if o.grid else [one]:
         for precision in o.precision:
             say(train_row(shape, precision, o, head))
 
