@@ -34,10 +34,10 @@ static inline bptt_lowering placed_lowering(void)
 
 static inline bptt_precision placed_precision(void)
 {
-    static const char *const word[] = {"fp32", "tf32", "bf16", "fp16"};
+    static const char *const known[] = {"fp32", "tf32", "bf16", "fp16"};
     const char *said = getenv("BPTT_PRECISION");
     for (int p = BPTT_PRECISION_FP32; said && p <= BPTT_PRECISION_FP16; p++)
-        if (strcmp(said, word[p]) == 0) return (bptt_precision)p;
+        if (strcmp(said, known[p]) == 0) return (bptt_precision)p;
     return BPTT_PRECISION_FP32;
 }
 

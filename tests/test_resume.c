@@ -82,7 +82,7 @@ START_TEST(resume_takes_its_options_from_the_file)
     CK_OK(bptt_trainer_save(t, path, NULL));
     bptt_trainer_close(t);
     bptt_trainer_defaults(&other);
-    other.model.backend = "ref", other.rate = 9, other.batch = 1, other.model.clip = 7, other.epochs = 0;
+    other.model.backend = c.model.backend, other.rate = 9, other.batch = 1, other.model.clip = 7, other.epochs = 0;
     const uint64_t iterations[] = {15, 40, 10}; // the file's; given; 2.5 epochs of 4 windows
     for (int i = 0; i < 3; i++) {
         bptt_trainer_info info;
