@@ -11,7 +11,7 @@
 # OUT_FILE  where rows go (build/gpu/results.jsonl); beside it a .log of all that was said, and the table as .md
 # BUDGET    seconds in all (570)      ROW_SECONDS   the most that one program may take (what its part gives it)
 # PYTHON    a Python with torch, for the peer of the training steps (python3)
-# SANITIZE  programs for the sanitizers, with ; between them (the tests labelled cuda_tiny, else test_battery; test_run)
+# SANITIZE  programs for the sanitizers, with ; between them (tests labelled cuda_tiny, else small_cuda, test_battery, test_run)
 # Exit code 0: it ran; 1: a test or a sanitizer failed; 64: usage; 69: no GPU; 128 + signal: stopped, the table was printed.
 # A row that fails never ends it, so no -e here.
 set -u

@@ -96,6 +96,8 @@ def table(head, lines):
 def single(row):
     """Rows of one time each out of a row of bptt_layers or of torch_layers.py; any other row as it is."""
     there = [t for t in TIMED if number(row.get("ms_" + t[1])) is not None]
+    if reason(row) and "ms_forward" in row:
+        return [dict(row, kind="forward")]
     if reason(row) or not there:
         return [row]
     who = contestant(row)

@@ -72,6 +72,7 @@ case "$*" in
 *-N*) printf '%s\n' '7: Test command: /made/up/tiny "--small"' '7: Working Directory: /made/up' \
     '7: Environment variables: ' '7:  BPTT_LOWERING=never' 'Labels: cuda_tiny' '  Test #7: tiny' '' 'Total Tests: 1' ;;
 *)
+    [ "${BPTT_GPU:-}" = 1 ] || exit 3
     echo "LD_LIBRARY_PATH $LD_LIBRARY_PATH" >&2
     echo '      Start  3: cuda_run'
     echo ' 1/3 Test  #3: cuda_run .......................   Passed    0.12 sec'
@@ -84,7 +85,7 @@ esac
 END
 program "$work/bin/compute-sanitizer" <<'END'
 #!/bin/sh
-[ "${BPTT_LOWERING:-}${BPTT_RIGS:-}" = nevercuda ] || exit 3
+[ "${BPTT_LOWERING:-}${BPTT_RIGS:-}${BPTT_GPU:-}" = nevercuda1 ] || exit 3
 case "$*" in
 *memcheck*/made/up/tiny\ --small) echo '========= ERROR SUMMARY: 0 errors' ;;
 *racecheck*) echo '========= RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)'; exit 9 ;;
