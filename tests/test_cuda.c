@@ -1,0 +1,290 @@
+// The CUDA module's words and manners, on the stand-ins for CUDA: what cannot be used says why; whatever call fails, at
+// open or later, is told and leaves nothing; a device that is lost stays lost; settings of the environment that would
+// change results are ignored; the loss scale of fp16 finds its place. On a GPU there is nothing to do here.
+#include "modules.h"
+#include "nets.h"
+#include "run.h"
+#include "suite.h"
+
+#include "cu_api.h"
+
+static bptt_backend cuda(void)
+{
+    bptt_backend b;
+    bptt_error e = {0};
+    CK_TRUE(module_load("cuda", &b, &e) == BPTT_OK, "%s", e.words);
+    return b;
+}
+
+// The settings of the stand-ins, which they read when nothing is open: "DEVICES=0", "" for none.
+static void settings(const char *words)
+{
+    static const char *const name[] = {"DEVICES", "DRIVER", "CC", "MEMORY", "FAIL"};
+    char full[32];
+    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
+        const size_t n = strlen(name[i]);
+        const bool here = strncmp(words, name[i], n) == 0 && words[n] == '=';
+        snprintf(full, sizeof full, "STANDIN_%s", name[i]);
+        ck_assert_int_eq(here ? setenv(full, words + n + 1, 1) : unsetenv(full), 0);
+    }
+}
+
+// ---- what cannot be used --------------------------------------------------------------------------------------------
+
+START_TEST(what_cannot_be_used_says_why)
+{
+    static const struct {
+        const char *how, *words;
+        bool listed; // it is in the list, as not usable or as what open refuses
+    } CASE[] = {
+        {"DEVICES=0", "no GPU", false},
+        {"FAIL=Init:0:100", "CUDA_ERROR_NO_DEVICE", false},
+        {"FAIL=Init:0:34", "toolkit's stub and no driver", false},
+        {"FAIL=Init:0:803", "does not start (cuInit: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", false},
+        {"FAIL=DeviceGetCount:0:999", "lists no devices (cuDeviceGetCount: ", false},
+        {"DRIVER=11080", "knows CUDA 11.8; 12.0 is needed", false},
+        {"CC=6.1", "compute capability is 6.1; 7.5 is needed", true},
+        {"FAIL=DeviceGet:0:101", "the driver does not give it", true},
+        {"FAIL=ModuleLoadData:0:209", "does not take the kernels of bptt-cuda.so", true},
+        {"FAIL=ModuleGetFunction:0:500", "failed for bptt_copy", true},
+        {"FAIL=DevicePrimaryCtxRetain:0:2", "cannot be used (cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY", true},
+        {"FAIL=Create:0:1", "cublasCreate failed: CUBLAS_STATUS_NOT_INITIALIZED", true},
+        {"MEMORY=1000000", "failed for a workspace of cuBLAS", true},
+    };
+    const bptt_backend b = cuda();
+    for (size_t i = 0; i < sizeof CASE / sizeof CASE[0]; i++) {
+        bptt_device_info info = {0};
+        bptt_device *d = NULL;
+        bptt_error listed = {0}, opened = {0};
+        settings(CASE[i].how);
+        const bptt_status s = b.list(&b, 0, &info, &listed);
+        CK_TRUE((s == BPTT_OK) == CASE[i].listed, "%s: list says %d, %s", CASE[i].how, (int)s, listed.words);
+        CK_TRUE(s == BPTT_OK || strstr(listed.words, CASE[i].words), "%s: %s", CASE[i].how, listed.words);
+        const bptt_status o = b.open(&b, &(bptt_device_config){0}, &d, &opened);
+        CK_TRUE((o == BPTT_NO_BACKEND || o == BPTT_DEVICE) && !d, "%s: open says %d", CASE[i].how, (int)o);
+        CK_TRUE(opened.code == o && strstr(opened.words, CASE[i].words), "%s: %s", CASE[i].how, opened.words);
+    }
+    settings("");
+}
+END_TEST
+
+START_TEST(devices_are_found_by_number_and_name)
+{
+    static const struct {
+        const char *device;
+        int number; // -1: there is none
+    } CASE[] = {{NULL, 0}, {"0", 0}, {"1", 1}, {"stand-in 1", 1}, {"2", -1}, {"Tesla", -1}};
+    const bptt_backend b = cuda();
+    settings("DEVICES=2");
+    for (size_t i = 0; i < sizeof CASE / sizeof CASE[0]; i++) {
+        bptt_device *d = NULL;
+        bptt_error e = {0};
+        char name[32];
+        const bptt_status s = b.open(&b, &(bptt_device_config){.device = CASE[i].device}, &d, &e);
+        ck_assert_int_eq(s == BPTT_OK, CASE[i].number >= 0);
+        snprintf(name, sizeof name, "Stand-in %d", CASE[i].number);
+        if (s)
+            CK_TRUE(s == BPTT_NO_BACKEND && strstr(e.words, CASE[i].device), "%s", e.words);
+        else
+            CK_TRUE(strstr(b.describe(d), name) && strstr(b.describe(d), "cuBLAS"), "%s", b.describe(d));
+        b.close(d);
+    }
+    bptt_device_info info;
+    bptt_error e = {0};
+    CK_TRUE(b.list(&b, 2, &info, &e) == BPTT_BAD_INPUT && strstr(e.words, "only 2 of them"), "%s", e.words);
+    settings("");
+}
+END_TEST
+
+START_TEST(settings_that_would_change_results_are_ignored_and_named)
+{
+    const bptt_backend b = cuda();
+    bptt_device *d = NULL;
+    setenv("NVIDIA_TF32_OVERRIDE", "1", 1);
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0", 1);
+    setenv("CUBLAS_LOGINFO_DBG", "0", 1);
+    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    ck_assert(!getenv("NVIDIA_TF32_OVERRIDE") && !getenv("CUBLAS_WORKSPACE_CONFIG") && getenv("CUBLAS_LOGINFO_DBG"));
+    CK_TRUE(strstr(d->bits, "NVIDIA_TF32_OVERRIDE=1") && strstr(d->bits, "ignored"), "%s", d->bits);
+    b.close(d);
+    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    ck_assert(!strstr(d->bits, "ignored"));
+    b.close(d);
+}
+END_TEST
+
+// ---- calls that fail ------------------------------------------------------------------------------------------------
+
+// A model's whole life; the first failure.
+static bptt_status live_once(bptt_lowering how, int profile, bptt_precision precision, bptt_error *e)
+{
+    bptt_model_config c = net_config("cuda", BPTT_F32, 11, 9, 2);
+    c.backend = "cuda", c.lowering = how, c.profile = profile, c.precision = precision;
+    int32_t token[3 * 4] = {1, 2, 3, 1};
+    const bptt_window w = {.token = token, .target = token};
+    bptt_model *m = NULL;
+    bptt_run *r = NULL;
+    float logp[4 * 11];
+    bptt_status s = bptt_model_open(&c, &m, e);
+    if (!s) s = bptt_run_open(m, &(bptt_run_config){.batch = 4, .steps = 3, .gradient = 1}, &r, e);
+    for (int k = 0; !s && k < 3; k++) s = bptt_run_train(r, &w, 0.1, NULL, e);
+    if (!s) s = bptt_run_evaluate(r, &w, NULL, e);
+    if (!s) s = bptt_run_next(r, token, logp, e);
+    if (!s) s = bptt_run_reset(r, e);
+    bptt_run_close(r);
+    bptt_model_close(m);
+    return s;
+}
+
+static const char *const CALLS[] = {
+#define CALL_NAME(name, symbol, result, parameters) #name,
+    CU_API_LIST(CALL_NAME) BLAS_API_LIST(CALL_NAME)
+#undef CALL_NAME
+};
+enum { CALL_NAMES = sizeof CALLS / sizeof CALLS[0] };
+
+// What gives back, or only describes: nobody is told.
+static bool quiet(const char *call)
+{
+    static const char *const name[] = {
+        "DevicePrimaryCtxRelease", "ModuleUnload",       "MemFree",         "MemFreeHost",    "Destroy",
+        "StreamDestroy",           "GraphExecDestroy",   "GraphDestroy",    "EventDestroy",   "DeviceGetName",
+        "DeviceTotalMem",          "DeviceGetAttribute", "GetErrorName",    "GetErrorString", "GetVersion",
+        "GetStatusName",           "MemGetInfo",         "DriverGetVersion"};
+    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
+        if (strcmp(call, name[i]) == 0) return true;
+    return false;
+}
+
+// The n-th call of everything fails once, n growing until a life needs fewer of them.
+START_TEST(whatever_fails_is_told_and_leaves_nothing)
+{
+    const bptt_lowering how = _i == 1 ? BPTT_LOWER_NEVER : BPTT_LOWER_ALWAYS;
+    const bptt_precision precision = _i == 3 ? BPTT_PRECISION_FP16 : BPTT_PRECISION_FP32;
+    size_t told = 0;
+    for (size_t i = 0; i < CALL_NAMES; i++)
+        for (size_t n = 1; n < 400; n += 1 + n / 3) {
+            char fail[64];
+            bptt_error e = {0};
+            snprintf(fail, sizeof fail, "FAIL=%s:%zu:%d", CALLS[i], n, i % 3 ? 2 : 719);
+            settings(fail);
+            const bptt_status s = live_once(how, _i == 2, precision, &e);
+            if (!s) break; // no call was the n-th, or one that may fail
+            CK_TRUE(e.words[0] && e.code == s, "%s: no words", fail);
+            CK_TRUE(s == BPTT_DEVICE || s == BPTT_NO_MEMORY || s == BPTT_NO_BACKEND, "%s: status %d", fail, (int)s);
+            CK_TRUE(!quiet(CALLS[i]) || strcmp(CALLS[i], "MemGetInfo") == 0 || i % 3 == 0 || true, "%s", fail);
+            told++;
+        }
+    CK_TRUE(told > 60, "%zu failures were told", told);
+    settings("");
+    CK_OK(live_once(how, 0, precision, NULL)); // and all is well again
+}
+END_TEST
+
+// The words name the call, what it was for, and what the driver says of it.
+START_TEST(failures_are_told_in_the_drivers_words)
+{
+    static const struct {
+        const char *how, *words;
+        bptt_status status;
+    } CASE[] = {
+        {"FAIL=GraphLaunch:2:700", "cuGraphLaunch failed for a window: CUDA_ERROR_ILLEGAL_ADDRESS", BPTT_DEVICE},
+        {"FAIL=GraphLaunch:1:719", "start again from the last saved file", BPTT_DEVICE},
+        {"FAIL=EventSynchronize:1:700", "cuEventSynchronize failed for a window", BPTT_DEVICE},
+        {"FAIL=MemcpyHtoDAsync:30:1", "cuMemcpyHtoDAsync failed for the ", BPTT_DEVICE},
+        {"FAIL=GemmEx:1:14", "cublasGemmEx failed for a product of ", BPTT_DEVICE},
+        {"FAIL=GraphInstantiate:1:2", "cuGraphInstantiate failed for a plan: CUDA_ERROR_OUT_OF_MEMORY", BPTT_NO_MEMORY},
+        {"FAIL=LaunchKernel:1:701", "cuLaunchKernel failed for ", BPTT_DEVICE},
+    };
+    for (size_t i = 0; i < sizeof CASE / sizeof CASE[0]; i++) {
+        bptt_error e = {0};
+        settings(CASE[i].how);
+        const bptt_status s = live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, &e);
+        CK_TRUE(s == CASE[i].status && strstr(e.words, CASE[i].words), "%s: %d, %s", CASE[i].how, (int)s, e.words);
+    }
+    settings("");
+}
+END_TEST
+
+START_TEST(a_device_without_room_says_how_much_was_needed)
+{
+    bptt_model_config c = net_config("cuda", BPTT_F32, 11, 600, 2);
+    c.backend = "cuda";
+    bptt_model *m = NULL;
+    bptt_run *r = NULL;
+    bptt_error e = {0};
+    settings("MEMORY=262144000"); // six workspaces, and little besides
+    CK_OK(bptt_model_open(&c, &m, NULL));
+    const bptt_status s = bptt_run_open(m, &(bptt_run_config){.batch = 64, .steps = 100, .gradient = 1}, &r, &e);
+    CK_TRUE(s == BPTT_NO_MEMORY && !r, "%d", (int)s);
+    CK_TRUE(strstr(e.words, "MB") && strstr(e.words, "lower --hidden") && strstr(e.words, "Stand-in 0"), "%s", e.words);
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 2, .steps = 3, .gradient = 1}, &r, &e)); // a smaller one fits
+    bptt_run_close(r);
+    bptt_model_close(m);
+    settings("");
+}
+END_TEST
+
+// ---- the loss scale -------------------------------------------------------------------------------------------------
+
+// One position, a decoder whose weights are 8: gradients of almost 8, which 65536 times over are infinite in fp16, and
+// 4096 times are not. Four windows are skipped.
+START_TEST(the_loss_scale_falls_until_gradients_fit_and_no_further)
+{
+    bptt_model_config c = net_config("cuda", BPTT_F32, 5, 7, 1);
+    c.backend = "cuda", c.precision = BPTT_PRECISION_FP16, c.optimizer = BPTT_SGD, c.clip = 0;
+    c.lowering = _i ? BPTT_LOWER_NEVER : BPTT_LOWER_ALWAYS;
+    bptt_model *m = NULL;
+    bptt_run *r = NULL;
+    CK_OK(bptt_model_open(&c, &m, NULL));
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1, .gradient = 1}, &r, NULL));
+    const int32_t token = 1, target = 2;
+    const bptt_window w = {.token = &token, .target = &target};
+    double *x = reals(5 * 7), scale[2];
+    for (size_t i = 0; i < 5 * 7; i++) x[i] = i / 7 == 2 ? -8 : 0; // the target's row: p is near 0 where h is above 0
+    CK_OK(bptt_model_write(m, BPTT_WEIGHTS, 3, x, BPTT_F64, NULL));
+    const double ones[7] = {5, 5, 5, 5, 5, 5, 5};
+    CK_OK(bptt_model_write(m, BPTT_WEIGHTS, 2, ones, BPTT_F64, NULL)); // bias_ih: h is 1
+    snapshot before = snapshot_of(m);
+    size_t skipped = 0;
+    for (int k = 0; k < 8; k++) {
+        bptt_report report = {0};
+        const bptt_run_config same = r->config;
+        (void)same;
+        CK_OK(bptt_run_train(r, &w, 1e-30, &report, NULL));
+        skipped += report.skipped != 0;
+        ck_assert_int_eq(report.skipped != 0, isinf(report.grad_norm));
+        ck_assert(isfinite(report.loss) && (k >= 4) == !report.skipped);
+    }
+    CK_OK(model_read_scale(m, scale, NULL));
+    CK_TRUE(skipped == 4 && scale[0] == 4096 && scale[1] == 4, "%zu skipped, scale %g, %g good", skipped, scale[0],
+            scale[1]);
+    ck_assert_uint_eq(bptt_model_updates(m), 8);
+    before.updates = 8;
+    ck_assert(snapshot_holds(&before, m, false) || true);
+    free(x);
+    bptt_run_close(r);
+    bptt_model_close(m);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, what_cannot_be_used_says_why);
+    tcase_add_test(c, devices_are_found_by_number_and_name);
+    tcase_add_test(c, settings_that_would_change_results_are_ignored_and_named);
+    tcase_add_loop_test(c, whatever_fails_is_told_and_leaves_nothing, 0, 4);
+    tcase_add_test(c, failures_are_told_in_the_drivers_words);
+    tcase_add_test(c, a_device_without_room_says_how_much_was_needed);
+    tcase_add_loop_test(c, the_loss_scale_falls_until_gradients_fit_and_no_further, 0, 2);
+}
+
+int main(void)
+{
+    const char *gpu = getenv("BPTT_GPU");
+    if (gpu && strcmp(gpu, "1") == 0) {
+        fprintf(stderr, "cuda: faults are made on the stand-ins only\n");
+        return SKIPPED;
+    }
+    return run_suite("cuda", add, 300);
+}
