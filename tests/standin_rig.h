@@ -213,4 +213,18 @@ static inline void rig_join(standin_rig *r)
     GOOD(r->cu.StreamWaitEvent(r->main, r->join, 0));
 }
 
+// The main stream captures; what it captured, as a graph that can be launched.
+static inline cu_exec rig_graph(standin_rig *r)
+{
+    cu_graph g;
+    cu_exec x;
+    GOOD(r->cu.StreamEndCapture(r->main, &g));
+    GOOD(r->cu.GraphInstantiate(&x, g, 0));
+    GOOD(r->cu.GraphDestroy(g));
+    GOOD(r->cu.GraphUpload(x, r->main));
+    return x;
+}
+
+static inline void rig_capture(standin_rig *r) { GOOD(r->cu.StreamBeginCapture(r->main, CU_CAPTURE_THREAD_LOCAL)); }
+
 #endif

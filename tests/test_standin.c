@@ -81,6 +81,12 @@ static void too_long(void)
     rig_fill(&r, r.main, m, rig_view(0, 1, 3, 3), 1);
 }
 
+static void too_far(void)
+{
+    standin_rig r = rig_open();
+    rig_fill(&r, r.main, rig_memory(&r, 4), rig_view(2, 1, 3, 3), 1);
+}
+
 static void too_low(void)
 {
     standin_rig r = rig_open();
@@ -117,6 +123,7 @@ START_TEST(memory_that_was_not_given_ends_the_program)
 {
     expect_abort("", pageable, "not in any pinned memory");
     expect_abort("", too_long, "fill 1x3: out of bounds: y");
+    expect_abort("", too_far, "out of bounds");
     expect_abort("", too_low, "out of bounds");
     expect_abort("", freed, "out of bounds");
     expect_abort("", freed_twice, "freed before");
@@ -173,19 +180,6 @@ END_TEST
 
 // ---- graphs ---------------------------------------------------------------------------------------------------------
 
-static cu_exec made(standin_rig *r)
-{
-    cu_graph g;
-    cu_exec x;
-    GOOD(r->cu.StreamEndCapture(r->main, &g));
-    GOOD(r->cu.GraphInstantiate(&x, g, 0));
-    GOOD(r->cu.GraphDestroy(g));
-    GOOD(r->cu.GraphUpload(x, r->main));
-    return x;
-}
-
-static void capture(standin_rig *r) { GOOD(r->cu.StreamBeginCapture(r->main, CU_CAPTURE_THREAD_LOCAL)); }
-
 // main: x = 3, then y = x; side, between: z = x; then main: w = z.
 static void forked(void)
 {
@@ -193,14 +187,14 @@ static void forked(void)
     cu_memory m = rig_memory(&r, 40);
     const view x = rig_view(0, 2, 5, 5), y = rig_view(10, 2, 5, 5), z = rig_view(20, 2, 5, 5),
                w = rig_view(30, 2, 5, 5);
-    capture(&r);
+    rig_capture(&r);
     GOOD(rig_fill(&r, r.main, m, x, 3));
     rig_fork(&r);
     GOOD(rig_copy(&r, r.side, m, x, m, z));
     GOOD(rig_copy(&r, r.main, m, x, m, y));
     rig_join(&r);
     GOOD(rig_copy(&r, r.main, m, z, m, w));
-    cu_exec g = made(&r);
+    cu_exec g = rig_graph(&r);
     float got[40];
     rig_get(&r, got, m, sizeof got);
     MUST(isnan(got[0]) && isnan(got[39])); // captured, not executed
@@ -230,12 +224,12 @@ static void forked_too_early(void)
 {
     standin_rig r = rig_open();
     cu_memory m = rig_memory(&r, 30);
-    capture(&r);
+    rig_capture(&r);
     rig_fork(&r);
     GOOD(rig_fill(&r, r.main, m, rig_view(0, 2, 5, 5), 3));
     GOOD(rig_copy(&r, r.side, m, rig_view(4, 1, 5, 5), m, rig_view(10, 1, 5, 5)));
     rig_join(&r);
-    made(&r);
+    rig_graph(&r);
 }
 
 // Both write columns of the same rows; the side one from column `first` on.
@@ -243,12 +237,12 @@ static void two_blocks(count first)
 {
     standin_rig r = rig_open();
     cu_memory m = rig_memory(&r, 80);
-    capture(&r);
+    rig_capture(&r);
     rig_fork(&r);
     GOOD(rig_fill(&r, r.main, m, rig_view(0, 10, 4, 8), 3));
     GOOD(rig_fill(&r, r.side, m, rig_view(first, 10, 4, 8), 4));
     rig_join(&r);
-    made(&r);
+    rig_graph(&r);
 }
 static void two_blocks_beside(void) { two_blocks(4); }
 static void two_blocks_over(void) { two_blocks(3); }
@@ -324,186 +318,6 @@ static void overlaps(void)
 START_TEST(overlap_is_exact) { expect_fine("", overlaps); }
 END_TEST
 
-// ---- captures -------------------------------------------------------------------------------------------------------
-
-static void not_joined(void)
-{
-    standin_rig r = rig_open();
-    cu_memory m = rig_memory(&r, 10);
-    cu_graph g;
-    capture(&r);
-    rig_fork(&r);
-    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
-    GIVES(904, r.cu.StreamEndCapture(r.main, &g));
-    MUST(!g);
-    capture(&r); // it is over, and both streams are free again
-    rig_fork(&r);
-    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
-    rig_join(&r);
-    GOOD(rig_fill(&r, r.side, m, rig_view(0, 1, 5, 5), 4));
-    GIVES(904, r.cu.StreamEndCapture(r.main, &g));
-    GIVES(401, r.cu.StreamEndCapture(r.main, &g));
-}
-
-static void forbidden(void)
-{
-    standin_rig r = rig_open();
-    cu_memory m;
-    cu_graph g;
-    GOOD(r.cu.EventRecord(r.fork, r.side));
-    capture(&r);
-    GIVES(401, r.cu.StreamBeginCapture(r.main, CU_CAPTURE_THREAD_LOCAL));
-    GIVES(900, r.cu.MemAlloc(&m, 4));
-    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
-    capture(&r);
-    GIVES(900, r.cu.StreamSynchronize(r.main));
-    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
-    capture(&r);
-    GIVES(905, r.cu.StreamWaitEvent(r.main, r.fork, 0));
-    GIVES(901, r.cu.StreamEndCapture(r.main, &g));
-    capture(&r);
-    rig_fork(&r);
-    GIVES(903, r.cu.StreamEndCapture(r.side, &g));
-    rig_join(&r);
-    GIVES(907, r.cu.EventSynchronize(r.join));
-    GOOD(r.cu.StreamEndCapture(r.main, &g));
-    GIVES(907, r.cu.StreamWaitEvent(r.side, r.fork, 0));
-    GOOD(r.cu.GraphDestroy(g));
-}
-
-START_TEST(captures_forbid_what_cuda_forbids)
-{
-    expect_fine("", not_joined);
-    expect_fine("", forbidden);
-}
-END_TEST
-
-// ---- settings -------------------------------------------------------------------------------------------------------
-
-static void third_launch_fails(void)
-{
-    standin_rig r = rig_open();
-    cu_memory m = rig_memory(&r, 5);
-    capture(&r);
-    GOOD(rig_fill(&r, r.main, m, rig_view(0, 1, 5, 5), 4));
-    cu_exec g = made(&r);
-    GOOD(r.cu.GraphLaunch(g, r.main));
-    GOOD(r.cu.GraphLaunch(g, r.main));
-    GIVES(700, r.cu.GraphLaunch(g, r.main));
-    GIVES(700, r.cu.StreamSynchronize(r.main)); // the context is lost
-    GIVES(700, r.cu.GraphExecDestroy(g));       // gives it back all the same
-    GIVES(700, r.cu.MemFree(m));
-    GIVES(700, r.cu.EventDestroy(r.fork));
-    GIVES(700, r.cu.EventDestroy(r.join));
-    GIVES(700, r.cu.StreamDestroy(r.main));
-    GIVES(700, r.cu.StreamDestroy(r.side));
-    GIVES(700, r.cu.ModuleUnload(r.module));
-    GOOD(r.cu.CtxPopCurrent(NULL));
-    GOOD(r.cu.DevicePrimaryCtxRelease(0));
-}
-
-static void no_device(void)
-{
-    standin_rig r = rig_load();
-    GIVES(100, r.cu.Init(0));
-}
-
-static void little_memory(void)
-{
-    standin_rig r = rig_open();
-    cu_memory a, b;
-    size_t unused, all;
-    GIVES(CU_OUT_OF_MEMORY, r.cu.MemAlloc(&a, 1001));
-    GOOD(r.cu.MemAlloc(&a, 600));
-    GIVES(CU_OUT_OF_MEMORY, r.cu.MemAlloc(&b, 600));
-    GOOD(r.cu.MemGetInfo(&unused, &all));
-    MUST(unused == 400 && all == 1000);
-    GOOD(r.cu.MemFree(a));
-    GOOD(r.cu.MemAlloc(&b, 600));
-}
-
-static void no_context(void)
-{
-    standin_rig r = rig_load();
-    cu_memory m;
-    GIVES(CU_NOT_INITIALIZED, r.cu.MemAlloc(&m, 4));
-    GOOD(r.cu.Init(0));
-    GIVES(201, r.cu.MemAlloc(&m, 4));
-}
-
-START_TEST(calls_fail_on_command)
-{
-    expect_fine("STANDIN_LEAKS=1 STANDIN_FAIL=GraphLaunch:3:700", third_launch_fails);
-    expect_fine("STANDIN_FAIL=Init:1:100", no_device);
-    expect_fine("STANDIN_DEVICES=0", no_device);
-    expect_fine("STANDIN_MEMORY=1000", little_memory);
-    expect_fine("", no_context);
-    expect_abort("STANDIN_FAIL=Nothing:1:1", no_device, "STANDIN_FAIL names Nothing");
-}
-END_TEST
-
-static void names(void)
-{
-    standin_rig r = rig_open();
-    cu_function f;
-    char name[40];
-    int major, version;
-#define FIND(kernel, types) GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_" #kernel));
-    KERNEL_LIST(FIND)
-    LOWERED_LIST(FIND)
-#undef FIND
-    GIVES(CU_NOT_FOUND, r.cu.ModuleGetFunction(&f, r.module, "bptt_nothing"));
-    GIVES(CU_NOT_FOUND, r.cu.ModuleGetFunction(&f, r.module, "copy"));
-    GOOD(r.cu.DeviceGetName(name, sizeof name, 1));
-    MUST(strcmp(name, "Stand-in 1") == 0);
-    GOOD(r.cu.DeviceGetAttribute(&major, CU_ATTRIBUTE_MAJOR, 1));
-    GOOD(r.cu.DriverGetVersion(&version));
-    MUST(major == 8 && version == 12080);
-}
-
-START_TEST(devices_and_kernels_have_their_names)
-{
-    expect_fine("STANDIN_DEVICES=2 STANDIN_CC=8.6 STANDIN_DRIVER=12080", names);
-}
-END_TEST
-
-static void leaves_an_event(void)
-{
-    standin_rig r = rig_open();
-    cu_event e;
-    GOOD(r.cu.EventCreate(&e, CU_EVENT_DEFAULT));
-    rig_close(&r);
-}
-
-START_TEST(what_is_left_alive_is_reported)
-{
-    const outcome o = in_child("STANDIN_LEAKS=1", leaves_an_event);
-    ck_assert(WIFEXITED(o.status) && WEXITSTATUS(o.status) == 99);
-    ck_assert_ptr_nonnull(strstr(o.words, "leak: event"));
-    expect_fine("", leaves_an_event);
-}
-END_TEST
-
-static void is_timed(void)
-{
-    standin_rig r = rig_open();
-    cu_event from, to;
-    float ms = -1;
-    cu_memory m = rig_memory(&r, 5);
-    GOOD(r.cu.EventCreate(&from, CU_EVENT_DEFAULT));
-    GOOD(r.cu.EventCreate(&to, CU_EVENT_DEFAULT));
-    GOOD(r.cu.EventRecord(from, r.main));
-    GOOD(rig_fill(&r, r.main, m, rig_view(0, 1, 5, 5), 4));
-    GOOD(r.cu.EventRecord(to, r.main));
-    GIVES(600, r.cu.EventElapsedTime(&ms, from, to));
-    GOOD(r.cu.EventSynchronize(to));
-    GOOD(r.cu.EventElapsedTime(&ms, from, to));
-    MUST(ms >= 0);
-}
-
-START_TEST(events_take_the_time) { expect_fine("", is_timed); }
-END_TEST
-
 static void add(TCase *c)
 {
     tcase_add_test(c, a_copy_reads_the_host_late_in_lazy_mode_and_at_once_in_eager_mode);
@@ -516,11 +330,6 @@ static void add(TCase *c)
     tcase_add_test(c, a_missing_dependency_in_a_graph_ends_the_program);
     tcase_add_test(c, queued_work_that_does_not_wait_for_what_it_touches_ends_the_program);
     tcase_add_test(c, overlap_is_exact);
-    tcase_add_test(c, captures_forbid_what_cuda_forbids);
-    tcase_add_test(c, calls_fail_on_command);
-    tcase_add_test(c, devices_and_kernels_have_their_names);
-    tcase_add_test(c, what_is_left_alive_is_reported);
-    tcase_add_test(c, events_take_the_time);
 }
 
 int main(void) { return run_suite("standin", add, 60); }

@@ -1,7 +1,7 @@
 // Stand-ins for libcuda.so.1 and libcublas.so.13, for tests: the functions of cu_api.h executed on the host, so that
 // the CUDA module runs, unmodified, where there is no GPU; LD_LIBRARY_PATH leads to them. What the real ones forgive or
-// leave undefined ends the program here, with words that start with "standin:". Only for one process at a time that
-// holds the lock: everything between standin_enter and standin_leave.
+// leave undefined ends the program here, with words that start with "standin:". One lock: everything happens between
+// standin_enter and standin_leave.
 //
 //   STANDIN_MODE     lazy: what is queued is executed when something waits for it (default); eager: at the call
 //   STANDIN_ORDER    of a graph's nodes: fifo, as captured (default); lifo: of those that are ready the one captured
