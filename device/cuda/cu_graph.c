@@ -6,12 +6,15 @@
 
 // ---- products that have run before ----------------------------------------------------------------------------------
 
+enum { ALIGNED = 64 }; // elements: more than any kernel asks for
+
 // Whether cuBLAS would choose the same kernel for both.
 static bool alike(const node *x, const node *y)
 {
     for (size_t k = 0; k < 3; k++)
-        if (x->op[k].rows != y->op[k].rows || x->op[k].cols != y->op[k].cols || x->op[k].ld != y->op[k].ld ||
-            x->op[k].t != y->op[k].t || x->op[k].type != y->op[k].type)
+        if (x->op[k].at % ALIGNED != y->op[k].at % ALIGNED || x->op[k].rows != y->op[k].rows ||
+            x->op[k].cols != y->op[k].cols || x->op[k].ld != y->op[k].ld || x->op[k].t != y->op[k].t ||
+            x->op[k].type != y->op[k].type)
             return false;
     return x->k.beta == y->k.beta && x->alpha == y->alpha;
 }
@@ -37,11 +40,11 @@ static bptt_status warm_up(bptt_device *d, const node_list *list, bptt_error *e)
         if (n->kind == NODE_PRODUCT && reach(&n->op[2]) > most) most = reach(&n->op[2]);
     }
     bptt_buf *out = NULL;
-    const bptt_status s = kinds ? cu_alloc(d, most, &out, e) : BPTT_OK;
+    const bptt_status s = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;
     if (!s && kinds && cu_enter(c)) {
         for (size_t k = 0; k < kinds; k++) {
             node n = *kind[k];
-            n.op[2].buf = out, n.op[2].at = 0;
+            n.op[2].buf = out, n.op[2].at %= ALIGNED;
             cu_queue_node(c, &n, &c->lane[0], 0);
         }
         CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
@@ -54,16 +57,16 @@ static bptt_status warm_up(bptt_device *d, const node_list *list, bptt_error *e)
 
 // ---- capture --------------------------------------------------------------------------------------------------------
 
-// Events of a capture: that of node i is event[i]; of stream s at the end event[n + s]; of the start event[n + streams].
+// Events of a capture: event[i] is node i's, event[n + s] that of stream s at the end, event[n + streams] the start.
 typedef struct marks {
     size_t n;
     cu_event *event; // NULL where none is needed
 } marks;
 
-static cu_event mark(cu_own *c, marks *m, size_t i)
+static void record(cu_own *c, marks *m, size_t i, cu_stream stream)
 {
     if (!m->event[i]) CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
-    return m->event[i];
+    CU(c, EventRecord, "", m->event[i], stream);
 }
 
 static void queue_all(cu_own *c, const cu_plan *p, marks *m)
@@ -71,7 +74,7 @@ static void queue_all(cu_own *c, const cu_plan *p, marks *m)
     const node_order *o = &p->order;
     const size_t start = p->nodes.n + o->streams;
     bool begun[MOST_STREAMS] = {true};
-    CU(c, EventRecord, "", mark(c, m, start), c->lane[0].stream);
+    record(c, m, start, c->lane[0].stream);
     for (size_t i = 0; i < o->n && !c->fault.code; i++) {
         const node *n = &p->nodes.at[o->turn[i]];
         const cu_lane *lane = &c->lane[n->stream];
@@ -80,10 +83,10 @@ static void queue_all(cu_own *c, const cu_plan *p, marks *m)
         for (size_t k = o->wait_first[i]; k < o->wait_first[i + 1]; k++)
             CU(c, StreamWaitEvent, "", lane->stream, m->event[o->wait[k]], 0);
         cu_queue_node(c, n, lane, p->slots->at);
-        if (n->awaited) CU(c, EventRecord, "", mark(c, m, o->turn[i]), lane->stream);
+        if (n->awaited) record(c, m, o->turn[i], lane->stream);
     }
     for (unsigned s = 1; s < o->streams; s++) {
-        CU(c, EventRecord, "", mark(c, m, p->nodes.n + s), c->lane[s].stream);
+        record(c, m, p->nodes.n + s, c->lane[s].stream);
         CU(c, StreamWaitEvent, "", c->lane[0].stream, m->event[p->nodes.n + s], 0);
     }
 }
@@ -93,8 +96,11 @@ static void capture(cu_own *c, cu_plan *p, marks *m)
     cu_graph graph = NULL;
     const cu_stream main = c->lane[0].stream;
     CU(c, StreamBeginCapture, "", main, CU_CAPTURE_THREAD_LOCAL);
-    queue_all(c, p, m);
-    CU(c, StreamEndCapture, "a plan", main, &graph);
+    if (!c->fault.code) {
+        queue_all(c, p, m);
+        const cu_result code = c->api.StreamEndCapture(main, &graph); // whatever failed: it must end
+        if (code) cu_failed(c, "cuStreamEndCapture", "a plan", code);
+    }
     CU(c, GraphInstantiate, "a plan", &p->exec, graph, 0);
     CU(c, GraphUpload, "a plan", p->exec, main);
     CU(c, StreamSynchronize, "a plan", main);

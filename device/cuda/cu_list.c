@@ -87,24 +87,26 @@ bptt_status cu_list(const cu_api *api, size_t i, bptt_device_info *info, cu_devi
     return BPTT_OK;
 }
 
+// What no name was given for: the first device that can be used, else the first, to say why not.
 bptt_status cu_choose(const cu_api *api, const char *device, bptt_device_info *info, cu_device *id, bptt_error *e)
 {
     size_t n = 0;
-    int best = 0;
+    int best = -1;
     const bptt_status s = find_count(api, &n, e);
     if (s) return s;
     for (size_t i = 0; i < n; i++) {
         bptt_device_info here;
         cu_device found = 0;
         describe(api, i, &found, &here);
-        if (bptt_suits(&here, device) <= best) continue;
-        best = bptt_suits(&here, device);
+        const int how = bptt_suits(&here, device);
+        if (how <= best || (device && how == 0)) continue;
+        best = how;
         *info = here;
         *id = found;
     }
-    if (best == 0)
+    if (best < 0)
         return bptt_fail(e, BPTT_NO_BACKEND, "none of the %zu CUDA devices is called \"%.60s\" (bptt devices)", n,
-                         device ? device : "");
+                         device);
     if (!info->usable)
         return bptt_fail(e, BPTT_NO_BACKEND, "CUDA device %u, %s, cannot be used: %s", info->number, info->device,
                          info->why_not);

@@ -77,7 +77,7 @@ void cu_clear_plan(bptt_device *d, cu_plan *p)
     cu_own *c = own(d);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_settle(d, p, &p->place[k]);
     if (!c->api.CtxPushCurrent(c->context)) {
-        (void)c->api.StreamSynchronize(c->lane[0].stream);
+        if (c->lane[0].stream) (void)c->api.StreamSynchronize(c->lane[0].stream);
         for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) clear_place(c, p, &p->place[k]);
         if (p->exec) (void)c->api.GraphExecDestroy(p->exec);
         if (p->pinned) (void)c->api.MemFreeHost(p->pinned);

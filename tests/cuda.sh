@@ -1,0 +1,78 @@
+#!/bin/sh
+# The program on CUDA, that is on the stand-ins for it: training ends in the same bytes however it is cut; a device that
+# is lost costs no more than what came after the last save; what is said, and exit codes.
+# usage: cuda.sh BPTT STANDIN_FOLDER
+set -eu
+bptt=$1
+if [ "${BPTT_GPU:-0}" = 1 ]; then
+    echo "cuda.sh: a device is lost on the stand-ins only" >&2
+    exit 77
+fi
+LD_LIBRARY_PATH=$2${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+STANDIN_LEAKS=1
+export LD_LIBRARY_PATH STANDIN_LEAKS
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "cuda.sh: $1" >&2
+    failures=$((failures + 1))
+}
+
+# code WANTED COMMAND...: its exit code; what it says goes to out and err.
+code() {
+    wanted=$1
+    shift
+    got=0
+    "$@" >"$work/out" 2>"$work/err" || got=$?
+    [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
+}
+
+says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in:"; cat "$work/$1" >&2; }; }
+same() { cmp -s "$work/$1" "$work/$2" || fail "$1 and $2 differ"; }
+
+head -c 6000 "$0" >"$work/text"
+cat "$0" >>"$work/text"
+small="--hidden 16 --layers 2 --batch 4 --steps 8 --iterations 60 --valid-every 20 --save-every 10"
+
+for precision in fp32 fp16; do
+    # shellcheck disable=SC2086  # the options are words, here and below
+    code 0 "$bptt" train "$work/text" $small --backend cuda --precision $precision -o "$work/whole"
+    # shellcheck disable=SC2086
+    STANDIN_FAIL=GraphLaunch:50:719 code 70 "$bptt" train "$work/text" $small --backend cuda --precision $precision \
+        -o "$work/cut"
+    says err 'cuGraphLaunch failed for a window: CUDA_ERROR_LAUNCH_FAILED'
+    says err 'start again from the last saved file'
+    [ -s "$work/cut" ] || fail "the last save is gone"
+    code 0 "$bptt" inspect "$work/cut"
+    code 0 "$bptt" train "$work/text" --resume "$work/cut" --backend cuda -o "$work/cut"
+    same whole cut
+done
+
+# What auto takes, and what is said of it.
+# shellcheck disable=SC2086
+code 0 "$bptt" train "$work/text" $small -o "$work/m"
+says err 'Stand-in 0'
+code 0 "$bptt" devices
+says out 'cuda  *0  Stand-in 0'
+says out 'same bits but for products'
+STANDIN_FAIL=Init:0:100 code 69 "$bptt" train "$work/text" --backend cuda -o "$work/n"
+says err 'CUDA_ERROR_NO_DEVICE'
+[ ! -e "$work/n" ] || fail "a file was written"
+# shellcheck disable=SC2086
+STANDIN_FAIL=ModuleLoadData:0:209 code 0 "$bptt" train "$work/text" $small -o "$work/m"
+says err 'did not open'
+
+# A model of one precision goes on in another where that is asked for.
+code 0 "$bptt" train "$work/text" --resume "$work/whole" --backend cpu --precision fp32 --iterations 70 -o "$work/m"
+code 69 "$bptt" train "$work/text" --resume "$work/whole" --backend cpu --iterations 70 -o "$work/n"
+says err '--precision fp32'
+
+# The profile adds up what kernels took.
+code 0 "$bptt" bench --backend cuda --hidden 8 --batch 2 --steps 4 --seconds 0.1 --profile
+says out 'gemm'
+says out 'transfer_in'
+
+[ $failures = 0 ] || exit 1
+echo "cuda.sh: ok"
