@@ -130,6 +130,8 @@ case "$*" in
     trap '' TERM
     while :; do sleep 1; done ;;
 *--hidden\ 256*) ;;
+*--hidden\ 2048*--batch\ 64*--no-reference*) echo 'not judged' >&2; exit 2 ;;
+*--hidden\ 128\ *--no-reference* | *--hidden\ 2048*--batch\ 64*) echo 'judged where it should not be, or not' >&2; exit 2 ;;
 *) echo 'out of "memory" \ here' >&2; exit 2 ;;
 esac
 END
@@ -175,6 +177,8 @@ rows '"name":"gpu_micro","error":"an illegal address"'
 rows '"contestant":"bptt:cuda","us":90,"part":"mine","row":1,"row":[0-9]*,"part":"tier1"'
 rows '"contestant":"cudnn:static","us":180'
 rows '"name":"tanh H=512 L=1 B=128 T=100 bf16,fp32,tf32,fp16","error":"stopped after 1 s'
+rows '"name":"tanh H=2048 .*"error":"not judged'
+if grep -q 'judged where it should not' "$OUT_FILE"; then fail "the double reference is asked for at the wrong shapes"; fi
 rows '"name":"lstm H=512 .*"error":"out of \\"memory\\" \\\\ here"'
 rows '"name":"tanh H=256 .*"error":"it printed no row"'
 rows '"contestant":"bptt:cuda","backend":"cuda".*"ms_per_step":0.5,"row":[0-9]*,"part":"train"'
