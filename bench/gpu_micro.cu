@@ -5,7 +5,7 @@
 //   gpu_micro [--identify]     --identify: the device, versions, clocks
 //
 // Every benchmark runs in a process of its own, with an alarm: none can take the others with it. Exit code 69: no GPU.
-#include "gpu_micro_kernels.cuh"
+#include "gpu_micro_kernels.h"
 
 #include <algorithm>
 #include <cstdio>

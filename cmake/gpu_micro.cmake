@@ -7,7 +7,7 @@ if(BPTT_NVCC)
   add_custom_command(OUTPUT ${micro}
     COMMAND ${BPTT_NVCC} -std=c++17 -O3 -gencode "arch=compute_90,code=[sm_90,compute_90]" -Werror all-warnings
             -Xcompiler -Wall,-Wextra -cudart static -o ${micro} ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_micro.cu
-    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_micro.cu ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_micro_kernels.cuh
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_micro.cu ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_micro_kernels.h
     VERBATIM)
   add_custom_target(gpu_micro DEPENDS ${micro})
 endif()

@@ -40,7 +40,7 @@ for precision in fp32 fp16; do
     # shellcheck disable=SC2086  # the options are words, here and below
     code 0 "$bptt" train "$work/text" $small --backend cuda --precision $precision -o "$work/whole"
     # shellcheck disable=SC2086
-    STANDIN_FAIL=GraphLaunch:50:719 code 70 "$bptt" train "$work/text" $small --backend cuda --precision $precision \
+    STANDIN_FAIL=GraphLaunch:50:719 code 69 "$bptt" train "$work/text" $small --backend cuda --precision $precision \
         -o "$work/cut"
     says err 'cuGraphLaunch failed for a window: CUDA_ERROR_LAUNCH_FAILED'
     says err 'start again from the last saved file'

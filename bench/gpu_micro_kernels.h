@@ -84,8 +84,7 @@ template <bool CHECK> static __device__ __forceinline__ void hear(const volatile
     if (CHECK && threadIdx.x == 61 && word[(i & 1) * gridDim.x + other] != i) *wrong = OTHER;
 }
 
-template <bool CHECK>
-static __global__ void grid_barrier(unsigned n, volatile unsigned *word, unsigned *, int *wrong)
+template <bool CHECK> static __global__ void grid_barrier(unsigned n, volatile unsigned *word, unsigned *, int *wrong)
 {
     const cooperative_groups::grid_group all = cooperative_groups::this_grid();
     for (unsigned i = 1; i <= n; i++) {
@@ -138,8 +137,10 @@ static __global__ void cluster_barrier(unsigned n, volatile unsigned *, unsigned
             asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(there + 4 * (i & 1)), "r"(i) : "memory");
         if (CHECK) __syncwarp(); // .aligned: whole warps arrive
         if (CHECK && !RELEASE) asm volatile("fence.acq_rel.cluster;" ::: "memory");
-        if (RELEASE) cluster_release();
-        else cluster_relaxed();
+        if (RELEASE)
+            cluster_release();
+        else
+            cluster_relaxed();
         if (CHECK && !RELEASE) asm volatile("fence.acq_rel.cluster;" ::: "memory");
         if (CHECK && threadIdx.x == 61 && slot[i & 1] != i) *wrong = OTHER;
     }
@@ -285,8 +286,9 @@ static __global__ void write_neighbour(unsigned passes, unsigned bytes, uint64_t
     for (unsigned p = 0; p < passes; p++)
 #pragma unroll 4
         for (unsigned i = threadIdx.x * 16; i < bytes; i += blockDim.x * 16)
-            asm volatile("st.shared::cluster.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(there + i), "r"(pattern(next, i / 4)),
-                         "r"(pattern(next, i / 4 + 1)), "r"(pattern(next, i / 4 + 2)), "r"(pattern(next, i / 4 + 3))
+            asm volatile("st.shared::cluster.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(there + i),
+                         "r"(pattern(next, i / 4)), "r"(pattern(next, i / 4 + 1)), "r"(pattern(next, i / 4 + 2)),
+                         "r"(pattern(next, i / 4 + 3))
                          : "memory");
     cluster_release();
     if (threadIdx.x == 0) told[blockIdx.x] = (uint64_t)(clock64() - start);
