@@ -28,6 +28,10 @@ bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count); // a block of rows
 bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count); // a block of columns
 bptt_mat bptt_flip(bptt_mat m);                             // the transpose, as a view
 size_t bptt_type_size(bptt_type t);                         // bytes of one element
+// Element types beyond those of bptt.h, for proofs (host/verify/): integers modulo 2^61 - 1, one uint64_t each, and
+// dual numbers over them, two each: value, derivative.
+#define BPTT_FP ((bptt_type)64)
+#define BPTT_DUAL ((bptt_type)65)
 
 // Entries. Operands in order, with the role each row plays:
 //   r  row i of this operand belongs to row i of the output (it is narrowed when rows are split)
@@ -229,7 +233,11 @@ struct bptt_device {
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
 bptt_backend bptt_ref_f64(void); // the same text over double
-bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
+// The same text again, for proofs; no name opens these. What holds of them: ref/number_*.h
+bptt_backend bptt_ref_c128(void); // double complex
+bptt_backend bptt_ref_fp(void);   // integers modulo p
+bptt_backend bptt_ref_dual(void); // dual numbers over those
+bptt_backend bptt_cpu(void);      // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
 // A backend in a module of its own, a shared library found at run time: it exports one function of this type, called
 // BPTT_MODULE_SYMBOL, which fills *table, or refuses (NO_BACKEND) a host built from another backend.h or bptt.h.

@@ -30,6 +30,8 @@ bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e
 
 size_t bptt_type_size(bptt_type t)
 {
+    if (t == BPTT_FP) return 8;
+    if (t == BPTT_DUAL) return 16;
     switch (t) {
     case BPTT_F32:
     case BPTT_I32: return 4;

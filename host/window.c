@@ -15,6 +15,12 @@ static bptt_status check_tokens(const bptt_run *r, const char *what, const int32
     return BPTT_OK;
 }
 
+// C128, FP and DUAL are for proofs.
+static bool dense_comes_in(bptt_type t)
+{
+    return t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL;
+}
+
 static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
 {
     const size_t N = r->T * r->B;
@@ -22,7 +28,7 @@ static bptt_status check_window(const bptt_run *r, const bptt_window *w, double 
     if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
     if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
     if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
-    if (dense && w->dense_type != BPTT_F32 && w->dense_type != BPTT_F64 && w->dense_type != BPTT_C128)
+    if (dense && !dense_comes_in(w->dense_type))
         return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
     if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
     bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);

@@ -280,6 +280,15 @@ fi
 exits 0 "and as a table" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --profile
 has out '^  gemm  *[0-9.]*  *[0-9.]*%$' "with a line for each kind of work"
 
+exits 0 "verify works" "$bptt" verify cell
+has out '^OK      cell        exact       ' "each claim has its line"
+has out '^Not claimed: ' "and what is not claimed is said"
+exits 0 "verify as JSON works" "$bptt" verify cell --json
+has out '"part":"cell","evidence":"exact","claim":"[^"]*","found":"[^"]*","holds":true}$' "one object a line"
+has out '^{"claims":[0-9]*,"failed":0,' "and they are counted"
+exits 64 "a part that there is not is refused" "$bptt" verify everything
+has err 'the parts are cell, unroll' "and the words name those that there are"
+
 # ---- devices --------------------------------------------------------------------------------------------------------
 exits 0 "the device of a backend can be given" train --backend cpu --device 0 --lowering always --iterations 60 \
     -o e.safetensors --log e.log

@@ -199,7 +199,7 @@ static const source *named(const tree *t, const char *name)
 }
 
 // Whether a file may include one of ours. Samples: the public header. The command line: that, its own, the seam (for
-// bptt_fail), the file formats and prng, but nothing that shows the inside of an object. host/: its own and
+// bptt_fail), the file formats, prng and verify.h, but nothing that shows the inside of an object. host/: its own and
 // the seam. device/: its own and the public header. Tests and benches: anything.
 static bool may_include(const char *who, const char *what)
 {
@@ -209,7 +209,7 @@ static bool may_include(const char *who, const char *what)
     if (!starts(who, "host/")) return true;
     if (header || strcmp(what, "device/backend.h") == 0 || starts(what, "host/file/")) return true;
     if (starts(who, "host/file/")) return false;
-    if (starts(who, "host/cli/") && ends(what, "/prng.h")) return true;
+    if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/verify.h"))) return true;
     return starts(what, "host/") && starts(who, "host/cli/") == starts(what, "host/cli/");
 }
 

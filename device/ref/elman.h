@@ -4,10 +4,15 @@
 
 #include "bptt.h"
 
-void f32_elman_forward(const bptt_elman *e, const void *x, const void *h, void *concat, void *pre, void *next);
-void f64_elman_forward(const bptt_elman *e, const void *x, const void *h, void *concat, void *pre, void *next);
-void f32_elman_vjp(const bptt_elman *e, const void *concat, const void *next, const bptt_elman_cotangent *s, void *dx,
-                   void *dh, void *dW, void *db);
-void f64_elman_vjp(const bptt_elman *e, const void *concat, const void *next, const bptt_elman_cotangent *s, void *dx,
-                   void *dh, void *dW, void *db);
+#define ELMAN_DECLARE(number) \
+    void number##_elman_forward(const bptt_elman *e, const void *x, const void *h, void *concat, void *pre, \
+                                void *next); \
+    void number##_elman_vjp(const bptt_elman *e, const void *concat, const void *next, const bptt_elman_cotangent *s, \
+                            void *dx, void *dh, void *dW, void *db);
+ELMAN_DECLARE(f32)
+ELMAN_DECLARE(f64)
+ELMAN_DECLARE(fp)
+ELMAN_DECLARE(dual)
+#undef ELMAN_DECLARE
+
 #endif

@@ -4,6 +4,9 @@
 
 #include "cells.h"
 
+// a b before rounding.
+static TOTAL REF(times)(REAL a, REAL b) { return TOTAL_MUL(TOTAL_FROM(a), TOTAL_FROM(b)); }
+
 // c = [x; h], z = W c + b, y = f(z).  concat, pre, next may be NULL.
 void REF(elman_forward)(const bptt_elman *e, const void *x_, const void *h_, void *concat_, void *pre_, void *next_)
 {
@@ -13,9 +16,9 @@ void REF(elman_forward)(const bptt_elman *e, const void *x_, const void *h_, voi
     for (size_t r = 0; r < e->B; r++) {
         for (size_t k = 0; concat && k < C; k++) concat[r * C + k] = k < I ? x[r * I + k] : h[r * H + k - I];
         for (size_t j = 0; j < H; j++) {
-            TOTAL z = b[j];
-            for (size_t k = 0; k < I; k++) z += (TOTAL)W[j * C + k] * (TOTAL)x[r * I + k];
-            for (size_t k = 0; k < H; k++) z += (TOTAL)W[j * C + I + k] * (TOTAL)h[r * H + k];
+            TOTAL z = TOTAL_FROM(b[j]);
+            for (size_t k = 0; k < I; k++) z = TOTAL_ADD(z, REF(times)(W[j * C + k], x[r * I + k]));
+            for (size_t k = 0; k < H; k++) z = TOTAL_ADD(z, REF(times)(W[j * C + I + k], h[r * H + k]));
             const REAL rounded = REAL_FROM(z);
             if (pre) pre[r * H + j] = rounded;
             if (next) next[r * H + j] = cell_forward((int)e->cell, rounded);
@@ -42,8 +45,9 @@ void REF(elman_vjp)(const bptt_elman *e, const void *concat_, const void *next, 
     const size_t I = e->I, H = e->H, C = I + H;
     for (size_t r = 0; r < e->B; r++)
         for (size_t k = 0; k < C; k++) {
-            TOTAL dc = s_c ? s_c[r * C + k] : ZERO;
-            for (size_t j = 0; j < H; j++) dc += (TOTAL)W[j * C + k] * (TOTAL)REF(elman_dz)(e, next, s, r * H + j);
+            TOTAL dc = TOTAL_FROM(s_c ? s_c[r * C + k] : ZERO);
+            for (size_t j = 0; j < H; j++)
+                dc = TOTAL_ADD(dc, REF(times)(W[j * C + k], REF(elman_dz)(e, next, s, r * H + j)));
             if (k < I && dx) dx[r * I + k] = ADD(s_x ? s_x[r * I + k] : ZERO, REAL_FROM(dc));
             if (k >= I && dh) dh[r * H + k - I] = ADD(s_h ? s_h[r * H + k - I] : ZERO, REAL_FROM(dc));
         }

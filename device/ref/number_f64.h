@@ -8,11 +8,8 @@
 #define TOTAL double
 #define TOTAL_TYPE BPTT_F64
 #define INLINE static inline
+#include "number_native.h"
 
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-#define DIV(a, b) ((a) / (b))
 #define SQRT(a) sqrt(a)
 #define ZERO 0.0
 #define ONE 1.0

@@ -33,7 +33,7 @@ static void REF(fill)(bptt_device *d, const bptt_step *s, const bptt_slots *slot
     (void)d, (void)slots;
     const bptt_mat y = s->op[0];
     for (size_t i = 0; i < y.rows; i++)
-        for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = REAL_FROM(s->value);
+        for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = REAL_OF(s->value);
 }
 
 // A block of columns at a time, so that its sums stay in registers or cache while k runs.
@@ -48,16 +48,17 @@ static void REF(gemm)(bptt_device *d, const bptt_step *s, const bptt_slots *slot
             const size_t n = c.cols - j0 < BLOCK ? c.cols - j0 : BLOCK;
             TOTAL sum[BLOCK] = {0};
             for (size_t k = 0; k < a.cols; k++) {
-                const TOTAL aik = AT(a, i, k);
+                const TOTAL aik = TOTAL_FROM(AT(a, i, k));
                 const REAL *bk = &AT(b, k, j0);
                 if (across == 1)
-                    for (size_t j = 0; j < n; j++) sum[j] += aik * (TOTAL)bk[j];
+                    for (size_t j = 0; j < n; j++) sum[j] = TOTAL_ADD(sum[j], TOTAL_MUL(aik, TOTAL_FROM(bk[j])));
                 else
-                    for (size_t j = 0; j < n; j++) sum[j] += aik * (TOTAL)bk[j * across];
+                    for (size_t j = 0; j < n; j++)
+                        sum[j] = TOTAL_ADD(sum[j], TOTAL_MUL(aik, TOTAL_FROM(bk[j * across])));
             }
             for (size_t j = 0; j < n; j++) {
-                const TOTAL ab = s->alpha < 0 ? -sum[j] : sum[j];
-                AT(c, i, j0 + j) = REAL_FROM(s->beta ? (TOTAL)AT(c, i, j0 + j) + ab : ab);
+                const TOTAL ab = s->alpha < 0 ? TOTAL_NEG(sum[j]) : sum[j];
+                AT(c, i, j0 + j) = REAL_FROM(s->beta ? TOTAL_ADD(TOTAL_FROM(AT(c, i, j0 + j)), ab) : ab);
             }
         }
 }
@@ -79,9 +80,9 @@ static void REF(scatter)(bptt_device *d, const bptt_step *s, const bptt_slots *s
     const bptt_mat id = s->op[0], dz = s->op[1], dw = s->op[2];
     for (size_t v = 0; v < dw.rows; v++)
         for (size_t j = 0; j < dw.cols; j++) {
-            TOTAL sum = s->beta ? AT(dw, v, j) : ZERO;
+            TOTAL sum = TOTAL_FROM(s->beta ? AT(dw, v, j) : ZERO);
             for (size_t i = 0; i < dz.rows; i++)
-                if ((size_t)REF(id)(id, i) == v) sum += AT(dz, i, j);
+                if ((size_t)REF(id)(id, i) == v) sum = TOTAL_ADD(sum, TOTAL_FROM(AT(dz, i, j)));
             AT(dw, v, j) = REAL_FROM(sum);
         }
 }
@@ -123,8 +124,8 @@ static void REF(colsum)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
     (void)d, (void)slots;
     const bptt_mat dz = s->op[0], db = s->op[1];
     for (size_t j = 0; j < db.cols; j++) {
-        TOTAL sum = s->beta ? AT(db, 0, j) : ZERO;
-        for (size_t i = 0; i < dz.rows; i++) sum += AT(dz, i, j);
+        TOTAL sum = TOTAL_FROM(s->beta ? AT(db, 0, j) : ZERO);
+        for (size_t i = 0; i < dz.rows; i++) sum = TOTAL_ADD(sum, TOTAL_FROM(AT(dz, i, j)));
         AT(db, 0, j) = REAL_FROM(sum);
     }
 }
@@ -137,14 +138,17 @@ static void REF(add_row)(bptt_device *d, const bptt_step *s, const bptt_slots *s
         for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = ADD(AT(x, i, j), AT(b, 0, j));
 }
 
+// a - b before rounding.
+static TOTAL REF(beyond)(REAL a, REAL b) { return TOTAL_SUB(TOTAL_FROM(a), TOTAL_FROM(b)); }
+
 // *largest = max_j x[i][j] by real part; returns sum_j exp(x[i][j] - largest). A NaN anywhere makes the sum NaN.
 static TOTAL REF(partition)(bptt_mat x, size_t i, REAL *largest)
 {
     REAL top = AT(x, i, 0);
     for (size_t j = 1; j < x.cols; j++)
         if (LESS(top, AT(x, i, j))) top = AT(x, i, j);
-    TOTAL sum = ZERO;
-    for (size_t j = 0; j < x.cols; j++) sum += TOTAL_EXP((TOTAL)AT(x, i, j) - (TOTAL)top);
+    TOTAL sum = TOTAL_FROM(ZERO);
+    for (size_t j = 0; j < x.cols; j++) sum = TOTAL_ADD(sum, TOTAL_EXP(REF(beyond)(AT(x, i, j), top)));
     *largest = top;
     return sum;
 }
@@ -158,13 +162,13 @@ static void REF(softmax_xent)(bptt_device *d, const bptt_step *s, const bptt_slo
         REAL top;
         const TOTAL sum = REF(partition)(x, i, &top);
         const size_t target = (size_t)REF(id)(id, i);
-        const TOTAL ki = AT(k, i, 0);
-        *REF(total)(loss, i) = ki * (TOTAL_LOG(sum) + (TOTAL)top - (TOTAL)AT(x, i, target));
+        const TOTAL ki = TOTAL_FROM(AT(k, i, 0)), log_sum = TOTAL_ADD(TOTAL_LOG(sum), TOTAL_FROM(top));
+        *REF(total)(loss, i) = TOTAL_MUL(ki, TOTAL_SUB(log_sum, TOTAL_FROM(AT(x, i, target))));
         if (!s->gradient) continue;
-        const TOTAL scale = weight > 0 ? ki / weight : ZERO;
+        const TOTAL scale = weight > 0 ? TOTAL_DIV(ki, TOTAL_OF(weight)) : TOTAL_FROM(ZERO);
         for (size_t j = 0; j < x.cols; j++) {
-            const TOTAL p = TOTAL_EXP((TOTAL)AT(x, i, j) - (TOTAL)top) / sum;
-            AT(x, i, j) = REAL_FROM(scale * (j == target ? p - 1.0 : p));
+            const TOTAL p = TOTAL_DIV(TOTAL_EXP(REF(beyond)(AT(x, i, j), top)), sum);
+            AT(x, i, j) = REAL_FROM(TOTAL_MUL(scale, j == target ? TOTAL_SUB(p, TOTAL_OF(1.0)) : p));
         }
     }
 }
@@ -176,7 +180,7 @@ static void REF(log_softmax)(bptt_device *d, const bptt_step *s, const bptt_slot
     for (size_t i = 0; i < x.rows; i++) {
         REAL top;
         const TOTAL log_sum = TOTAL_LOG(REF(partition)(x, i, &top));
-        for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = REAL_FROM((TOTAL)AT(x, i, j) - (TOTAL)top - log_sum);
+        for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = REAL_FROM(TOTAL_SUB(REF(beyond)(AT(x, i, j), top), log_sum));
     }
 }
 
@@ -185,9 +189,9 @@ static void REF(sum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots
     (void)d, (void)slots;
     const bptt_mat x = s->op[0];
     TOTAL *const out = REF(total)(s->op[1], 0);
-    TOTAL sum = s->beta ? *out : 0;
+    TOTAL sum = s->beta ? *out : TOTAL_FROM(ZERO);
     for (size_t i = 0; i < x.rows; i++)
-        for (size_t j = 0; j < x.cols; j++) sum += REF(total)(x, i)[j];
+        for (size_t j = 0; j < x.cols; j++) sum = TOTAL_ADD(sum, REF(total)(x, i)[j]);
     *out = sum;
 }
 
@@ -195,9 +199,12 @@ static void REF(sumsq)(bptt_device *d, const bptt_step *s, const bptt_slots *slo
 {
     (void)d, (void)slots;
     const bptt_mat x = s->op[0];
-    TOTAL sum = 0;
+    TOTAL sum = TOTAL_FROM(ZERO);
     for (size_t i = 0; i < x.rows; i++)
-        for (size_t j = 0; j < x.cols; j++) sum += (TOTAL)AT(x, i, j) * (TOTAL)AT(x, i, j);
+        for (size_t j = 0; j < x.cols; j++) {
+            const TOTAL xij = TOTAL_FROM(AT(x, i, j));
+            sum = TOTAL_ADD(sum, TOTAL_MUL(xij, xij));
+        }
     *REF(total)(s->op[1], 0) = sum;
 }
 
@@ -211,23 +218,23 @@ static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
     if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[2]) != 0) return;
     const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
     const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
-    const REAL scale = REAL_FROM(by_norm ? o->clip / (norm + 1e-6) : 1.0);
-    const REAL limit = REAL_FROM(by_value ? o->clip : (double)INFINITY);
-    const REAL rate = REAL_FROM(slots->scalar[BPTT_RATE]), root = REAL_FROM(slots->scalar[BPTT_ROOT]);
-    const REAL epsilon = REAL_FROM(o->epsilon);
+    const REAL scale = REAL_OF(by_norm ? o->clip / (norm + 1e-6) : 1.0);
+    const REAL limit = REAL_OF(by_value ? o->clip : (double)INFINITY);
+    const REAL rate = REAL_OF(slots->scalar[BPTT_RATE]), root = REAL_OF(slots->scalar[BPTT_ROOT]);
+    const REAL epsilon = REAL_OF(o->epsilon);
     for (size_t i = 0; i < w.rows; i++)
         for (size_t j = 0; j < w.cols; j++) {
             REAL *const wij = &AT(w, i, j);
             const REAL gij = clipped(AT(g, i, j), scale, limit);
             if (o->optimizer == BPTT_SGD) {
-                AT(m, i, j) = sgd_m(gij, AT(m, i, j), REAL_FROM(o->momentum));
+                AT(m, i, j) = sgd_m(gij, AT(m, i, j), REAL_OF(o->momentum));
                 *wij = sgd_w(*wij, AT(m, i, j), rate);
             } else if (o->optimizer == BPTT_RMSPROP) {
-                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_FROM(o->decay), REAL_FROM(1 - o->decay));
+                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_OF(o->decay), REAL_OF(1 - o->decay));
                 *wij = rmsprop_w(*wij, gij, AT(v, i, j), rate, epsilon);
             } else {
-                AT(m, i, j) = mean_of(AT(m, i, j), gij, REAL_FROM(o->beta1), REAL_FROM(1 - o->beta1));
-                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_FROM(o->beta2), REAL_FROM(1 - o->beta2));
+                AT(m, i, j) = mean_of(AT(m, i, j), gij, REAL_OF(o->beta1), REAL_OF(1 - o->beta1));
+                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_OF(o->beta2), REAL_OF(1 - o->beta2));
                 *wij = adam_w(*wij, AT(m, i, j), AT(v, i, j), rate, root, epsilon);
             }
         }
@@ -237,7 +244,7 @@ static void REF(guard)(bptt_device *d, const bptt_step *s, const bptt_slots *slo
 {
     (void)d, (void)slots;
     TOTAL *const stat = REF(total)(s->op[0], 0);
-    if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = 1;
+    if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = TOTAL_OF(1.0);
 }
 
 static size_t REF(pad)(size_t cols) { return cols; }

@@ -16,6 +16,7 @@
 // sysexits.h, which POSIX does not have.
 #define EXIT_CODE_LIST(X) \
     X(OK, 0, "it worked") \
+    X(FAILED, 1, "verify: a claim does not hold") \
     X(USAGE, 64, "the command line is wrong") \
     X(DATA, 65, "a text or a model file is damaged, or does not fit") \
     X(NO_INPUT, 66, "a file does not exist or cannot be opened") \
@@ -60,5 +61,6 @@ exit_code run_score(const options *o);
 exit_code run_inspect(const options *o);
 exit_code run_devices(const options *o);
 exit_code run_bench(const options *o);
+exit_code run_verify(const options *o);
 
 #endif

@@ -14,6 +14,7 @@ typedef enum command_id {
     CMD_INSPECT,
     CMD_DEVICES,
     CMD_BENCH,
+    CMD_VERIFY,
     CMD_HELP,
     COMMANDS
 } command_id;
@@ -77,6 +78,7 @@ typedef enum option_id {
     OPT_PRODUCT,
     OPT_PRECISION,
     OPT_PROFILE,
+    OPT_EXHAUSTIVE,
     OPT_JSON,
     OPT_QUIET,
     OPT_MAN,

@@ -4,6 +4,7 @@
 #define ON(c) (1u << CMD_##c)
 #define MODEL (ON(TRAIN) | ON(BENCH))
 #define PLACED (MODEL | ON(SAMPLE) | ON(SCORE))
+#define CHOSEN (PLACED | ON(VERIFY))
 
 const command_row command_table[COMMANDS] = {
     [CMD_TRAIN] =
@@ -66,6 +67,19 @@ const command_row command_table[COMMANDS] = {
                    "the matrix product alone, measured in the same run.",
                    {"bptt bench", "bptt bench --hidden 512 --layers 2 --batch 64 --seconds 10 --json",
                     "bptt bench --backend opencl --device 0 --profile"}},
+    [CMD_VERIFY] =
+        {"verify",
+         "[PART [FOLDER]]",
+         0,
+         2,
+         "check on this machine that the gradients are right",
+         "Checks what this program says of its gradients, and prints a line for each claim: whether it holds, how "
+         "strong "
+         "the evidence is, the claim, the figures. Parts: cell (one step of a network), unroll (a network over a "
+         "window "
+         "of time); both compute on ref, whatever --backend says. Without PART all that take seconds. Exit code 1 if a "
+         "claim does not hold.",
+         {"bptt verify", "bptt verify unroll --json", "bptt verify unroll --exhaustive"}},
     [CMD_HELP] = {"help",
                   "[COMMAND]",
                   0,
@@ -128,9 +142,9 @@ const option_row option_table[OPTIONS] = {
     [OPT_VOCAB] = {"vocab", 0, KIND_COUNT, "N", "65", 2, 65536, ON(BENCH), false, "different characters"},
     [OPT_SECONDS] = {"seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"},
     [OPT_BACKEND] =
-        {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, PLACED, true,
+        {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, CHOSEN, true,
          "what computes: cpu, cuda, opencl, ref; auto: a GPU through cuda, else one through opencl, else cpu"},
-    [OPT_DEVICE] = {"device", 0, KIND_TEXT, "N|NAME", "(the first that is usable, GPUs before others)", 0, 0, PLACED,
+    [OPT_DEVICE] = {"device", 0, KIND_TEXT, "N|NAME", "(the first that is usable, GPUs before others)", 0, 0, CHOSEN,
                     true, "which device of the backend, by its number or a part of its name; see bptt devices"},
     [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024, PLACED, true,
                      "threads; results do not depend on it"},
@@ -146,8 +160,11 @@ const option_row option_table[OPTIONS] = {
          "unless this is given"},
     [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
                      "also tell where the time of an update goes; makes it slower"},
-    [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH), false,
-                  "print one JSON object"},
+    [OPT_EXHAUSTIVE] = {"exhaustive", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(VERIFY), false,
+                        "check everything where there is a choice, which takes minutes"},
+    [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0,
+                  ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH) | ON(VERIFY), false,
+                  "print one JSON object; verify: one a line"},
     [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE), true,
                    "no progress, only the result and failures"},
     [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"},

@@ -38,4 +38,13 @@ typedef struct verify_options {
 typedef bptt_status verify_part(const verify_options *o, size_t *failures, bptt_error *e);
 verify_part verify_cell, verify_unroll, verify_builders, verify_activation, verify_device, verify_trace;
 
+// The parts that there are, in the order in which they run.
+typedef struct verify_row {
+    const char *name;
+    verify_part *check;
+    bool plain; // takes seconds and needs nothing: runs where no part is named
+} verify_row;
+extern const verify_row verify_table[];
+extern const size_t verify_rows;
+
 #endif

@@ -13,11 +13,8 @@
 #define TOTAL double complex
 #define TOTAL_TYPE BPTT_C128
 #define INLINE static inline
+#include "number_native.h"
 
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-#define DIV(a, b) ((a) / (b))
 #define SQRT(a) csqrt(a)
 #define ZERO ((double complex)0)
 #define ONE ((double complex)1)

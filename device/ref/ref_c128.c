@@ -1,7 +1,6 @@
-// `ref` over double complex, for the complex-step tests.
+// `ref` over double complex.
 #include "number_c128.h"
 
 #include "ref_text.h"
 
-bptt_backend bptt_ref_c128(void);
 bptt_backend bptt_ref_c128(void) { return REF(backend)(); }

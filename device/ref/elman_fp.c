@@ -1,0 +1,4 @@
+// The seed's cell over integers modulo p.
+#include "number_fp.h"
+
+#include "elman_text.h"

@@ -1,0 +1,8 @@
+// The parts of `bptt verify` that there are. A further one is a row.
+#include "verify.h"
+
+const verify_row verify_table[] = {
+    {"cell", verify_cell, true},
+    {"unroll", verify_unroll, true},
+};
+const size_t verify_rows = sizeof verify_table / sizeof verify_table[0];

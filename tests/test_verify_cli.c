@@ -1,0 +1,113 @@
+// What `bptt verify` prints and exits with, over parts of the tests' own: one whose claim holds, one whose does not,
+// and one that cannot be done.
+#include "cmd_verify.h"
+#include "near.h"
+#include "suite.h"
+
+#include <unistd.h>
+
+static size_t called;
+
+static bptt_status holding(const verify_options *o, size_t *failures, bptt_error *e)
+{
+    (void)failures, (void)e;
+    called++;
+    o->line(o->user, &(verify_line){"good", "two and two is four", EVIDENCE_EXACT, true, "4"});
+    return BPTT_OK;
+}
+
+static bptt_status broken(const verify_options *o, size_t *failures, bptt_error *e)
+{
+    (void)e;
+    called++;
+    o->line(o->user, &(verify_line){"bad", "two and two is five", EVIDENCE_SAMPLED, false, "it is 4"});
+    ++*failures;
+    return BPTT_OK;
+}
+
+static bptt_status impossible(const verify_options *o, size_t *failures, bptt_error *e)
+{
+    (void)o, (void)failures;
+    called++;
+    return bptt_fail(e, BPTT_NO_BACKEND, "there is no abacus");
+}
+
+static const verify_row ROWS[] = {
+    {"good", holding, true}, {"bad", broken, true}, {"none", impossible, false}, {"trace", holding, false}};
+
+// Runs a command line; what it printed into out.
+static exit_code run(int argc, char *const *argv, char *out, size_t room)
+{
+    options o;
+    char words[OPTIONS_WORDS];
+    CK_TRUE(options_parse(CMD_VERIFY, argc, argv, &o, words), "%s", words);
+    FILE *f = tmpfile();
+    fflush(stdout);
+    const int kept = dup(STDOUT_FILENO);
+    ck_assert(f && dup2(fileno(f), STDOUT_FILENO) >= 0);
+    called = 0;
+    const exit_code code = verify_parts(&o, ROWS, 4);
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    rewind(f);
+    out[fread(out, 1, room - 1, f)] = '\0';
+    fclose(f);
+    return code;
+}
+
+START_TEST(a_claim_that_does_not_hold_is_said_and_exits_with_1)
+{
+    char out[4000];
+    ck_assert_int_eq(run(0, NULL, out, sizeof out), 1);
+    ck_assert_uint_eq(called, 2); // the plain ones
+    ck_assert_ptr_nonnull(strstr(out, "OK      good        exact       two and two is four (4)\n"));
+    ck_assert_ptr_nonnull(strstr(out, "FAILED  bad         sampled     two and two is five (it is 4)\n"));
+    ck_assert_ptr_nonnull(strstr(out, "\n2 claims, 1 failed."));
+    ck_assert_ptr_nonnull(strstr(out, "\nNot claimed: "));
+}
+END_TEST
+
+START_TEST(claims_that_hold_exit_with_0)
+{
+    char out[4000];
+    ck_assert_int_eq(run(1, (char *[]){"good"}, out, sizeof out), 0);
+    ck_assert_uint_eq(called, 1);
+    ck_assert_ptr_null(strstr(out, "FAILED"));
+    ck_assert_ptr_nonnull(strstr(out, "exact: "));
+    ck_assert_ptr_null(strstr(out, "sampled: ")); // only words that were used are explained
+}
+END_TEST
+
+START_TEST(json_is_one_object_a_line)
+{
+    char out[4000];
+    ck_assert_int_eq(run(2, (char *[]){"bad", "--json"}, out, sizeof out), 1);
+    const char *const first = "{\"part\":\"bad\",\"evidence\":\"sampled\",\"claim\":\"two and two is five\","
+                              "\"found\":\"it is 4\",\"holds\":false}\n";
+    CK_TRUE(strncmp(out, first, strlen(first)) == 0, "%s", out);
+    const char *const last = "{\"claims\":1,\"failed\":1,\"not_claimed\":";
+    CK_TRUE(strncmp(out + strlen(first), last, strlen(last)) == 0, "%s", out);
+}
+END_TEST
+
+START_TEST(what_cannot_be_done_is_an_error_and_no_failed_claim)
+{
+    char out[4000];
+    ck_assert_int_eq(run(1, (char *[]){"none"}, out, sizeof out), CODE_UNAVAILABLE);
+    ck_assert_int_eq(run(1, (char *[]){"nonsense"}, out, sizeof out), CODE_USAGE);
+    ck_assert_int_eq(run(2, (char *[]){"good", "folder"}, out, sizeof out), CODE_USAGE);
+    ck_assert_uint_eq(called, 0);
+    ck_assert_int_eq(run(2, (char *[]){"trace", "folder"}, out, sizeof out), CODE_OK);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, a_claim_that_does_not_hold_is_said_and_exits_with_1);
+    tcase_add_test(c, claims_that_hold_exit_with_0);
+    tcase_add_test(c, json_is_one_object_a_line);
+    tcase_add_test(c, what_cannot_be_done_is_an_error_and_no_failed_claim);
+}
+
+int main(void) { return run_suite("verify cli", add, 30); }
