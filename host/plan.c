@@ -81,6 +81,12 @@ static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)
     s->op[0] = dz, s->op[1] = db;
 }
 
+static void add_row(bptt_plan *p, unsigned chain, bptt_mat b, bptt_mat x)
+{
+    bptt_step *s = add(p, BPTT_ADD_ROW, chain);
+    s->op[0] = b, s->op[1] = x;
+}
+
 static void reduce(bptt_plan *p, bptt_entry sum_or_sumsq, bptt_mat x, bptt_mat out)
 {
     bptt_step *s = add(p, sum_or_sumsq, 0);
@@ -114,6 +120,11 @@ static bptt_mat span(const bptt_run *r, bptt_mat m, size_t first, size_t count)
 }
 // States of layer l: forward only, the layers take turns in two buffers.
 static bptt_mat states(const bptt_run *r, size_t l) { return r->mem.h[r->config.gradient ? l : l % 2]; }
+// A packed block of rows, padding included, as one row.
+static bptt_mat as_one_row(bptt_mat m)
+{
+    return (bptt_mat){.buf = m.buf, .at = m.at, .rows = 1, .cols = m.rows * m.ld, .ld = m.rows * m.ld, .type = m.type};
+}
 // W' for a product: the stored transpose if there is one, else a view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
@@ -156,9 +167,8 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, b
     const bptt_mat w = model_decoder_weight(m, BPTT_WEIGHTS), logits = bptt_rows(mem->logits, 0, n);
     const unsigned chain = (unsigned)p->steps + 1;
     gemm(p, chain, h, w, SET, logits);
-    bptt_step *s = add(p, BPTT_ADD_ROW, chain);
-    s->op[0] = model_decoder_bias(m, BPTT_WEIGHTS), s->op[1] = logits;
-    s = add(p, BPTT_SOFTMAX_XENT, chain);
+    add_row(p, chain, model_decoder_bias(m, BPTT_WEIGHTS), logits);
+    bptt_step *s = add(p, BPTT_SOFTMAX_XENT, chain);
     s->gradient = gradient;
     s->op[0] = bptt_rows(mem->target, first, n), s->op[1] = bptt_rows(mem->weight, first, n);
     s->op[2] = logits, s->op[3] = bptt_rows(mem->losses, first, n);
@@ -197,9 +207,8 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
     for (size_t l = 0; l < L; l++)
         layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), 0, 1);
     gemm(p, 0, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
-    bptt_step *s = add(p, BPTT_ADD_ROW, 0);
-    s->op[0] = model_decoder_bias(r->model, BPTT_WEIGHTS), s->op[1] = logits;
-    s = add(p, BPTT_LOG_SOFTMAX, 0);
+    add_row(p, 0, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
+    bptt_step *s = add(p, BPTT_LOG_SOFTMAX, 0);
     s->op[0] = logits;
 }
 
@@ -211,6 +220,7 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l, bp
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
     const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
+    if (mem->dlast.buf) add_row(p, 0, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, dh, r->T - 1)));
     const unsigned chain = (unsigned)p->steps + 1;
     for (size_t t = r->T; t-- > 0;) {
         const bptt_mat dz = at(r, dh, t);
@@ -339,6 +349,6 @@ size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
     const size_t in_time = (r->config.keep ? 3 : 2) * r->T * m->layers; // one pass, one direction
     const size_t passes = (r->T + r->S - 1) / r->S, blocks = (r->T * r->B + r->R - 1) / r->R + passes;
     const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
-    const size_t backward = in_time + 8 * m->layers + 9;
+    const size_t backward = in_time + 9 * m->layers + 9;
     return (forward + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
 }

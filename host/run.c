@@ -41,6 +41,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dh[1], back && L > 1 ? N : 0, H, real},
         {&mem->dkept, back && keep ? B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, H, real},
+        {&mem->dlast, back && r->config.last_gradient ? L * B : 0, H, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
         {&mem->logits, R > B ? R : B, V, real},
         {&mem->losses, N, 1, sum},
@@ -67,6 +68,7 @@ static bptt_status check_config(const bptt_model_config *m, const bptt_run_confi
         return bptt_fail(e, BPTT_BAD_CONFIG, "batch %zu times steps %zu must stay below 2^31", c->batch, c->steps);
     if (c->input_gradient && (!m->input || !c->gradient))
         return bptt_fail(e, BPTT_BAD_CONFIG, "input_gradient needs a dense model and gradient = 1");
+    if (c->last_gradient && !c->gradient) return bptt_fail(e, BPTT_BAD_CONFIG, "last_gradient needs gradient = 1");
     return BPTT_OK;
 }
 
@@ -186,4 +188,11 @@ bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
     return r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
+}
+
+bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e)
+{
+    if (!dh) return bptt_fail(e, BPTT_BAD_INPUT, "no gradient was given");
+    if (!r->mem.dlast.buf) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without last_gradient");
+    return r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);
 }

@@ -24,6 +24,7 @@ typedef struct run_memory {
     bptt_mat dh[2];  // [N][H]: gradient of h(t+1), turns into dz in place; the layer below in the other
     bptt_mat dkept;  // [B][H]: gradient of kept, one step
     bptt_mat dstate; // [L*B][H]
+    bptt_mat dlast;  // [L*B][H]: from outside, to the states after the last step
     bptt_mat dx;     // [N][I]
     bptt_mat logits; // [R][V]: R rows of the window at a time
     bptt_mat losses; // [N][1] sums

@@ -1,4 +1,4 @@
-// The seed's cell by itself: bptt_elman_forward and bptt_elman_vjp of bptt.h.
+// The seed's cell by itself: bptt_elman_forward, _vjp and _jvp of bptt.h.
 #include "backend.h"
 #include "elman.h"
 
@@ -53,5 +53,16 @@ bptt_status bptt_elman_vjp(const bptt_elman *e, const void *concat, const void *
     if (s->next && !next) return bptt_fail(error, BPTT_BAD_INPUT, "a cotangent of next needs next");
     if (dW && !concat) return bptt_fail(error, BPTT_BAD_INPUT, "dW needs concat");
     over(e->type)->vjp(e, concat, next, s, dx, dh, dW, db);
+    return BPTT_OK;
+}
+
+bptt_status bptt_elman_jvp(const bptt_elman *e, const void *concat, const void *next, const void *dx, const void *dh,
+                           const void *dW, const void *db, void *dconcat, void *dpre, void *dnext, bptt_error *error)
+{
+    const bptt_status s = check(e, error);
+    if (s) return s;
+    if (dnext && !next) return bptt_fail(error, BPTT_BAD_INPUT, "dnext needs next");
+    if (dW && !concat) return bptt_fail(error, BPTT_BAD_INPUT, "dW needs concat");
+    (e->type == BPTT_F32 ? f32_elman_jvp : f64_elman_jvp)(e, concat, next, dx, dh, dW, db, dconcat, dpre, dnext);
     return BPTT_OK;
 }

@@ -35,6 +35,31 @@ static REAL REF(elman_dz)(const bptt_elman *e, const REAL *next, const bptt_elma
     return dz;
 }
 
+// dc = [dx; dh], dz = W dc + dW c + db, dy = f'(z) dz; a direction that is NULL is zero.
+void REF(elman_jvp)(const bptt_elman *e, const void *concat_, const void *next_, const void *dx_, const void *dh_,
+                    const void *dW_, const void *db_, void *dconcat_, void *dpre_, void *dnext_)
+{
+    const REAL *const W = e->W, *const concat = concat_, *const next = next_;
+    const REAL *const dx = dx_, *const dh = dh_, *const dW = dW_, *const db = db_;
+    REAL *const dconcat = dconcat_, *const dpre = dpre_, *const dnext = dnext_;
+    const size_t I = e->I, H = e->H, C = I + H;
+    for (size_t r = 0; r < e->B; r++) {
+        for (size_t k = 0; dconcat && k < C; k++) {
+            const REAL *const from = k < I ? dx : dh;
+            dconcat[r * C + k] = !from ? ZERO : k < I ? from[r * I + k] : from[r * H + k - I];
+        }
+        for (size_t j = 0; j < H; j++) {
+            TOTAL dz = db ? db[j] : ZERO;
+            for (size_t k = 0; dx && k < I; k++) dz += (TOTAL)W[j * C + k] * (TOTAL)dx[r * I + k];
+            for (size_t k = 0; dh && k < H; k++) dz += (TOTAL)W[j * C + I + k] * (TOTAL)dh[r * H + k];
+            for (size_t k = 0; dW && k < C; k++) dz += (TOTAL)dW[j * C + k] * (TOTAL)concat[r * C + k];
+            const REAL rounded = REAL_FROM(dz);
+            if (dpre) dpre[r * H + j] = rounded;
+            if (dnext) dnext[r * H + j] = cell_backward((int)e->cell, next[r * H + j], rounded); // f' is a number
+        }
+    }
+}
+
 // dc = s.concat + W' dz, dx = s.x + dc[0:I], dh = s.h + dc[I:], dW += dz c', db += dz.
 void REF(elman_vjp)(const bptt_elman *e, const void *concat_, const void *next, const bptt_elman_cotangent *s,
                     void *dx_, void *dh_, void *dW_, void *db_)

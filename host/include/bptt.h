@@ -210,6 +210,7 @@ typedef struct bptt_run_config {
     int gradient;       // 1: can compute gradients; 0: forward only, memory independent of T
     int keep;           // 1: windows may have keep
     int input_gradient; // 1: gradient to dense inputs is kept (needs gradient)
+    int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
 } bptt_run_config;
 
 // What one call sees. NULL: all ones for weight and keep.
@@ -252,6 +253,12 @@ BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_r
 BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *error);
 BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report,
                                     bptt_error *error);
+// For a run with last_gradient = 1. dh [L][B][H] of type `as`: a gradient with respect to the states after the last
+// step, which gradient and train add to that of the window's own loss; zeros at first, and kept until written again. So
+// a long sequence goes through a run in pieces, the last one first: BPTT_GRAD_STATE of one is the last gradient of the
+// one before. Losses are means: between pieces of weights w and v pass dh v / w, and gradients add up by their shares
+// of the weight.  Errors: BAD_INPUT, DEVICE.
+BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *error);
 // The same in two halves, so that a device need not wait for the host: submit queues the work of train and returns (the
 // window may be changed then); collect waits for the oldest window submitted and gives its report. At most
 // BPTT_SUBMITTED windows may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and
@@ -298,14 +305,75 @@ BPTT_API bptt_status bptt_elman_forward(const bptt_elman *e, const void *x, cons
 // Its reverse pass. s holds a cotangent for each tensor of the trace, NULL meaning zero:
 //   dz = s.pre + s.next f'(z)    dc = s.concat + W' dz    dx = s.x + dc[0:I]    dh = s.h + dc[I:I+H]    written
 //   dW += dz c'                  db += dz, summed over the batch                                        added to
-// f'(z) is taken from next: 1 - y*y for tanh, y > 0 for relu. Outputs may be NULL; no output may overlap an input.
-// concat may be NULL if dW is, next if s.next is.
+// f'(z) is taken from next: 1 - y*y for tanh, y > 0 for relu. Outputs may be NULL; no output may overlap an input, but
+// dx may be s.x, and dh s.h. concat may be NULL if dW is, next if s.next is.
 typedef struct bptt_elman_cotangent {
     const void *x, *h, *concat, *pre, *next;
 } bptt_elman_cotangent;
 BPTT_API bptt_status bptt_elman_vjp(const bptt_elman *e, const void *concat, const void *next,
                                     const bptt_elman_cotangent *s, void *dx, void *dh, void *dW, void *db,
                                     bptt_error *error);
+
+// Its derivative in a direction, NULL meaning zero:  dc = [dx; dh]   dz = W dc + dW c + db   dy = f'(z) dz
+// Outputs may be NULL. concat may be NULL if dW is, next if dnext is.
+BPTT_API bptt_status bptt_elman_jvp(const bptt_elman *e, const void *concat, const void *next, const void *dx,
+                                    const void *dh, const void *dW, const void *db, void *dconcat, void *dpre,
+                                    void *dnext, bptt_error *error);
+
+// ---- cells joined by context builders -------------------------------------------------------------------------------
+
+// All tensors of one step, or a tangent or cotangent for each; sizes and type as in bptt_elman. The caller's memory.
+typedef struct bptt_elman_trace {
+    void *x, *h, *concat, *pre, *next;
+} bptt_elman_trace;
+// A context builder makes (x, h) of the cell `to` out of the trace of the cell `from`, the step before:
+//   apply  x, h written          jvp  its derivative in the direction d: dx, dh written
+//   vjp    the adjoint of jvp: what a cotangent (dx, dh) of the result is worth is added to s, any of the five
+// Anything but BPTT_OK ends the chain's work and is its status.
+typedef struct bptt_between {
+    void *user; // the builder's
+    const bptt_elman *from, *to;
+    const bptt_elman_trace *trace;
+} bptt_between;
+typedef struct bptt_builder {
+    bptt_status (*apply)(const bptt_between *at, void *x, void *h, bptt_error *e);
+    bptt_status (*jvp)(const bptt_between *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e);
+    bptt_status (*vjp)(const bptt_between *at, const void *dx, const void *dh, const bptt_elman_trace *s,
+                       bptt_error *e);
+    void *user;
+} bptt_builder;
+// The builders that are here already; what they are given is constant, only `next` has a derivative.
+typedef enum bptt_joint {
+    BPTT_TEACHER = 0,  // x given, h = next                    the next token of a sequence
+    BPTT_STACK = 1,    // x = next, h given                    the layer above
+    BPTT_RESET = 2,    // x given, h = keep * next             a row with keep 0 starts a new document
+    BPTT_TRUNCATE = 3, // TEACHER, but derivative of h 0       the state is carried, gradients end here
+    BPTT_FEEDBACK = 4  // x = onehot(argmax(readout * next)), the first of equals, derivative 0; h = next
+} bptt_joint;
+typedef struct bptt_context {
+    bptt_joint joint;
+    const void *x, *h, *keep, *readout; // [B][I], [B][H], [B], [I of `to`][H of `from`]: those that the joint names
+} bptt_context;
+// c is the builder's user and must outlive it.  Its errors: BAD_CONFIG (sizes that do not fit), BAD_INPUT (a NULL).
+BPTT_API bptt_builder bptt_context_builder(const bptt_context *c);
+// Cells of one type one after another; weights may be shared.
+typedef struct bptt_chain {
+    size_t steps;             // >= 1
+    const bptt_elman *cell;   // [steps]
+    const bptt_builder *join; // [steps - 1]: join[t] between cell[t] and cell[t + 1]
+} bptt_chain;
+// trace, d, s: [steps], no member NULL. dW, db: [steps], any of them or the whole list NULL.  Errors: BAD_CONFIG,
+// BAD_INPUT, and those of the builders.
+//   forward  from trace[0].x and .h: the rest is written
+//   jvp      from d[0].x and .h, and tangents dW, db: the rest of d is written
+//   vjp      from a cotangent s for every tensor of every step: s[t].x and .h become the gradient with respect to that
+//            step's input and state; .concat, .pre, .next keep theirs and what builders added. dW[t], db[t] are added
+//            to, last step first. [0, n) is [k, n), join[k - 1].vjp from s[k] into s[k - 1], and [0, k), bit for bit
+BPTT_API bptt_status bptt_chain_forward(const bptt_chain *c, const bptt_elman_trace *trace, bptt_error *error);
+BPTT_API bptt_status bptt_chain_jvp(const bptt_chain *c, const bptt_elman_trace *trace, const bptt_elman_trace *d,
+                                    const void *const *dW, const void *const *db, bptt_error *error);
+BPTT_API bptt_status bptt_chain_vjp(const bptt_chain *c, const bptt_elman_trace *trace, const bptt_elman_trace *s,
+                                    void *const *dW, void *const *db, bptt_error *error);
 
 // ---- trainer --------------------------------------------------------------------------------------------------------
 

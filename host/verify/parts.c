@@ -4,5 +4,6 @@
 const verify_row verify_table[] = {
     {"cell", verify_cell, true},
     {"unroll", verify_unroll, true},
+    {"builders", verify_builders, true},
 };
 const size_t verify_rows = sizeof verify_table / sizeof verify_table[0];
