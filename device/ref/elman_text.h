@@ -49,10 +49,10 @@ void REF(elman_jvp)(const bptt_elman *e, const void *concat_, const void *next_,
             dconcat[r * C + k] = !from ? ZERO : k < I ? from[r * I + k] : from[r * H + k - I];
         }
         for (size_t j = 0; j < H; j++) {
-            TOTAL dz = db ? db[j] : ZERO;
-            for (size_t k = 0; dx && k < I; k++) dz += (TOTAL)W[j * C + k] * (TOTAL)dx[r * I + k];
-            for (size_t k = 0; dh && k < H; k++) dz += (TOTAL)W[j * C + I + k] * (TOTAL)dh[r * H + k];
-            for (size_t k = 0; dW && k < C; k++) dz += (TOTAL)dW[j * C + k] * (TOTAL)concat[r * C + k];
+            TOTAL dz = TOTAL_FROM(db ? db[j] : ZERO);
+            for (size_t k = 0; dx && k < I; k++) dz = TOTAL_ADD(dz, REF(times)(W[j * C + k], dx[r * I + k]));
+            for (size_t k = 0; dh && k < H; k++) dz = TOTAL_ADD(dz, REF(times)(W[j * C + I + k], dh[r * H + k]));
+            for (size_t k = 0; dW && k < C; k++) dz = TOTAL_ADD(dz, REF(times)(dW[j * C + k], concat[r * C + k]));
             const REAL rounded = REAL_FROM(dz);
             if (dpre) dpre[r * H + j] = rounded;
             if (dnext) dnext[r * H + j] = cell_backward((int)e->cell, next[r * H + j], rounded); // f' is a number
