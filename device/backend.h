@@ -239,6 +239,12 @@ bptt_backend bptt_ref_fp(void);   // integers modulo p
 bptt_backend bptt_ref_dual(void); // dual numbers over those
 bptt_backend bptt_cpu(void);      // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
+// The cpu backend with inner loops of one width, from plain C (0) to the widest that this processor runs, which is what
+// bptt_cpu() takes; *name says which. False past the widest.
+bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name);
+// y = sigmoid x of device/f32.h as the loops of such a width compute it; no cell has it yet.
+void bptt_cpu_sigmoid(size_t width, size_t n, const float *x, float *y);
+
 // A backend in a module of its own, a shared library found at run time: it exports one function of this type, called
 // BPTT_MODULE_SYMBOL, which fills *table, or refuses (NO_BACKEND) a host built from another backend.h or bptt.h.
 typedef struct bptt_abi {

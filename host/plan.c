@@ -125,6 +125,11 @@ static bptt_mat as_one_row(bptt_mat m)
 {
     return (bptt_mat){.buf = m.buf, .at = m.at, .rows = 1, .cols = m.rows * m.ld, .ld = m.rows * m.ld, .type = m.type};
 }
+// What the gradient of layer l's states comes in, and its dz leaves in: two in turns from the top, or one for each.
+bptt_mat run_dz(const bptt_run *r, size_t l)
+{
+    return r->keeps_dz ? r->mem.dz[l] : r->mem.dh[(r->model->L - 1 - l) % 2];
+}
 // W' for a product: the stored transpose if there is one, else a view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
@@ -182,7 +187,7 @@ static void decoder_blocks(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t f
 {
     for (size_t i = 0; i < h.rows; i += r->R) {
         const size_t n = h.rows - i < r->R ? h.rows - i : r->R;
-        const bptt_mat dh = gradient ? bptt_rows(r->mem.dh[0], i, n) : (bptt_mat){0};
+        const bptt_mat dh = gradient ? bptt_rows(run_dz(r, r->model->L - 1), i, n) : (bptt_mat){0};
         decoder(p, r, bptt_rows(h, i, n), first + i, gradient, i > 0, dh);
     }
 }
@@ -272,13 +277,12 @@ static void layers_forward(bptt_plan *p, const bptt_run *r)
         layer_forward(p, r, l, l ? span(r, r->mem.h[l - 1], 1, r->T) : (bptt_mat){0}, r->mem.h[l], 0, r->T);
 }
 
-// From the gradient of the top layer's states in dh[0], which is spent.
+// From the gradient of the top layer's states in run_dz, which is spent.
 static void layers_backward(bptt_plan *p, const bptt_run *r)
 {
-    const run_memory *mem = &r->mem;
-    for (size_t l = r->model->L, turn = 0; l-- > 0; turn = 1 - turn) {
-        layer_backward_in_time(p, r, l, mem->dh[turn]);
-        layer_gradient(p, r, l, mem->dh[turn], l > 0 ? mem->dh[1 - turn] : mem->dx);
+    for (size_t l = r->model->L; l-- > 0;) {
+        layer_backward_in_time(p, r, l, run_dz(r, l));
+        layer_gradient(p, r, l, run_dz(r, l), l > 0 ? run_dz(r, l - 1) : r->mem.dx);
     }
 }
 
@@ -337,7 +341,7 @@ void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
     if (part != LAYERS_FORWARD) {
         p->scale = r->model->scale;
         flip_layers(p, r);
-        copy(p, dy, r->mem.dh[0]); // the caller's stays as it is: dh turns into dz
+        copy(p, dy, run_dz(r, r->model->L - 1)); // the caller's stays as it is: dh turns into dz
         layers_backward(p, r);
     }
     trim(p);

@@ -8,7 +8,7 @@ enum {
     STEPS_AT_A_TIME = 32,       // of a forward-only pass
     LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block, where the backend has no wish: 1 MiB of floats
     FIXED_SHAPES = 16,
-    SHAPES_PER_LAYER = 4
+    SHAPES_PER_LAYER = 5
 };
 
 // Rows of the decoder at a time: blocks of nearly equal size, functions of the shape alone.
@@ -27,9 +27,11 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     const size_t B = r->B, N = r->T * B, H = m->hidden, L = m->layers, V = m->vocab, R = r->R;
     const bptt_type real = b->real, sum = b->sum;
     const bool back = r->config.gradient, flip = back && b->transposed_copies, keep = r->config.keep;
+    const bool shared = back && !r->keeps_dz;
     size_t n = 0;
     mem->h = views, mem->kept = views + L + 2;
     mem->hh_flipped = views + 2 * (L + 2), mem->ih_flipped = views + 3 * (L + 2);
+    mem->dz = views + 4 * (L + 2);
     const shape fixed[FIXED_SHAPES] = {
         {&mem->token, m->input ? 0 : N, 1, BPTT_I32},
         {&mem->target, N, 1, BPTT_I32},
@@ -37,8 +39,8 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->weight, N, 1, real},
         {&mem->keep, keep ? N : 0, 1, real},
         {&mem->state, L * B, H, real},
-        {&mem->dh[0], back ? N : 0, H, real},
-        {&mem->dh[1], back && L > 1 ? N : 0, H, real},
+        {&mem->dh[0], shared ? N : 0, H, real},
+        {&mem->dh[1], shared && L > 1 ? N : 0, H, real},
         {&mem->dkept, back && keep ? B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, H, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, H, real},
@@ -54,6 +56,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, H, real};
     for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, H, real};
     for (size_t l = 0; l < L; l++) {
+        table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N : 0, H, real};
         table[n++] = (shape){&mem->hh_flipped[l], flip ? H : 0, H, real};
         table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? H : 0, H, real};
     }
@@ -134,6 +137,11 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
 
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
+    return run_open(m, c, false, r, e);
+}
+
+bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e)
+{
     if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
     bptt_status s = check_config(&m->config, c, e);
     if (s) return s;
@@ -144,6 +152,7 @@ bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r,
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
     made->model = m;
+    made->keeps_dz = keeps_dz && c->gradient;
     set_sizes(made, &m->device->backend, &m->config, c);
     s = make_memory(made, e);
     if (!s) s = make_plans(made, e);

@@ -22,6 +22,7 @@ typedef struct run_memory {
     bptt_mat *hh_flipped, *ih_flipped; // [L] each: stored transposes of W_hh, W_ih, where the backend wants them
     bptt_mat out_flipped;              // [V][H]
     bptt_mat dh[2];  // [N][H]: gradient of h(t+1), turns into dz in place; the layer below in the other
+    bptt_mat *dz;    // a run that keeps them, instead of dh: [L] x [N][H], one for each layer
     bptt_mat dkept;  // [B][H]: gradient of kept, one step
     bptt_mat dstate; // [L*B][H]
     bptt_mat dlast;  // [L*B][H]: from outside, to the states after the last step
@@ -36,6 +37,7 @@ struct bptt_run {
     bptt_model *model;
     bptt_run_config config;
     size_t B, T, S, R; // S: steps of a forward-only pass; R: rows of the decoder at a time
+    bool keeps_dz;     // of every layer, until the next window
     run_memory mem;
     bptt_mat *views; // behind the arrays of mem
     bptt_buf *block[LAYOUT_BLOCKS];
@@ -47,6 +49,11 @@ struct bptt_run {
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
     bool refusing;                    // stat[2] is 1 on the device
 };
+
+// bptt_run_open of a run that may keep the dz of every layer, in memory of their own, for traces: same plans and bits.
+bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e);
+// The dz of layer l after a window: of layers 0 and 1, of all in a run that keeps them.
+bptt_mat run_dz(const bptt_run *r, size_t l);
 
 // Bytes of device memory a run takes, and of the host's besides.
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,

@@ -477,6 +477,20 @@ fi
 say $? "a closed pipe ends the sample as a failed write"
 empty err "without a word"
 
+# ---- an update that is kept ----------------------------------------------------------------------------------------
+exits 0 "an update is kept in a folder that is made" train --iterations 60 -o k.safetensors --trace kept
+same m.safetensors k.safetensors "and the result is the same bytes"
+has err 'update 60 is kept in kept' "it is the last one if none is named"
+"$bptt" inspect kept/trace.safetensors | grep -q '^F32 *1 x 9 x 2 x 8 *trace.states'
+say $? "with the states before and after each step"
+exits 0 "another update is kept" train --iterations 60 -o k.safetensors --trace kept --trace-at 7
+has err 'update 7 is kept' "it says which"
+same m.safetensors k.safetensors "and the result is the same bytes again"
+exits 64 "an update past the end is refused" train --iterations 60 -o x.safetensors --trace kept --trace-at 61
+exits 64 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
+exits 73 "a folder in no folder is refused before training" train -o x.safetensors --trace nosuch/kept --iterations 9
+exits 64 "an output in the trace's place is refused" train -o kept/trace.safetensors --trace kept --iterations 9
+
 rm -rf prog other
 rest=$(find . -name '*.tmp*' -o -name '.*.*' -type f)
 [ -z "$rest" ]

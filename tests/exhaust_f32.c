@@ -3,24 +3,26 @@
 //   exhaust_f32 [NAME...]           of exp, log, tanh, sigmoid, sqrt, divide; all without a name
 //   exhaust_f32 speed [NAME...]     instead: time per element of a loop over each, and of libm's
 //
-// Two threads. Prints, for each function, the worst error in ulp and where, and counts what must not be: values that
-// decrease, values outside the range, NaN for a number or a number for NaN, f(-x) unlike -f(x), a non-zero value where
-// the exact one is below the smallest normal number; and a sum over all result bits, which is the same for every vector
-// width. Of sqrt all floats, and of divide all reciprocals of mantissas and 2^30 pairs, must have the bits of C's,
-// where subnormal numbers are zero before and after. Exit status 1 if anything is counted or an error exceeds what
-// f32.h says.
-#include "floats.h"
+// Two threads. The sweep and the judgement are those of `bptt verify activation` (host/verify/sweep.h), here over loops
+// of this compiler. Prints, for each function, the worst error in ulp and where, and counts what must not be: values
+// that decrease, values outside the range, NaN for a number or a number for NaN, f(-x) unlike -f(x), a zero of the
+// wrong sign, a non-zero value where the exact one is below the smallest normal number; and a sum over all result bits,
+// which is the same for every vector width. Of sqrt all floats, and of divide all reciprocals of mantissas and 2^30
+// pairs, must have the bits of C's, where subnormal numbers are zero before and after. Exit status 1 if anything is
+// counted or an error exceeds what f32.h says.
+#include "every_float.h"
+#include "f32.h"
+#include "reference.h"
+#include "sweep.h"
 
-#include <float.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define CHUNK 65536u
 #define THREADS 2
+
+typedef void loop(size_t n, const float *restrict x, float *restrict y);
 
 #define LOOP(name, function) \
     static void name(size_t n, const float *restrict x, float *restrict y) \
@@ -41,108 +43,58 @@ LOOP(c_divide, C_THIRD)
 LOOP(libm_log, logf)
 LOOP(libm_tanh, tanhf)
 
-static double sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
-
 typedef struct function {
     const char *name;
-    void (*all)(size_t n, const float *restrict x, float *restrict y);
-    void (*libm)(size_t n, const float *restrict x, float *restrict y); // NULL: it has none
+    loop *all;
+    loop *libm; // NULL: it has none
     double (*exact)(double x);
     double lowest, highest, limit; // range of the values; limit of the error, ulp
-    bool odd, flushes;             // flushes: 0 where the exact value is below the smallest normal number
+    bool odd, flushes;             // see sweep.h
 } function;
 
 static const function functions[] = {
     {"exp", exp_all, libm_exp, exp, 0, INFINITY, 0.982, false, true},
     {"log", log_all, libm_log, log, -INFINITY, INFINITY, 0.825, false, false},
-    {"tanh", tanh_all, libm_tanh, tanh, -1, 1, 0.730, true, false},
-    {"sigmoid", sigmoid_all, NULL, sigmoid, 0, 1, 1.195, false, true},
+    {"tanh", tanh_all, libm_tanh, reference_tanh, -1, 1, 0.730, true, false},
+    {"sigmoid", sigmoid_all, NULL, reference_sigmoid, 0, 1, 1.195, false, true},
 };
 #define FUNCTIONS (sizeof functions / sizeof functions[0])
 
-typedef struct verdict {
-    double worst;
-    float where;
-    uint64_t decreasing, outside, nan, odd, flush, sum;
-} verdict;
-
-static void judge(const function *f, float x, float before, float y, verdict *v)
+// own: the function.
+static bptt_status values(void *own, size_t n, const float *x, float *y, bptt_error *e)
 {
-    const double exact = f->exact((double)x);
-    if (isnan(exact) || isnan(y)) {
-        v->nan += !(isnan(exact) && isnan(y));
-        return;
-    }
-    v->decreasing += y < before;
-    v->outside += !((double)y >= f->lowest && (double)y <= f->highest);
-    if (f->flushes && exact < (double)FLT_MIN) {
-        v->flush += F32_TO_BITS(y) != 0;
-        return;
-    }
-    const double e = ulp_error(y, exact);
-    if (!(e <= v->worst)) {
-        v->worst = e;
-        v->where = x;
-    }
-}
-
-typedef struct work {
-    const function *f;
-    unsigned first;
-    verdict v;
-} work;
-
-// Chunks first, first + THREADS, ...; each with the last float of the one before in front.
-static void *worker(void *arg)
-{
-    work *w = arg;
-    static _Thread_local float x[CHUNK + 1], y[CHUNK + 1], minus[CHUNK + 1];
-    for (uint64_t c = w->first; c < (UINT64_C(1) << 32) / CHUNK; c += THREADS) {
-        for (size_t i = 0; i <= CHUNK; i++) x[i] = nth_float(c * CHUNK + i - (c + i > 0));
-        w->f->all(CHUNK + 1, x, y);
-        for (size_t i = 1; i <= CHUNK; i++) judge(w->f, x[i], y[i - 1], y[i], &w->v);
-        for (size_t i = 1; i <= CHUNK; i++) w->v.sum += isnan(y[i]) ? 1 : F32_TO_BITS(y[i]) * (2 * (c * CHUNK + i) + 1);
-        if (!w->f->odd) continue;
-        for (size_t i = 0; i <= CHUNK; i++) x[i] = -x[i];
-        w->f->all(CHUNK + 1, x, minus);
-        for (size_t i = 1; i <= CHUNK; i++)
-            w->v.odd += !isnan(y[i]) && F32_TO_BITS(y[i]) != (F32_TO_BITS(minus[i]) ^ 0x80000000u);
-    }
-    return NULL;
+    const function *f = own;
+    (void)e;
+    f->all(n, x, y);
+    return BPTT_OK;
 }
 
 static bool check(const function *f)
 {
-    work w[THREADS];
-    pthread_t t[THREADS];
-    for (unsigned i = 0; i < THREADS; i++) {
-        w[i] = (work){.f = f, .first = i};
-        if (pthread_create(&t[i], NULL, worker, &w[i]) != 0) {
-            fprintf(stderr, "exhaust_f32: no thread\n");
-            exit(EXIT_FAILURE);
-        }
-    }
-    verdict v = {0};
-    for (unsigned i = 0; i < THREADS; i++) {
-        pthread_join(t[i], NULL);
-        const verdict *o = &w[i].v;
-        if (!(o->worst <= v.worst)) {
-            v.worst = o->worst;
-            v.where = o->where;
-        }
-        v.decreasing += o->decreasing;
-        v.outside += o->outside;
-        v.nan += o->nan;
-        v.odd += o->odd;
-        v.flush += o->flush;
-        v.sum += o->sum;
+    function copy = *f;
+    void *own[THREADS];
+    for (size_t i = 0; i < THREADS; i++) own[i] = &copy;
+    const sweep_way way = {.name = f->name, .values = values, .own = own};
+    const sweep s = {.way = &way,
+                     .ways = 1,
+                     .exact = f->exact,
+                     .lowest = f->lowest,
+                     .highest = f->highest,
+                     .odd = f->odd,
+                     .flushes = f->flushes,
+                     .threads = THREADS};
+    sweep_verdict v;
+    bptt_error e = {0};
+    if (sweep_floats(&s, &v, &e)) {
+        fprintf(stderr, "exhaust_f32: %s\n", e.words);
+        exit(EXIT_FAILURE);
     }
     printf("%-8s worst %.4f ulp at %.9g (%08" PRIx32 "); decreasing %" PRIu64 ", outside %" PRIu64 ", nan %" PRIu64
-           ", not odd %" PRIu64 ", not flushed %" PRIu64 "; sum %016" PRIx64 "\n",
-           f->name, v.worst, (double)v.where, F32_TO_BITS(v.where), v.decreasing, v.outside, v.nan, v.odd, v.flush,
-           v.sum);
+           ", not odd %" PRIu64 ", sign %" PRIu64 ", not flushed %" PRIu64 "; sum %016" PRIx64 "\n",
+           f->name, v.worst, (double)v.where, bits_of_float(v.where), v.decreasing, v.outside, v.nan, v.odd, v.sign,
+           v.flush, v.sum);
     fflush(stdout);
-    return v.worst <= f->limit && v.decreasing + v.outside + v.nan + v.odd + v.flush == 0;
+    return v.worst <= f->limit && sweep_wrong(&v) == 0;
 }
 
 static f32_bits no_subnormal(f32_bits u) { return (u & 0x7f800000u) == 0 ? u & 0x80000000u : u; }
@@ -178,7 +130,7 @@ static bool check_divide(void)
 }
 
 // Nanoseconds per element, the best of 50 passes over 4096 elements in [-4, 4], which stay in the first cache.
-static double nanoseconds(void (*all)(size_t n, const float *restrict x, float *restrict y), bool positive)
+static double nanoseconds(loop *all, bool positive)
 {
     enum { N = 4096, PASSES = 50, REPEAT = 100 };
     static float x[N], y[N];
@@ -195,8 +147,7 @@ static double nanoseconds(void (*all)(size_t n, const float *restrict x, float *
     return best;
 }
 
-static void print_speed(const char *name, void (*all)(size_t n, const float *restrict x, float *restrict y),
-                        void (*libm)(size_t n, const float *restrict x, float *restrict y), bool positive)
+static void print_speed(const char *name, loop *all, loop *libm, bool positive)
 {
     printf("%-8s %.3f ns", name, nanoseconds(all, positive));
     if (libm != NULL) printf(", C's %.3f ns", nanoseconds(libm, positive));

@@ -1,6 +1,7 @@
 // The elementary functions of device/f32.h on a sample of floats: every 8191st, and all near the places where their
 // formulas change; division and square root against C's. exhaust_f32 is the same for all floats.
-#include "floats.h"
+#include "every_float.h"
+#include "f32.h"
 #include "near.h"
 #include "suite.h"
 

@@ -302,9 +302,10 @@ END_TEST
 
 START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
 {
-    static const char *const may[] = {"iterations", "epochs",   "backend",      "threads",    "log",   "output",
-                                      "device",     "lowering", "sample-every", "save-every", "quiet", "resume",
-                                      "help",       "product",  "precision"}; // in the state too, and may be changed
+    // the last is in the state too, and may be changed
+    static const char *const may[] = {"iterations", "epochs",   "backend",      "threads",    "log",      "output",
+                                      "device",     "lowering", "sample-every", "save-every", "quiet",    "resume",
+                                      "help",       "product",  "trace",        "trace-at",   "precision"};
     for (size_t i = 0; i < OPTIONS; i++) {
         bool expected = false;
         for (size_t k = 0; k < sizeof may / sizeof *may; k++) expected |= strcmp(option_table[i].name, may[k]) == 0;

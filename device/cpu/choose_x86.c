@@ -10,3 +10,12 @@ const loops *loops_best(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return loops_avx2();
     return loops_plain();
 }
+
+// Who has AVX-512 has AVX2 and FMA.
+const loops *loops_of(size_t width)
+{
+    const loops *const all[] = {loops_plain(), loops_avx2(), loops_avx512()};
+    size_t best = 0;
+    while (all[best] != loops_best()) best++;
+    return width <= best ? all[width] : NULL;
+}

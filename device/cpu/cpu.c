@@ -1,5 +1,6 @@
 // The cpu backend: starts as `ref`, then every entry runs in tiles on our threads, and chains of steps run tile by
 // tile.
+#include "flush.h"
 #include "host_memory.h"
 #include "one.h"
 #include "pool.h"
@@ -27,7 +28,8 @@ static void cpu_close(bptt_device *d)
     host_close(d);
 }
 
-static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_device_config *c, bptt_device **d,
+                             bptt_error *e)
 {
     enum { MOST_THREADS = 1024 };
     if (c->threads > MOST_THREADS)
@@ -43,12 +45,17 @@ static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, 
         cpu_close(made);
         return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower --threads", threads);
     }
-    mine->tools.loops = loops_best();
+    mine->tools.loops = l;
     mine->tools.ref = bptt_ref_f32();
     blas_open(&mine->tools.blas);
     (void)snprintf(mine->words, sizeof mine->words, "%s, %s", mine->tools.loops->name, mine->tools.blas.name);
     *d = made;
     return BPTT_OK;
+}
+
+static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+{
+    return open_with(loops_best(), b, c, d, e);
 }
 
 static const char *cpu_describe(const bptt_device *d) { return own(d)->words; }
@@ -116,4 +123,35 @@ bptt_backend bptt_cpu(void)
     b.run = cpu_run;
     for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cpu_entry;
     return b;
+}
+
+// ---- one width of the inner loops, for who compares them ------------------------------------------------------------
+
+#define OPEN_WIDTH(width) \
+    static bptt_status cpu_open_##width(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, \
+                                        bptt_error *e) \
+    { \
+        return open_with(loops_of(width), b, c, d, e); \
+    }
+OPEN_WIDTH(0)
+OPEN_WIDTH(1)
+OPEN_WIDTH(2)
+#undef OPEN_WIDTH
+
+bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name)
+{
+    bptt_status (*const open[])(const bptt_backend *, const bptt_device_config *, bptt_device **,
+                                bptt_error *) = {cpu_open_0, cpu_open_1, cpu_open_2};
+    if (width >= sizeof open / sizeof open[0] || !loops_of(width)) return false;
+    *b = bptt_cpu();
+    b->open = open[width];
+    *name = loops_of(width)->name;
+    return true;
+}
+
+void bptt_cpu_sigmoid(size_t width, size_t n, const float *x, float *y)
+{
+    const unsigned before = flush_on();
+    loops_of(width)->sigmoid(n, x, y);
+    flush_restore(before);
 }

@@ -15,6 +15,7 @@ typedef struct loops {
     // -k log softmax(x)[target]; with gradient x becomes scale (softmax(x) - onehot(target))
     double (*xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale);
     double (*sumsq)(size_t n, const float *x);
+    void (*sigmoid)(size_t n, const float *x, float *y); // of f32.h; no cell has it yet
     void (*update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,
                    float limit, float rate, float root);
     // c [N][M] = a [N][K] b [K][M] + beta c, rows of lda, ldb, ldc; made for few rows and a b that stays in cache.
@@ -26,6 +27,7 @@ typedef struct loops {
 const loops *loops_plain(void);
 const loops *loops_avx2(void);
 const loops *loops_avx512(void);
-const loops *loops_best(void); // for the processor this runs on
+const loops *loops_best(void);       // for the processor this runs on
+const loops *loops_of(size_t width); // the width-th it runs, from plain C to the best; NULL past that
 
 #endif

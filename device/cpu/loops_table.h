@@ -6,6 +6,7 @@ static const loops LOOPS(table) = {
     .add = LOOPS(add),
     .xent = LOOPS(xent),
     .sumsq = LOOPS(sumsq),
+    .sigmoid = LOOPS(sigmoid),
     .update = LOOPS(update),
     .multiply = LOOPS_MULTIPLY,
 };

@@ -143,6 +143,17 @@ static double LOOPS(sumsq)(size_t n, const float *x)
     return total(sum);
 }
 
+static void LOOPS(sigmoid)(size_t n, const float *x, float *y)
+{
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        float t[LANES];
+        for (size_t l = 0; l < LANES; l++) t[l] = f32_sigmoid(x[j + l]);
+        for (size_t l = 0; l < LANES; l++) y[j + l] = t[l];
+    }
+    for (; j < n; j++) y[j] = f32_sigmoid(x[j]);
+}
+
 static inline void sgd(const struct bptt_rule *o, float *w, const float *g, float *m, float rate)
 {
     for (size_t l = 0; l < LANES; l++) m[l] = sgd_m(g[l], m[l], (float)o->momentum);

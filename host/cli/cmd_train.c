@@ -58,6 +58,47 @@ static exit_code check_output(const char *output, const char *text_name)
     return CODE_OK;
 }
 
+// Before any work: the folder can be made and a file in it, and the update that is to be kept will come.
+static exit_code check_trace(train *w)
+{
+    const option_value *v = w->o->value;
+    w->trace = v[OPT_TRACE].text;
+    if (!w->trace && !v[OPT_TRACE_AT].given) return CODE_OK;
+    if (!w->trace) {
+        complain("--trace-at says which update --trace DIR keeps, but there is no --trace");
+        return CODE_USAGE;
+    }
+    if (mkdir(w->trace, 0777) != 0 && errno != EEXIST) {
+        complain("cannot make the folder %s: %s", w->trace, strerror(errno));
+        return CODE_CREATE;
+    }
+    const size_t room = strlen(w->trace) + sizeof "/trace.safetensors";
+    char *const path = malloc(room);
+    if (!path) return CODE_MEMORY;
+    (void)snprintf(path, room, "%s/trace.safetensors", w->trace);
+    exit_code code = check_output(path, w->text_name);
+    if (code == CODE_OK && (same_file(path, w->output) || same_file(path, w->best))) {
+        complain("%s is also the output; name another folder", path);
+        code = CODE_USAGE;
+    }
+    free(path);
+    return code;
+}
+
+// Once it is known how many updates there are.
+static exit_code check_trace_at(train *w)
+{
+    const option_value *v = w->o->value;
+    const uint64_t first = w->info.iteration + 1, last = w->info.iterations;
+    w->trace_at = v[OPT_TRACE_AT].given ? v[OPT_TRACE_AT].count : last;
+    if (!w->trace || (w->trace_at >= first && w->trace_at <= last)) return CODE_OK;
+    if (first > last)
+        complain("no update is left to be kept; more --iterations or --epochs would go on");
+    else
+        complain("--trace-at %" PRIu64 ": this run makes updates %" PRIu64 " to %" PRIu64, w->trace_at, first, last);
+    return CODE_USAGE;
+}
+
 // Before the output is looked at: what is to be resumed is the input.
 static exit_code check_resumed(const char *path)
 {
@@ -208,7 +249,9 @@ exit_code run_train(const options *o)
     if (code == CODE_OK) code = check_log(&w, v[OPT_LOG].text);
     if (code == CODE_OK) code = check_output(w.output, w.text_name);
     if (code == CODE_OK) code = check_output(w.best, w.text_name);
+    if (code == CODE_OK) code = check_trace(&w);
     if (code == CODE_OK) code = set_up(&w);
+    if (code == CODE_OK) code = check_trace_at(&w);
     if (code == CODE_OK) {
         if (resumed && same_file(w.output, v[OPT_RESUME].text)) w.saved = w.info.iteration;
         tell(&w);

@@ -65,6 +65,8 @@ typedef enum option_id {
     OPT_SAVE_EVERY,
     OPT_SAMPLE_EVERY,
     OPT_LOG,
+    OPT_TRACE,
+    OPT_TRACE_AT,
     OPT_PRIME,
     OPT_LENGTH,
     OPT_TEMPERATURE,

@@ -133,6 +133,11 @@ const option_row option_table[OPTIONS] = {
     [OPT_LOG] =
         {"log", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
          "write every update and validation there, one JSON object a line; a resumed run goes on in the same file"},
+    [OPT_TRACE] = {"trace", 0, KIND_PATH, "DIR", NULL, 0, 0, ON(TRAIN), true,
+                   "keep one update as it was computed in a file in DIR: inputs, states, gradients and the weights "
+                   "before it; the result is the same"},
+    [OPT_TRACE_AT] = {"trace-at", 0, KIND_COUNT, "N", "(the last)", 1, MANY, ON(TRAIN), true,
+                      "which update --trace keeps, counted from 1"},
     [OPT_PRIME] = {"prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "text that the sample goes on from"},
     [OPT_LENGTH] = {"length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false, "characters to draw"},
     [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "X", "1", 0, 1000, ON(SAMPLE), false,

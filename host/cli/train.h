@@ -15,20 +15,22 @@ typedef struct train {
     bptt_device_info device;    // that computes
     const char *text_name;      // "-": standard input; NULL: the built-in text
     const char *output;
-    char *best;    // where the best model goes
-    size_t memory; // bytes that the process will take
+    char *best;        // where the best model goes
+    size_t memory;     // bytes that the process will take
+    const char *trace; // folder; NULL: no update is kept
+    uint64_t trace_at; // number of the update that is
     progress progress;
     sampler sampler; // run NULL: no samples
     json_log *log;   // NULL: none, or given up
     jsonl line;      // the line being built
     bool quiet;
-    bool save_failed, best_failed, log_failed; // the last attempt
-    uint64_t saved;                            // updates in the file `output`; NONE_SAVED: this run has not written it
-    uint64_t validated;                        // the update that was last validated after; 0: none
-    double valid_loss;                         // of that validation, nats
-    double started;                            // seconds
-    uint64_t done;                             // updates whose report has come; more may be submitted
-    double since;                              // when the last report came, or work began after a pause; seconds
+    bool save_failed, best_failed, log_failed, trace_failed; // the last attempt
+    uint64_t saved;     // updates in the file `output`; NONE_SAVED: this run has not written it
+    uint64_t validated; // the update that was last validated after; 0: none
+    double valid_loss;  // of that validation, nats
+    double started;     // seconds
+    uint64_t done;      // updates whose report has come; more may be submitted
+    double since;       // when the last report came, or work began after a pause; seconds
 } train;
 
 #define NONE_SAVED UINT64_MAX

@@ -46,7 +46,7 @@ static void save_best(train *w)
 // What the run ends with if nothing else went wrong: files that are missing are a failure.
 static exit_code written(const train *w)
 {
-    return w->save_failed || w->best_failed || w->log_failed ? CODE_IO : CODE_OK;
+    return w->save_failed || w->best_failed || w->log_failed || w->trace_failed ? CODE_IO : CODE_OK;
 }
 
 // ---- updates --------------------------------------------------------------------------------------------------------
@@ -58,17 +58,22 @@ static bptt_status submit(train *w, bptt_error *e)
     return bptt_trainer_submit(w->trainer, e);
 }
 
+// A report has come.
+static void take_in(train *w, const bptt_report *r)
+{
+    const double now = bptt_seconds();
+    log_step(w, ++w->done, r, now - w->since);
+    progress_update(&w->progress, w->done, r);
+    w->since = now;
+}
+
 // Takes in the oldest report that has not come.
 static bptt_status collect(train *w, bptt_error *e)
 {
     bptt_report r;
     const bptt_status s = bptt_trainer_collect(w->trainer, &r, e);
-    if (s != BPTT_OK) return s;
-    const double now = bptt_seconds();
-    log_step(w, ++w->done, &r, now - w->since);
-    progress_update(&w->progress, w->done, &r);
-    w->since = now;
-    return BPTT_OK;
+    if (s == BPTT_OK) take_in(w, &r);
+    return s;
 }
 
 // Until at most `behind` reports are still to come.
@@ -77,6 +82,32 @@ static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
     bptt_status s = BPTT_OK;
     while (s == BPTT_OK && iteration_now(w) - w->done > behind) s = collect(w, e);
     return s;
+}
+
+// The update that is kept, by itself. That it could not be kept is told and remembered, no more.
+static bptt_status trace(train *w, bptt_error *e)
+{
+    bptt_error kept = {0};
+    bptt_report r;
+    bptt_status s = catch_up(w, 0, e);
+    if (s != BPTT_OK) return s;
+    w->since = bptt_seconds();
+    s = bptt_trainer_trace(w->trainer, w->trace, &r, &kept, e);
+    if (s != BPTT_OK) return s;
+    w->trace_failed = kept.code != BPTT_OK;
+    take_in(w, &r);
+    if (w->trace_failed || !w->quiet) progress_clear(&w->progress);
+    if (w->trace_failed)
+        complain("update %" PRIu64 " is not kept: %s", w->done, kept.words);
+    else if (!w->quiet)
+        complain("update %" PRIu64 " is kept in %s", w->done, w->trace);
+    return BPTT_OK;
+}
+
+// The next update, sent or, where it is to be kept, made.
+static bptt_status next_update(train *w, bptt_error *e)
+{
+    return w->trace && iteration_now(w) + 1 == w->trace_at ? trace(w, e) : submit(w, e);
 }
 
 // ---- failures and signals ------------------------------------------------------------------------------------------
@@ -125,6 +156,7 @@ static exit_code interrupted(train *w, uint64_t iteration)
         const option_value *v = &w->o->value[i];
         if (!v->given || !option_table[i].resumable || i == OPT_RESUME || i == OPT_OUTPUT || i == OPT_PRECISION)
             continue;
+        if ((i == OPT_TRACE || i == OPT_TRACE_AT) && iteration >= w->trace_at) continue; // it is kept
         fprintf(stderr, " --%s", option_table[i].name);
         if (option_table[i].kind != KIND_FLAG) put_argument(v->text);
     }
@@ -231,7 +263,7 @@ exit_code train_loop(train *w)
     log_start(w);
     while (iteration_now(w) < w->info.iterations && !signals_leave()) {
         bool save_now = false, scheduled = false;
-        if ((s = submit(w, &e)) != BPTT_OK) return broken(w, &e);
+        if ((s = next_update(w, &e)) != BPTT_OK) return broken(w, &e);
         const uint64_t iteration = iteration_now(w);
         const bool pause = pauses(w, iteration, &save_now, &scheduled);
         if ((s = catch_up(w, pause ? 0 : 1, &e)) != BPTT_OK) return broken(w, &e);

@@ -430,6 +430,12 @@ BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bpt
 // once all are collected it is the number of updates that were made.
 BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *error);
 BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *error);
+// step, and keeps that update's window as one file in a folder, which is made if need be: inputs, states, dz, losses,
+// gradient, and the weights before it, for `bptt verify trace`. Training goes on as after step, to the last byte, and
+// does so too where the file could not be written: then kept->code is other than OK, and its words say why.
+// Takes, for as long as the call lasts, the memory of another run.  Errors: those of step.
+BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report *report, bptt_error *kept,
+                                        bptt_error *error);
 // Validation loss now; training state, carried state and best_loss are untouched. stop, if not NULL, is called now and
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,

@@ -5,5 +5,7 @@ const verify_row verify_table[] = {
     {"cell", verify_cell, true},
     {"unroll", verify_unroll, true},
     {"builders", verify_builders, true},
+    {"activation", verify_activation, true},
+    {"trace", verify_trace, false},
 };
 const size_t verify_rows = sizeof verify_table / sizeof verify_table[0];

@@ -30,6 +30,8 @@ typedef struct verify_options {
     bool exhaustive;
     const char *trace; // folder of a trace
     void (*line)(void *user, const verify_line *line);
+    // NULL, or called now and then, on the caller's thread, by what takes minutes: how much of `what` is done, 0..1.
+    void (*progress)(void *user, const char *what, double done);
     void *user;
 } verify_options;
 

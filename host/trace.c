@@ -1,0 +1,173 @@
+// An update that is kept: made by a run that keeps the dz of every layer, in place of the trainer's own, so that what
+// goes into the file is what the training went on with. The format: trace.h.
+#define _POSIX_C_SOURCE 200809L
+
+#include "trace.h"
+#include "atomic.h"
+#include "model_file.h"
+#include "run.h"
+#include "trainer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct tracing {
+    bptt_trainer *t;
+    bptt_run *run;
+    st_writer *w;
+    void *scratch; // as large as the largest tensor that is not the model's
+} tracing;
+
+// ---- what goes into the file ----------------------------------------------------------------------------------------
+
+enum { OWN_TENSORS = 5 };
+
+static void own_entries(const bptt_trainer *t, st_tensor *list)
+{
+    const uint64_t L = t->model->L, T = t->config.steps, B = t->config.batch, H = t->model->H;
+    const st_dtype real = t->model->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32;
+    const st_tensor own[OWN_TENSORS] = {
+        {.name = "trace.token", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
+        {.name = "trace.target", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
+        {.name = "trace.states", .dtype = real, .rank = 4, .shape = {L, T + 1, B, H}},
+        {.name = "trace.dz", .dtype = real, .rank = 4, .shape = {L, T, B, H}},
+        {.name = "trace.losses", .dtype = ST_F64, .rank = 2, .shape = {T, B}},
+    };
+    memcpy(list, own, sizeof own);
+}
+
+// In the order in which they are known: the first are written before the update.
+static size_t trace_entries(const bptt_trainer *t, st_tensor *list)
+{
+    size_t n = weight_entries(t->model, list);
+    if (list) own_entries(t, list + n);
+    n += OWN_TENSORS;
+    return n + part_entries(t->model, BPTT_GRADIENT, "gradient", list ? list + n : NULL);
+}
+
+static void put_trace(metadata *m, const bptt_trainer *t)
+{
+    put_model(m, t->model);
+    put_count(m, "trace", TRACE_VERSION);
+    put_count(m, "trace.update", t->iteration + 1);
+    put_count(m, "trace.batch", t->config.batch);
+    put_count(m, "trace.steps", t->config.steps);
+    put_text(m, "trace.precision", bptt_precision_word[t->model->config.precision]);
+    put_text(m, "trace.backend", t->model->device->backend.name);
+    put_text(m, "trace.device", t->model->info.device);
+}
+
+static bptt_status write_tokens(tracing *k, const int32_t *id, bptt_error *e)
+{
+    const size_t n = k->t->config.steps * k->t->config.batch;
+    int64_t *const wide = k->scratch;
+    for (size_t i = 0; i < n; i++) wide[i] = id[i];
+    return st_write(k->w, wide, n * sizeof *wide, e);
+}
+
+static bptt_status write_matrix(tracing *k, bptt_mat m, bptt_type as, bptt_error *e)
+{
+    const bptt_backend *b = &k->t->model->device->backend;
+    const bptt_status s = b->read(k->t->model->device, k->scratch, as, m, e);
+    return s ? s : st_write(k->w, k->scratch, m.rows * m.cols * bptt_type_size(as), e);
+}
+
+static bptt_status write_before(tracing *k, bptt_error *e)
+{
+    bptt_status s = write_weights(k->t->model, k->w, e);
+    if (!s) s = write_tokens(k, k->t->token, e);
+    return s ? s : write_tokens(k, k->t->target, e);
+}
+
+static bptt_status write_after(tracing *k, bptt_error *e)
+{
+    const bptt_type real = k->t->model->device->backend.real;
+    bptt_status s = BPTT_OK;
+    for (size_t l = 0; !s && l < k->t->model->L; l++) s = write_matrix(k, k->run->mem.h[l], real, e);
+    for (size_t l = 0; !s && l < k->t->model->L; l++) s = write_matrix(k, run_dz(k->run, l), real, e);
+    if (!s) s = write_matrix(k, k->run->mem.losses, BPTT_F64, e);
+    return s ? s : write_part(k->t->model, BPTT_GRADIENT, k->w, e);
+}
+
+// ---- before and after -----------------------------------------------------------------------------------------------
+
+static bptt_status open_file(tracing *k, const char *folder, bptt_error *e)
+{
+    const size_t n = trace_entries(k->t, NULL), room = strlen(folder) + sizeof "/" TRACE_FILE;
+    st_tensor *list = calloc(n, sizeof *list);
+    metadata *meta = calloc(1, sizeof *meta);
+    char *path = malloc(room);
+    bptt_status s = list && meta && path ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to write a trace");
+    if (!s && mkdir(folder, 0777) != 0 && errno != EEXIST)
+        s = file_fail(e, BPTT_IO, folder, "cannot make the folder of the trace");
+    if (!s) {
+        (void)trace_entries(k->t, list);
+        put_trace(meta, k->t);
+        (void)snprintf(path, room, "%s/" TRACE_FILE, folder);
+        s = st_write_open(path, list, n, meta->pair, meta->n, &k->w, e);
+    }
+    free(path);
+    free(meta);
+    free(list);
+    return s;
+}
+
+static bptt_status copy_state(bptt_run *from, bptt_run *to, void *scratch, bptt_error *e)
+{
+    const bptt_type real = from->model->device->backend.real;
+    const bptt_status s = bptt_run_read_state(from, scratch, real, e);
+    return s ? s : bptt_run_write_state(to, scratch, real, e);
+}
+
+// Everything that can fail for want of memory or of a place for the file, before anything of the training moves.
+static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
+{
+    const bptt_trainer_config *c = &k->t->config;
+    const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
+                 carried = k->t->model->L * c->batch * k->t->model->H;
+    const bptt_run_config sizes = {.batch = c->batch, .steps = c->steps, .gradient = 1};
+    bptt_status s = run_open(k->t->model, &sizes, true, &k->run, e);
+    if (s) return s;
+    k->scratch = malloc((states > carried ? states : carried) * sizeof(double)); // tokens, losses and dz are fewer
+    if (!k->scratch) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write a trace");
+    s = open_file(k, folder, e);
+    if (!s) s = write_before(k, e);
+    return s ? s : copy_state(k->t->run, k->run, k->scratch, e);
+}
+
+static void end(tracing *k)
+{
+    st_write_abort(k->w);
+    bptt_run_close(k->run);
+    free(k->scratch);
+}
+
+bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report *report, bptt_error *kept,
+                               bptt_error *e)
+{
+    if (!t || !folder || !kept)
+        return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_trace needs a trainer, a folder and a place for kept");
+    bptt_status s = trainer_rest(t, e);
+    const size_t window = (size_t)(t->iteration % t->windows);
+    if (!s && window == 0) s = bptt_run_reset(t->run, e);
+    if (s) return s;
+    tracing k = {.t = t};
+    *kept = (bptt_error){0};
+    corpus_window(&t->corpus, t->config.batch, t->config.steps, window, t->token, t->target);
+    kept->code = begin(&k, folder, kept);
+    const bptt_window seen = {.token = t->token, .target = t->target};
+    s = bptt_run_train(kept->code ? t->run : k.run, &seen, t->config.rate, report, e);
+    if (!s) t->iteration++;
+    if (!s && !kept->code) s = copy_state(k.run, t->run, k.scratch, e);
+    if (!s && !kept->code) kept->code = write_after(&k, kept);
+    if (!s && !kept->code) {
+        kept->code = st_write_commit(k.w, kept);
+        k.w = NULL;
+    }
+    if (s && !kept->code) (void)bptt_fail(kept, s, "the update that was to be kept failed");
+    end(&k);
+    return s;
+}

@@ -1,0 +1,17 @@
+// One update of a training run, as the backend computed it, in a file: what bptt_trainer_trace writes and verify reads.
+//
+// A safetensors file TRACE_FILE in a folder. Beside the weights before the update, named and shaped as in a model file:
+//   train.gradient.<name>   the gradient of each tensor, before clipping
+//   trace.token, target     I64 [T][B]
+//   trace.states            [L][T+1][B][H]: block 0 is the state before the window, block t+1 that after step t
+//   trace.dz                [L][T][B][H]: gradient of the loss with respect to what the cell's function is taken of
+//   trace.losses            F64 [T][B]
+// and the metadata of a model file, with trace = TRACE_VERSION, trace.update (its number, from 1), trace.batch,
+// trace.steps, trace.precision, trace.backend and trace.device in words.
+#ifndef TRACE_H
+#define TRACE_H
+
+#define TRACE_FILE "trace.safetensors"
+#define TRACE_VERSION 1
+
+#endif

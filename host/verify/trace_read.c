@@ -1,0 +1,214 @@
+// Reading a trace: every size, shape and number is checked before it is used.
+#include "model_file.h"
+#include "trace.h"
+#include "trace_window.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reading {
+    st_reader *r;
+    trace_window *w;
+    const char *path;
+} reading;
+
+enum { MOST_V = 256, MOST_H = 65536, MOST_L = 64 }; // a text is bytes
+
+// ---- metadata ------------------------------------------------------------------------------------------------------
+
+static bptt_status get_size(const reading *k, const char *key, uint64_t most, size_t *size, bptt_error *e)
+{
+    uint64_t n = 0;
+    const bptt_status s = get_count(k->r, key, &n, e);
+    if (s) return s;
+    if (n == 0 || n > most)
+        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: %s is %llu, but must be from 1 to %llu", k->path, key,
+                         (unsigned long long)n, (unsigned long long)most);
+    *size = (size_t)n;
+    return BPTT_OK;
+}
+
+// The place of a word of the metadata in a list.
+static bptt_status get_word(const reading *k, const char *key, const char *const *list, size_t n, size_t *place,
+                            bptt_error *e)
+{
+    const char *word = st_metadata(k->r, key);
+    for (*place = 0; word && *place < n; ++*place)
+        if (strcmp(word, list[*place]) == 0) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_FILE, "%.300s: the %s \"%.40s\" is unknown to this version", k->path, key,
+                     word ? word : "");
+}
+
+static bptt_status get_sizes(const reading *k, bptt_error *e)
+{
+    trace_window *w = k->w;
+    const char *version = st_metadata(k->r, "trace");
+    uint64_t number = 0;
+    size_t biases = 0, cell = 0, precision = 0;
+    if (!version) return bptt_fail(e, BPTT_BAD_FILE, "%.300s is no trace; bptt train --trace makes one", k->path);
+    bptt_status s = get_count(k->r, "trace", &number, e);
+    if (!s && number != TRACE_VERSION)
+        s = bptt_fail(e, BPTT_BAD_FILE, "%.300s: a trace of version %.20s; this program reads version %d", k->path,
+                      version, TRACE_VERSION);
+    if (!s) s = get_size(k, "vocab", MOST_V, &w->V, e);
+    if (!s) s = get_size(k, "hidden", MOST_H, &w->H, e);
+    if (!s) s = get_size(k, "layers", MOST_L, &w->L, e);
+    if (!s) s = get_size(k, "biases", 2, &biases, e);
+    if (!s) s = get_size(k, "trace.steps", INT32_MAX, &w->T, e);
+    if (!s) s = get_size(k, "trace.batch", INT32_MAX, &w->B, e);
+    if (!s) s = get_count(k->r, "trace.update", &w->update, e);
+    if (!s) s = get_word(k, "cell", bptt_cell_word, BPTT_CELLS, &cell, e);
+    if (!s) s = get_word(k, "trace.precision", bptt_precision_word, BPTT_PRECISIONS, &precision, e);
+    if (s) return s;
+    static const double operand[BPTT_PRECISIONS] = {0, 0x1p-11, 0x1p-8, 0x1p-11};
+    const char *backend = st_metadata(k->r, "trace.backend");
+    w->biases = (int)biases, w->cell = (bptt_cell)cell, w->operand = operand[precision];
+    (void)snprintf(w->where, sizeof w->where, "%.80s, %s", backend ? backend : "?", bptt_precision_word[precision]);
+    return BPTT_OK;
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------------
+
+// Room that trace_close gives back. The table holds more than there are tensors.
+static void *take(trace_window *w, size_t n, size_t size)
+{
+    void *p = calloc(n, size);
+    w->block[w->blocks++] = p;
+    return p;
+}
+
+// A tensor of that shape, of one of two types, raw.
+static bptt_status read_raw(const reading *k, const char *name, st_dtype a, st_dtype b, int rank, const uint64_t *sizes,
+                            void **raw, st_tensor *found, bptt_error *e)
+{
+    const st_tensor *t = st_find(k->r, name);
+    if (!t) return bptt_fail(e, BPTT_BAD_FILE, "%.300s has no tensor %s", k->path, name);
+    if (t->rank != rank || memcmp(t->shape, sizes, (size_t)rank * sizeof *sizes) != 0)
+        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: %s has another shape than the metadata say", k->path, name);
+    if (t->dtype != a && t->dtype != b)
+        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: %s holds %s", k->path, name, st_dtype_name(t->dtype));
+    *found = *t;
+    *raw = malloc((size_t)(t->end - t->begin) + 1);
+    if (!*raw) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
+    const bptt_status s = st_read(k->r, t, *raw, e);
+    if (s) free(*raw);
+    return s;
+}
+
+// Numbers as doubles. They need not be finite: what is not will not be within any bound.
+static bptt_status read_reals(const reading *k, const char *name, int rank, const uint64_t *sizes, double **x,
+                              bptt_error *e)
+{
+    st_tensor t;
+    void *raw = NULL;
+    const bptt_status s = read_raw(k, name, ST_F32, ST_F64, rank, sizes, &raw, &t, e);
+    if (s) return s;
+    const size_t n = (size_t)(t.end - t.begin) / st_dtype_size(t.dtype);
+    *x = take(k->w, n ? n : 1, sizeof **x);
+    for (size_t i = 0; *x && i < n; i++) (*x)[i] = t.dtype == ST_F64 ? ((double *)raw)[i] : (double)((float *)raw)[i];
+    free(raw);
+    return *x ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
+}
+
+static bptt_status read_ids(const reading *k, const char *name, size_t **id, bptt_error *e)
+{
+    trace_window *w = k->w;
+    st_tensor t;
+    void *raw = NULL;
+    bptt_status s = read_raw(k, name, ST_I64, ST_I64, 2, (uint64_t[]){w->T, w->B}, &raw, &t, e);
+    if (s) return s;
+    *id = take(w, w->T * w->B, sizeof **id);
+    if (!*id) s = bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
+    for (size_t i = 0; !s && i < w->T * w->B; i++) {
+        const int64_t v = ((int64_t *)raw)[i];
+        if (v < 0 || v >= (int64_t)w->V)
+            s = bptt_fail(e, BPTT_BAD_FILE, "%.300s: %s holds %lld, not in 0..%zu", k->path, name, (long long)v,
+                          w->V - 1);
+        else
+            (*id)[i] = (size_t)v;
+    }
+    free(raw);
+    return s;
+}
+
+static bptt_status read_layer(const reading *k, const char *before, size_t l, bool both, trace_layer *m, bptt_error *e)
+{
+    const trace_window *w = k->w;
+    const uint64_t in = l == 0 ? w->V : w->H;
+    const struct {
+        const char *kind;
+        double **to;
+        uint64_t shape[2];
+        int rank;
+    } one[] = {{"weight_ih", &m->weight_ih, {w->H, in}, 2},
+               {"weight_hh", &m->weight_hh, {w->H, w->H}, 2},
+               {"bias_ih", &m->bias_ih, {w->H}, 1},
+               {"bias_hh", &m->bias_hh, {w->H}, 1}};
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < (both ? 4 : 3); i++) {
+        char name[96];
+        (void)snprintf(name, sizeof name, "%srnn.%s_l%zu", before, one[i].kind, l);
+        s = read_reals(k, name, one[i].rank, one[i].shape, one[i].to, e);
+    }
+    return s;
+}
+
+static bptt_status read_all(const reading *k, bptt_error *e)
+{
+    trace_window *w = k->w;
+    const uint64_t L = w->L, T = w->T, B = w->B, H = w->H, out[2] = {w->V, H};
+    static const char *const grad = "train.gradient.";
+    w->weight = take(w, w->L, sizeof *w->weight);
+    w->gradient = take(w, w->L, sizeof *w->gradient);
+    bptt_status s = w->weight && w->gradient ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read a trace");
+    if (!s) s = read_ids(k, "trace.token", &w->token, e);
+    if (!s) s = read_ids(k, "trace.target", &w->target, e);
+    if (!s) s = read_reals(k, "trace.states", 4, (uint64_t[]){L, T + 1, B, H}, &w->states, e);
+    if (!s) s = read_reals(k, "trace.dz", 4, (uint64_t[]){L, T, B, H}, &w->dz, e);
+    if (!s) s = read_reals(k, "trace.losses", 2, (uint64_t[]){T, B}, &w->losses, e);
+    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, "", l, true, &w->weight[l], e);
+    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, grad, l, w->biases == 2, &w->gradient[l], e);
+    if (!s) s = read_reals(k, "decoder.weight", 2, out, &w->out_weight, e);
+    if (!s) s = read_reals(k, "decoder.bias", 1, out, &w->out_bias, e);
+    if (!s) s = read_reals(k, "train.gradient.decoder.weight", 2, out, &w->grad_out_weight, e);
+    if (!s) s = read_reals(k, "train.gradient.decoder.bias", 1, out, &w->grad_out_bias, e);
+    if (!s) w->unit = st_find(k->r, "trace.states")->dtype == ST_F64 ? 0x1p-53 : 0x1p-24;
+    return s;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------------
+
+bptt_status trace_open(const char *folder, trace_window **out, bptt_error *e)
+{
+    enum { TABLE = 8 * MOST_L + 16 };
+    const size_t room = strlen(folder) + sizeof "/" TRACE_FILE;
+    char *path = malloc(room);
+    trace_window *w = calloc(1, sizeof *w);
+    if (w) w->block = calloc(TABLE, sizeof *w->block);
+    reading k = {.w = w, .path = path};
+    bptt_status s = path && w && w->block ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read a trace");
+    if (!s) {
+        (void)snprintf(path, room, "%s/" TRACE_FILE, folder);
+        s = st_read_open(path, 0, &k.r, e);
+    }
+    if (!s) s = get_sizes(&k, e);
+    if (!s) s = read_all(&k, e);
+    st_read_close(k.r);
+    free(path);
+    if (s) {
+        trace_close(w);
+        return s;
+    }
+    *out = w;
+    return BPTT_OK;
+}
+
+void trace_close(trace_window *w)
+{
+    if (!w) return;
+    for (size_t i = 0; i < w->blocks; i++) free(w->block[i]);
+    free(w->block);
+    free(w);
+}

@@ -1,0 +1,66 @@
+// A trace in memory (host/trace.h is its file), everything in binary64, and what is recomputed from it.
+#ifndef TRACE_WINDOW_H
+#define TRACE_WINDOW_H
+
+#include "backend.h"
+
+// Of one layer, or the gradient of that: PyTorch's shapes. bias_hh of a gradient is NULL where there is one bias.
+typedef struct trace_layer {
+    double *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+} trace_layer;
+
+typedef struct trace_window {
+    size_t V, H, L, T, B;
+    bptt_cell cell;
+    int biases;
+    uint64_t update;
+    double unit;                    // roundoff of the run's numbers: 2^-24, or 2^-53
+    double operand;                 // of what its products round their operands to, 0 where that is nothing
+    char where[160];                // "cpu, fp32"
+    size_t *token, *target;         // [T][B]
+    double *states;                 // [L][T+1][B][H]
+    double *dz;                     // [L][T][B][H]
+    double *losses;                 // [T][B]
+    trace_layer *weight, *gradient; // [L]
+    double *out_weight, *out_bias;  // [V][H], [V]
+    double *grad_out_weight, *grad_out_bias;
+    void **block; // all of the above, for trace_close
+    size_t blocks;
+} trace_window;
+
+// folder/TRACE_FILE.  Errors: NO_INPUT, IO, NO_MEMORY; BAD_FILE: damaged, no trace, or one that cannot be.
+bptt_status trace_open(const char *folder, trace_window **w, bptt_error *e);
+void trace_close(trace_window *w); // NULL is fine
+
+static inline const double *trace_state(const trace_window *w, size_t l, size_t t, size_t b)
+{
+    return w->states + ((l * (w->T + 1) + t) * w->B + b) * w->H;
+}
+
+static inline const double *trace_dz(const trace_window *w, size_t l, size_t t, size_t b)
+{
+    return w->dz + ((l * w->T + t) * w->B + b) * w->H;
+}
+
+// What was found of one kind of numbers.
+typedef struct finding {
+    double error; // largest |stored - recomputed|, with what the recomputation may be off by added: certified
+    double slack; // largest of those additions
+    double ratio; // largest error / sum of |terms|
+    double share; // largest error / what an honest product stays below; see trace_terms.c
+    size_t at;    // element with the largest error, as stored
+    size_t n;     // how many were looked at
+    bool holds;   // all finite, and no share above 1
+} finding;
+
+// Each recomputes from what is stored, one step at a time, and never from anything that was recomputed before.
+bptt_status certify_states(const trace_window *w, finding *f, bptt_error *e);
+bptt_status certify_dz(const trace_window *w, finding *f, bptt_error *e);
+// From the stored states and dz: W_ih and W_hh, the biases, the decoder's two, of all layers together.
+typedef struct gradient_findings {
+    finding weights, biases, decoder;
+} gradient_findings;
+bptt_status certify_gradient(const trace_window *w, gradient_findings *f, bptt_error *e);
+bptt_status certify_losses(const trace_window *w, finding *f, bptt_error *e);
+
+#endif
