@@ -194,6 +194,7 @@ struct bptt_backend {
     bptt_type real;          // of weights, states and gradients
     bptt_type sum;           // of losses and norms
     bool transposed_copies;  // the plan keeps a stored transpose for products with W' (where those are slow)
+    bool overlaps;           // works on layers side by side: a run has gradients of each layer, so that none waits
     unsigned precisions;     // 1u << BPTT_PRECISION_... for each that it has; FP32 all have, so 0: that alone
     size_t logits_at_a_time; // elements of a decoder block; 0: the host's choice, which suits the caches of processors
     size_t (*pad)(size_t cols); // leading dimension for rows of that many reals

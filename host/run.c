@@ -79,6 +79,7 @@ static void set_sizes(bptt_run *r, const bptt_backend *b, const bptt_model_confi
 {
     r->config = *c;
     r->B = c->batch, r->T = c->steps;
+    r->keeps_dz = r->keeps_dz || (b->overlaps && c->gradient);
     r->S = c->gradient || c->steps < STEPS_AT_A_TIME ? c->steps : STEPS_AT_A_TIME;
     r->R = decoder_rows(b, r->S * r->B, m->vocab);
 }

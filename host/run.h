@@ -37,7 +37,7 @@ struct bptt_run {
     bptt_model *model;
     bptt_run_config config;
     size_t B, T, S, R; // S: steps of a forward-only pass; R: rows of the decoder at a time
-    bool keeps_dz;     // of every layer, until the next window
+    bool keeps_dz;     // of every layer, until the next window: for a trace, or where the backend overlaps layers
     run_memory mem;
     bptt_mat *views; // behind the arrays of mem
     bptt_buf *block[LAYOUT_BLOCKS];

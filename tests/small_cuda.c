@@ -111,8 +111,8 @@ static past live_with(const bptt_backend *b, const bptt_model_config *c, const k
     return p;
 }
 
-// As a graph again, node by node, and with a profile. On a GPU cuBLAS may choose another kernel for the pieces that only
-// a graph has: there reruns of one way are the same, and no more is claimed.
+// As a graph again, node by node, and with a profile. On a GPU cuBLAS may choose another kernel for the pieces that
+// only a graph has: there reruns of one way are the same, and no more is claimed.
 START_TEST(every_way_to_run_gives_the_same_bits)
 {
     const bptt_backend b = cuda();

@@ -193,6 +193,7 @@ bptt_backend bptt_cuda(void)
         .real = BPTT_F32,
         .sum = BPTT_F32,
         .pad = cu_pad,
+        .overlaps = true,
         .precisions = 1u << BPTT_PRECISION_TF32 | 1u << BPTT_PRECISION_BF16 | 1u << BPTT_PRECISION_FP16,
         .logits_at_a_time = 1 << 23, // 32 MiB of floats: few large products
         .open = cuda_open,
