@@ -2,6 +2,7 @@
 // and one that cannot be done.
 #include "cmd_verify.h"
 #include "near.h"
+#include "progress.h"
 #include "suite.h"
 
 #include <unistd.h>
@@ -12,6 +13,8 @@ static bptt_status holding(const verify_options *o, size_t *failures, bptt_error
 {
     (void)failures, (void)e;
     called++;
+    ck_assert(o->progress);
+    o->progress(o->user, "good", 0.5); // too early for a line
     o->line(o->user, &(verify_line){"good", "two and two is four", EVIDENCE_EXACT, true, "4"});
     return BPTT_OK;
 }
@@ -55,6 +58,18 @@ static exit_code run(int argc, char *const *argv, char *out, size_t room)
     fclose(f);
     return code;
 }
+
+START_TEST(progress_tells_rate_and_time_left)
+{
+    char line[160];
+    share_line(line, "counting", 0.25, 60);
+    ck_assert_str_eq(line, "counting: 25.0 %, 25.0 %/min, 3:00 left");
+    share_line(line, "counting", 1, 3600);
+    ck_assert_str_eq(line, "counting: 100.0 %, 1.7 %/min, 0:00 left");
+    share_line(line, "counting", 0, 0);
+    ck_assert_str_eq(line, "counting: 0.0 %, ? %/min, ? left");
+}
+END_TEST
 
 START_TEST(a_claim_that_does_not_hold_is_said_and_exits_with_1)
 {
@@ -104,6 +119,7 @@ END_TEST
 
 static void add(TCase *c)
 {
+    tcase_add_test(c, progress_tells_rate_and_time_left);
     tcase_add_test(c, a_claim_that_does_not_hold_is_said_and_exits_with_1);
     tcase_add_test(c, claims_that_hold_exit_with_0);
     tcase_add_test(c, json_is_one_object_a_line);

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "cmd_verify.h"
 #include "jsonl.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@ typedef struct printer {
     bool as_json, failed; // failed: no memory for a line
     size_t claims;
     bool used[EVIDENCE_SAMPLED + 1]; // which kinds of evidence there were
+    share_progress progress;
 } printer;
 
 static const struct {
@@ -30,6 +32,7 @@ static void print_line(void *user, const verify_line *l)
 {
     printer *p = user;
     const char *kind = evidence_words[l->kind].word;
+    progress_clear(&p->progress.line);
     p->claims++;
     p->used[l->kind] = true;
     if (!p->as_json) {
@@ -45,6 +48,12 @@ static void print_line(void *user, const verify_line *l)
         if (!jsonl_print(&j)) p->failed = true;
     }
     fflush(stdout); // the next may take a while
+}
+
+static void print_progress(void *user, const char *what, double done)
+{
+    printer *p = user;
+    share_update(&p->progress, what, done);
 }
 
 static bool print_end(const printer *p, size_t failures)
@@ -90,12 +99,16 @@ exit_code verify_parts(const options *o, const verify_row *rows, size_t n)
                                    .exhaustive = v[OPT_EXHAUSTIVE].given,
                                    .trace = trace,
                                    .line = print_line,
+                                   .progress = print_progress,
                                    .user = &p};
+    share_start(&p.progress, v[OPT_QUIET].given);
     size_t failures = 0, ran = 0;
     for (size_t i = 0; i < n; i++) {
         bptt_error e = {0};
         if (part ? strcmp(rows[i].name, part) != 0 : !rows[i].plain) continue;
-        if (rows[i].check(&wanted, &failures, &e)) return complain_of(&e);
+        const bptt_status s = rows[i].check(&wanted, &failures, &e);
+        progress_clear(&p.progress.line);
+        if (s) return complain_of(&e);
         ran++;
     }
     if (part && !ran) return no_part(part, rows, n);

@@ -1,4 +1,4 @@
-// How far the training is, on standard error.
+// How far the work is, on standard error.
 #define _POSIX_C_SOURCE 200809L
 
 #include "progress.h"
@@ -15,16 +15,21 @@
 #define TERMINAL_EVERY 0.1 // seconds between lines
 #define PLAIN_EVERY 5.0
 
-void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update)
+static bool on_a_terminal(void)
 {
     const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update)
+{
     *p = (progress){.on = !quiet,
                     .first = info->iteration,
                     .last = info->iterations,
                     .chars = chars_per_update,
                     .windows = info->windows,
-                    .started = bptt_seconds()};
-    p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+                    .started = bptt_seconds(),
+                    .terminal = on_a_terminal()};
     p->shown = p->started;
     p->shown_iteration = p->first;
 }
@@ -53,21 +58,14 @@ void progress_line(char out[160], const progress *p, uint64_t iteration, const b
     if (p->skipped && n > 0 && n < 160) snprintf(out + n, 160 - (size_t)n, ", %" PRIu64 " skipped", p->skipped);
 }
 
-void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
+static bool is_time(const progress *p, double now)
 {
-    if (!p->on) return;
-    if (report->skipped) p->skipped++;
-    const double now = bptt_seconds(), since = now - p->shown;
-    const bool end = iteration == p->last;
-    if (!end && since < (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY)) return;
-    const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;
-    p->rate = p->rate > 0 && p->terminal ? 0.9 * p->rate + 0.1 * recent : recent;
-    p->shown = now;
-    p->shown_iteration = iteration;
-    const double done = (double)(iteration - p->first);
-    const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
-    char line[160];
-    progress_line(line, p, iteration, report, left);
+    return now - p->shown >= (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY);
+}
+
+// end: the last line, which stays.
+static void show(progress *p, const char *line, bool end)
+{
     if (!p->terminal) {
         fprintf(stderr, "%s\n", line);
         return;
@@ -76,6 +74,54 @@ void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
     fprintf(stderr, "\r%s%*s%s", line, p->width > width ? p->width - width : 0, "", end ? "\n" : "");
     fflush(stderr);
     p->width = end ? 0 : width;
+}
+
+void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
+{
+    if (!p->on) return;
+    if (report->skipped) p->skipped++;
+    const double now = bptt_seconds(), since = now - p->shown;
+    const bool end = iteration == p->last;
+    if (!end && !is_time(p, now)) return;
+    const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;
+    p->rate = p->rate > 0 && p->terminal ? 0.9 * p->rate + 0.1 * recent : recent;
+    p->shown = now;
+    p->shown_iteration = iteration;
+    const double done = (double)(iteration - p->first);
+    const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
+    char line[160];
+    progress_line(line, p, iteration, report, left);
+    show(p, line, end);
+}
+
+void share_start(share_progress *p, bool quiet)
+{
+    *p = (share_progress){.line = {.on = !quiet, .terminal = on_a_terminal()}};
+}
+
+void share_line(char out[160], const char *what, double done, double seconds)
+{
+    char time[24] = "?", rate[24] = "?";
+    if (done > 0 && seconds > 0) {
+        progress_time(time, seconds / done * (1 - done));
+        snprintf(rate, sizeof rate, "%.1f", 6000 * done / seconds);
+    }
+    snprintf(out, 160, "%.90s: %.1f %%, %s %%/min, %s left", what, 100 * done, rate, time);
+}
+
+void share_update(share_progress *p, const char *what, double done)
+{
+    if (!p->line.on) return;
+    const double now = bptt_seconds();
+    if (what != p->what) {
+        p->what = what;
+        p->line.started = p->line.shown = now;
+    }
+    if (!is_time(&p->line, now)) return;
+    p->line.shown = now;
+    char line[160];
+    share_line(line, what, done, now - p->line.started);
+    show(&p->line, line, false);
 }
 
 void progress_clear(progress *p)

@@ -1,4 +1,4 @@
-// How far the training is, on standard error: one line that is rewritten on a terminal, else a plain line now and then.
+// How far the work is, on standard error: one line that is rewritten on a terminal, else a plain line now and then.
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -28,6 +28,17 @@ void progress_clear(progress *p);
 // The line: iteration/total, epoch, loss, bpc, gradient norm, characters/s, time left (negative: unknown), and how many
 // updates were skipped, if any.
 void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left);
+
+// The same for work whose parts are told as a share of it.
+typedef struct share_progress {
+    progress line;
+    const char *what; // the part that is going on; NULL: none yet
+} share_progress;
+void share_start(share_progress *p, bool quiet);
+// `done` of `what` is done, 0..1: another `what`, compared as a pointer, starts anew.
+void share_update(share_progress *p, const char *what, double done);
+// The line: what, percent, percent a minute, time left; "?" where nothing is known yet.
+void share_line(char out[160], const char *what, double done, double seconds);
 // 59 -> "0:59", 3723 -> "1:02:03".
 void progress_time(char out[24], double seconds);
 

@@ -74,12 +74,12 @@ const command_row command_table[COMMANDS] = {
          2,
          "check on this machine that the gradients are right",
          "Checks what this program says of its gradients, and prints a line for each claim: whether it holds, how "
-         "strong "
-         "the evidence is, the claim, the figures. Parts: cell (one step of a network), unroll (a network over a "
-         "window "
-         "of time); both compute on ref, whatever --backend says. Without PART all that take seconds. Exit code 1 if a "
-         "claim does not hold.",
-         {"bptt verify", "bptt verify unroll --json", "bptt verify unroll --exhaustive"}},
+         "strong the evidence is, the claim, the figures. Parts: cell (one step of a network), unroll (a network over "
+         "a window of time), builders (windows cut in two, joined, reset), activation (tanh, float by float), device "
+         "(backends against ref, in whole numbers), trace FOLDER (what bptt train --trace kept). builders and device "
+         "try every backend that there is, or --backend's. Without PART all but trace. Exit code 1 if a claim does not "
+         "hold.",
+         {"bptt verify", "bptt verify activation --exhaustive", "bptt verify trace FOLDER --json"}},
     [CMD_HELP] = {"help",
                   "[COMMAND]",
                   0,
@@ -170,7 +170,7 @@ const option_row option_table[OPTIONS] = {
     [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0,
                   ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH) | ON(VERIFY), false,
                   "print one JSON object; verify: one a line"},
-    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE), true,
+    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SCORE) | ON(VERIFY), true,
                    "no progress, only the result and failures"},
     [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "this"},

@@ -235,7 +235,7 @@ static bptt_status sweep_tanh(teller *t, sweep *s, bptt_error *e)
     s->way = way, s->ways = 0;
     s->exact = reference_tanh, s->exact_slope = reference_tanh_slope;
     s->lowest = -1, s->highest = 1, s->odd = true, s->flushes = false;
-    t->what = "tanh";
+    t->what = "activation: tanh";
     bptt_status st = tanh_ways(way, &s->ways, s->sampled, s->threads, e);
     if (!st) st = sweep_floats(s, &v, e);
     if (!st) {
@@ -255,7 +255,7 @@ static bptt_status sweep_sigmoid(teller *t, sweep *s, bptt_error *e)
     s->way = way, s->ways = 0;
     s->exact = reference_sigmoid, s->exact_slope = NULL;
     s->lowest = 0, s->highest = 1, s->odd = false, s->flushes = true;
-    t->what = "sigmoid";
+    t->what = "activation: sigmoid";
     sigmoid_ways(way, &s->ways);
     const bptt_status st = sweep_floats(s, &v, e);
     if (st) return st;
