@@ -11,25 +11,8 @@ fi
 LD_LIBRARY_PATH=$2${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 STANDIN_LEAKS=1
 export LD_LIBRARY_PATH STANDIN_LEAKS
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "cuda.sh: $1" >&2
-    failures=$((failures + 1))
-}
-
-# code WANTED COMMAND...: its exit code; what it says goes to out and err.
-code() {
-    wanted=$1
-    shift
-    got=0
-    "$@" >"$work/out" 2>"$work/err" || got=$?
-    [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
-}
-
-says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in:"; cat "$work/$1" >&2; }; }
+# shellcheck source=tests/expect.sh
+. "$(dirname "$0")/expect.sh"
 same() { cmp -s "$work/$1" "$work/$2" || fail "$1 and $2 differ"; }
 
 head -c 6000 "$0" >"$work/text"

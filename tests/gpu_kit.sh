@@ -4,24 +4,8 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 kit=$root/bench/gpu.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "gpu_kit.sh: $1" >&2
-    failures=$((failures + 1))
-}
-
-# code WANTED COMMAND...: its exit code; what it says goes to out and err.
-code() {
-    wanted=$1
-    shift
-    got=0
-    "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
-    [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
-}
-says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in $1:"; cat "$work/$1" >&2; }; }
+# shellcheck source=tests/expect.sh
+. "$(dirname "$0")/expect.sh"
 silent() {
     says err "$1"
     [ "$(wc -l <"$work/err")" = 1 ] || { fail "not one line:"; cat "$work/err" >&2; }

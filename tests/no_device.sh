@@ -4,25 +4,8 @@
 # usage: sh tests/no_device.sh BPTT
 set -eu
 bptt=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "no_device.sh: $1" >&2
-    failures=$((failures + 1))
-}
-
-# code WANTED COMMAND...: its exit code; what it says goes to out and err.
-code() {
-    wanted=$1
-    shift
-    got=0
-    "$@" >"$work/out" 2>"$work/err" || got=$?
-    [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
-}
-
-says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in:"; cat "$work/$1" >&2; }; }
+# shellcheck source=tests/expect.sh
+. "$(dirname "$0")/expect.sh"
 
 # loads NONE|SOME PATTERN COMMAND...: which libraries the loader has touched.
 loads() {
