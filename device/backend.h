@@ -104,6 +104,9 @@ enum {
         BPTT_CELLS
 };
 extern const char *const bptt_cell_word[BPTT_CELLS];
+// One more, of plans that only verification makes (host/verify/device_exact.h): no model is opened with it, no file or
+// command line names it. It keeps whole numbers whole and small, so that nothing is ever rounded.
+#define BPTT_WHOLE ((bptt_cell)BPTT_CELLS)
 
 #define BPTT_OPERANDS 5
 
@@ -252,7 +255,7 @@ typedef struct bptt_abi {
     unsigned version;
     size_t backend, device, step, slots, plan, config, info;
 } bptt_abi;
-#define BPTT_ABI_VERSION 1u // goes up with every change of meaning that the sizes do not show
+#define BPTT_ABI_VERSION 2u // goes up with every change of meaning that the sizes do not show
 #define BPTT_ABI_HERE \
     ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_step), sizeof(bptt_slots), \
                 sizeof(bptt_plan), sizeof(bptt_device_config), sizeof(bptt_device_info)})

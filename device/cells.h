@@ -1,10 +1,16 @@
 // The pointwise maths of the cells, one text for every number type, backend and compiler (C, OpenCL C 1.2, CUDA C).
-// Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x).
+// Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x),
+// WHOLE(x).
 // A NaN that goes in comes out.
 
 // Every cell: its number in bptt_cell and its two functions (whole names: PoCL has a macro tanh), in order. Where the
 // choice must stand outside a loop, the loop is written once for each of them: CELL_LIST(LOOP).
-#define CELL_LIST(X) X(0, tanh_forward, tanh_backward) X(1, relu_forward, relu_backward)
+// clang-format off
+#define CELL_LIST(X)                  \
+    X(0, tanh_forward, tanh_backward) \
+    X(1, relu_forward, relu_backward) \
+    X(2, whole_forward, whole_backward)
+// clang-format on
 
 // y = tanh z, and from the saved y:  dz = dy (1 - y y)                  (seed: ElmanCell's reverse pass)
 INLINE REAL tanh_forward(REAL z) { return TANH(z); }
@@ -13,6 +19,11 @@ INLINE REAL tanh_backward(REAL y, REAL dy) { return MUL(dy, SUB(ONE, MUL(y, y)))
 // y = max(0, z);  dz = dy where y > 0, else 0
 INLINE REAL relu_forward(REAL z) { return BELOW_ZERO(z) ? ZERO : z; }
 INLINE REAL relu_backward(REAL y, REAL dy) { return ABOVE_ZERO(y) ? dy : MUL(y, ZERO); }
+
+// For whole numbers alone, which stay whole and small (BPTT_WHOLE in backend.h): y = z less the nearest multiple of 5,
+// and from the saved y:  dz = dy s, where s is the same of y y: 0 for y = 0, 1 for +-1, -1 for +-2
+INLINE REAL whole_forward(REAL z) { return WHOLE(z); }
+INLINE REAL whole_backward(REAL y, REAL dy) { return MUL(dy, WHOLE(MUL(y, y))); }
 
 #define CELL_FORWARD_CASE(number, forward, backward) \
     if (cell == number) return forward(z);

@@ -6,8 +6,9 @@
 //   f32_sigmoid(x)   1 / (1 + e^-x), in [0, 1]; +0 where that is below the smallest normal number
 //   f32_divide(a, b) a / b, correctly rounded
 //   f32_sqrt(x)      square root of x, correctly rounded
+//   f32_whole(x)     x less the multiple of 5 nearest to it, exactly, for whole numbers up to 2^24
 //
-// The first four keep NaN and take infinities to their limits, and are monotone. The last two give the bits of IEEE
+// The first four keep NaN and take infinities to their limits, and are monotone. The next two give the bits of IEEE
 // 754 for all operands and results that are normal numbers, zeros or infinities, and NaN where it says NaN; to them a
 // subnormal operand is the zero of its sign, and so is a subnormal result. Only add, subtract, multiply, fma, selects
 // and integer operations on the bits: no division, no branch, no table, no library call. So a loop over any of them
@@ -261,6 +262,13 @@ F32_INLINE float f32_sqrt(float x)
     const int none = (u > 0x80000000u) & ((u & 0x7fffffffu) >= 0x00800000u);
     s = f32_choose(none | (x != x), 0x7fc00000u, s);
     return F32_FROM_BITS(f32_choose(u == 0x7f800000u, u, s));
+}
+
+// A whole number is at least 1 / 10 away from where x / 5 would round the other way, and 0.2f is off by 3e-9 only.
+F32_INLINE float f32_whole(float x)
+{
+    const float fives = F32_FMA(x, 0.2f, 0x1.8p+23f) - 0x1.8p+23f;
+    return F32_FMA(fives, -5.0f, x);
 }
 
 #endif

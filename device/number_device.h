@@ -15,5 +15,6 @@
 #define BELOW_ZERO(a) ((a) < 0.0f)
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
+#define WHOLE(a) f32_whole(a)
 
 #endif

@@ -31,7 +31,7 @@ static void hear(void *user, const verify_line *line)
 
 static void half_way(void *user, const char *what, double done)
 {
-    ck_assert(strcmp(what, "tanh") == 0 || strcmp(what, "sigmoid") == 0);
+    ck_assert(strcmp(what, "activation: tanh") == 0 || strcmp(what, "activation: sigmoid") == 0);
     ck_assert(user && done >= 0 && done <= 1);
 }
 

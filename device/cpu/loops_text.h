@@ -28,12 +28,14 @@ static inline void forward_piece(bptt_cell cell, const float *z, const float *b,
         for (size_t l = 0; l < LANES; l++) t[l] += b2[l];
     if (cell == BPTT_RELU)
         for (size_t l = 0; l < LANES; l++) t[l] = relu_forward(t[l]);
-    else
+    else if (cell == BPTT_TANH)
         for (size_t l = 0; l < LANES; l++) t[l] = tanh_forward(t[l]);
+    else
+        for (size_t l = 0; l < LANES; l++) t[l] = whole_forward(t[l]);
     for (size_t l = 0; l < LANES; l++) h[l] = t[l];
 }
 
-static void LOOPS(cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h)
+static inline void forward_row(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h)
 {
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) forward_piece(cell, z + j, b ? b + j : NULL, b2 ? b2 + j : NULL, h + j);
@@ -46,17 +48,28 @@ static void LOOPS(cell_forward)(bptt_cell cell, size_t n, const float *z, const 
     memcpy(h + j, zt, (n - j) * sizeof *h);
 }
 
+// A choice of three in each piece costs time, none at all too: then gcc 12 makes branches of relu's (3 times as long).
+static void LOOPS(cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h)
+{
+    if (cell == BPTT_WHOLE)
+        forward_row(BPTT_WHOLE, n, z, b, b2, h);
+    else
+        forward_row(cell == BPTT_RELU ? BPTT_RELU : BPTT_TANH, n, z, b, b2, h);
+}
+
 static inline void backward_piece(bptt_cell cell, const float *y, const float *dy, float *dz)
 {
     float t[LANES];
     if (cell == BPTT_RELU)
         for (size_t l = 0; l < LANES; l++) t[l] = relu_backward(y[l], dy[l]);
-    else
+    else if (cell == BPTT_TANH)
         for (size_t l = 0; l < LANES; l++) t[l] = tanh_backward(y[l], dy[l]);
+    else
+        for (size_t l = 0; l < LANES; l++) t[l] = whole_backward(y[l], dy[l]);
     for (size_t l = 0; l < LANES; l++) dz[l] = t[l];
 }
 
-static void LOOPS(cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz)
+static inline void backward_row(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz)
 {
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) backward_piece(cell, y + j, dy + j, dz + j);
@@ -65,6 +78,16 @@ static void LOOPS(cell_backward)(bptt_cell cell, size_t n, const float *y, const
     TAIL(dt, dy + j, n - j, 0);
     backward_piece(cell, yt, dt, dt);
     memcpy(dz + j, dt, (n - j) * sizeof *dz);
+}
+
+static void LOOPS(cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz)
+{
+    if (cell == BPTT_RELU)
+        backward_row(BPTT_RELU, n, y, dy, dz);
+    else if (cell == BPTT_TANH)
+        backward_row(BPTT_TANH, n, y, dy, dz);
+    else
+        backward_row(BPTT_WHOLE, n, y, dy, dz);
 }
 
 static void LOOPS(add)(size_t n, const float *x, float *y)

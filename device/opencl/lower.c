@@ -170,7 +170,7 @@ static bool possible(const window *w)
 {
     const size_t B = w->h.rows, H = w->h.cols;
     if (B == 0 || H == 0 || B > INT32_MAX || H > INT32_MAX || w->T > INT32_MAX) return false;
-    if ((unsigned)w->cell >= BPTT_CELLS) return false;
+    if ((unsigned)w->cell > BPTT_WHOLE) return false;
     bptt_mat weights = w->w;
     weights.t = false;
     if (!plain(&w->h, B, H) || !plain(&weights, H, H) || (w->masked && !plain(&w->keep, B, 1))) return false;

@@ -56,6 +56,7 @@ static inline dual dual_log(dual z) { return (dual){field_any(FIELD_LOG, z.v), f
 #define BELOW_ZERO(a) field_below_zero((a).v)
 #define ABOVE_ZERO(a) field_above_zero((a).v)
 #define TANH(a) dual_tanh(a)
+#define WHOLE(a) (a) // there is no nearest one modulo p, and nothing asks for it
 #define REAL_FROM(x) (x)
 #define REAL_OF(x) dual_of(x)
 #define REAL_PART(x) ((double)(x).v)

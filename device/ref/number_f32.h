@@ -19,6 +19,7 @@
 #define BELOW_ZERO(a) ((a) < 0.0f)
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
+#define WHOLE(a) f32_whole(a)
 #define REAL_FROM(x) ((float)(x)) // from a TOTAL or a double, rounding once
 #define REAL_PART(x) ((double)(x))
 #define TOTAL_EXP(x) exp(x)

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-// cells.h and backend.h list as many cells.
+// cells.h has the cells of backend.h and, last, BPTT_WHOLE.
 #define CELL_ONE(number, forward, backward) +1
-_Static_assert(0 CELL_LIST(CELL_ONE) == BPTT_CELLS, "a cell of backend.h is not in cells.h");
+_Static_assert(0 CELL_LIST(CELL_ONE) == BPTT_WHOLE + 1, "a cell of backend.h is not in cells.h");
 
 // Element (i, j) of a matrix of reals.
 static REAL *REF(at)(bptt_mat m, size_t i, size_t j)

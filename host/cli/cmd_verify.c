@@ -26,7 +26,7 @@ static const struct {
 static const char not_claimed[] =
     "this is not a proof: exact claims are about the formulas as they are executed here, on the shapes tried, in exact "
     "numbers, and take the derivatives of tanh, exp and log for granted. Nothing is said about rounding where it does "
-    "not say so, about optimizers and clipping, about kernels of GPUs, or about how well a model learns.";
+    "not say so, about optimizers and clipping, about devices that are not here, or about how well a model learns.";
 
 static void print_line(void *user, const verify_line *l)
 {

@@ -1,5 +1,5 @@
 // Part `builders` of `bptt verify`: context builders, chains of cells, windows cut and glued, causality, packed
-// documents. What each line says, and how strongly: BUILDERS.md.
+// documents. What each line says, and how strongly: README.md.
 #include "builders.h"
 
 #include "backend.h"

@@ -1,0 +1,175 @@
+// Nets in whole numbers: memory, and drawing one until it is small enough.
+#include "device_exact.h"
+
+#include "prng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t whole_below(uint64_t *random, size_t n) { return (size_t)(splitmix_next(random) % n); }
+int64_t whole_draw(uint64_t *random, int64_t most) { return (int64_t)whole_below(random, 2 * (size_t)most + 1) - most; }
+
+// ---- memory ---------------------------------------------------------------------------------------------------------
+
+// Called twice: to count, while there is no memory, and to deal it.
+static int64_t *take(whole_net *n, size_t count)
+{
+    const size_t at = n->used;
+    n->used += count;
+    return n->words ? n->words + at : NULL;
+}
+
+static void deal_window(whole_net *n, whole_window *w)
+{
+    const whole_shape *s = &n->s;
+    const size_t N = n->N, LBH = s->L * s->B * s->H;
+    w->token = (int32_t *)take(n, N), w->target = (int32_t *)take(n, N);
+    w->x = take(n, N * s->I), w->dx = take(n, N * s->I);
+    w->keep = s->masked ? take(n, N) : NULL;
+    w->weight = s->masked || (N & (N - 1)) ? take(n, N) : NULL;
+    w->last = s->last ? take(n, LBH) : NULL;
+    w->h = take(n, LBH * (s->T + 1)), w->dz = take(n, s->L * N * s->H), w->dh0 = take(n, LBH);
+    for (size_t i = 0; i < n->tensors; i++) w->g[i] = take(n, n->size[i]);
+}
+
+static void deal(whole_net *n)
+{
+    const whole_shape *s = &n->s;
+    n->used = 0;
+    for (size_t i = 0; i < n->tensors; i++) n->w[i] = take(n, n->size[i]);
+    n->h0 = take(n, s->L * s->B * s->H);
+    for (size_t k = 0; k < WHOLE_WINDOWS; k++) deal_window(n, &n->win[k]);
+    n->logit = take(n, s->V), n->dlogit = take(n, n->N * s->V), n->dh = take(n, n->N * s->H);
+    n->below = take(n, n->N * (s->H > s->I ? s->H : s->I));
+}
+
+static void set_sizes(whole_net *n, const whole_shape *s)
+{
+    *n = (whole_net){.s = *s, .N = s->T * s->B, .unit = WHOLE_APART};
+    while ((size_t)(n->unit / WHOLE_APART) < s->V) n->unit *= 2;
+    for (size_t l = 0; l < s->L; l++) {
+        n->size[n->tensors++] = s->H * (l ? s->H : s->I ? s->I : s->V);
+        n->size[n->tensors++] = s->H * s->H;
+        for (int b = 0; b < s->biases; b++) n->size[n->tensors++] = s->H;
+    }
+    n->size[n->tensors++] = s->V * s->H;
+    n->size[n->tensors++] = s->V;
+}
+
+void whole_free(whole_net *n)
+{
+    free(n->words);
+    n->words = NULL;
+}
+
+// ---- drawing --------------------------------------------------------------------------------------------------------
+
+// All of it from -most to most, but 0 unless one in `rarely`.
+static void some(uint64_t *random, size_t rarely, int64_t most, int64_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = whole_below(random, rarely) ? 0 : whole_draw(random, most);
+}
+
+static int64_t sign(uint64_t *random) { return whole_below(random, 2) ? 1 : -1; }
+
+// w [H][width]: one +-1 a row, in columns in random order that are all different as far as they go; then `more` of
+// them anywhere. order: room for `width`.
+static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, size_t more, int64_t *order)
+{
+    for (size_t k = 0; k < width; k++) {
+        const size_t other = whole_below(random, k + 1);
+        order[k] = order[other], order[other] = (int64_t)k;
+    }
+    memset(w, 0, H * width * sizeof *w);
+    for (size_t j = 0; j < H; j++) w[j * width + (size_t)order[j % width]] = sign(random);
+    for (size_t i = 0; i < more; i++) w[whole_below(random, H * width)] = sign(random);
+}
+
+static void draw_weights(whole_net *n, uint64_t *random, size_t k)
+{
+    const size_t H = n->s.H, V = n->s.V, each = 2 + (size_t)n->s.biases, more = (H / 8 + 1) >> (k / 3);
+    for (size_t i = 0; i + 2 < n->tensors; i++) {
+        const size_t which = i % each;
+        const bool table = i == 0 && n->s.I == 0; // of which a token picks a column: nothing adds up
+        if (which >= BIAS_IH || table || n->s.full)
+            some(random, 1, 2, n->w[i], n->size[i]);
+        else
+            permutation(random, n->w[i], H, n->size[i] / H, more, n->below);
+    }
+    int64_t *const out = n->w[n->tensors - 2], *const bias = n->w[n->tensors - 1];
+    memset(out, 0, V * H * sizeof *out);
+    for (size_t v = 0; v < V; v++) {
+        bias[v] = (int64_t)v;
+        for (size_t i = 0; i < 3 + H / V; i++) out[v * H + whole_below(random, H)] = sign(random);
+    }
+}
+
+// Weights 0..2 whose sum is a power of two: what is too much is taken away again.
+static void draw_masks(const whole_net *n, whole_window *w, uint64_t *random)
+{
+    static const int64_t keeps[8] = {0, 0, 1, 1, 1, 1, 2, -1};
+    for (size_t i = 0; w->keep && i < n->N; i++) w->keep[i] = keeps[whole_below(random, 8)];
+    w->weights = (int64_t)n->N;
+    if (!w->weight) return;
+    int64_t sum = 0;
+    for (size_t i = 0; i < n->N; i++) sum += w->weight[i] = n->s.masked ? (int64_t)whole_below(random, 3) : 1;
+    if (sum == 0) sum = w->weight[0] = 1;
+    for (w->weights = 1; 2 * w->weights <= sum;) w->weights *= 2;
+    for (size_t i = whole_below(random, n->N); sum > w->weights; i = (i + 1) % n->N)
+        if (w->weight[i] > 0) w->weight[i]--, sum--;
+}
+
+// Tokens come from half of the vocabulary, so that they repeat.
+static void draw_window(const whole_net *n, whole_window *w, uint64_t *random, size_t k)
+{
+    for (size_t i = 0; i < n->N; i++) {
+        w->token[i] = (int32_t)(2 * whole_below(random, (n->s.V + 1) / 2) % n->s.V);
+        w->target[i] = (int32_t)whole_below(random, n->s.V);
+    }
+    some(random, 2 + k, 3, w->x, n->N * n->s.I);
+    draw_masks(n, w, random);
+    if (w->last) some(random, 2 + k, 2, w->last, n->s.L * n->s.B * n->s.H);
+}
+
+// ---- a good one -----------------------------------------------------------------------------------------------------
+
+// A few elements may all be zeros by chance.
+static bool lively(const int64_t *x, size_t n, size_t one_in)
+{
+    size_t alive = 0;
+    for (size_t i = 0; i < n; i++) alive += x[i] != 0;
+    return n < 16 || (alive > 0 && alive * one_in >= n);
+}
+
+static bool good(const whole_net *n)
+{
+    const whole_shape *s = &n->s;
+    bool is = !n->beyond && (s->full || n->operand <= WHOLE_OPERAND);
+    for (size_t k = 0; k < WHOLE_WINDOWS; k++) {
+        const whole_window *const w = &n->win[k];
+        is = is && lively(w->h, s->L * (s->T + 1) * s->B * s->H, 4) && lively(w->dz, s->L * n->N * s->H, 50);
+        is = is && lively(w->dh0, s->L * s->B * s->H, 100) && lively(w->dx, n->N * s->I, 100);
+        for (size_t i = 0; is && i < n->tensors; i++) is = lively(w->g[i], n->size[i], 100);
+    }
+    return is;
+}
+
+bptt_status whole_make(whole_net *n, const whole_shape *s, uint64_t seed, bptt_error *e)
+{
+    set_sizes(n, s);
+    deal(n);
+    n->words = calloc(n->used, sizeof *n->words);
+    if (!n->words) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
+    deal(n);
+    for (size_t k = 0; k < WHOLE_TRIES; k++) {
+        draw_weights(n, &seed, k);
+        some(&seed, 2, 2, n->h0, s->L * s->B * s->H);
+        for (size_t i = 0; i < WHOLE_WINDOWS; i++) draw_window(n, &n->win[i], &seed, k);
+        whole_judge(n);
+        if (good(n)) return BPTT_OK;
+        n->refused++;
+    }
+    return bptt_fail(e, BPTT_BAD_CONFIG,
+                     "no net of V %zu I %zu H %zu L %zu B %zu T %zu in whole numbers: sums to %lld, operands to %lld",
+                     s->V, s->I, s->H, s->L, s->B, s->T, (long long)n->sum, (long long)n->operand);
+}

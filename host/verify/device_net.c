@@ -1,0 +1,223 @@
+// A net in whole numbers on a backend: the plans that training runs, with the cell of whole numbers in them.
+#include "device_exact.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void whole_compare(whole_found *f, const double *got, double factor, const int64_t *want, size_t count,
+                   const char *what)
+{
+    f->numbers += count;
+    for (size_t i = 0; i < count; i++) {
+        if (got[i] * factor == (double)want[i]) continue;
+        if (f->unlike++ == 0)
+            (void)snprintf(f->first, sizeof f->first, "%s, element %zu of %zu: %.9g instead of %lld", what, i, count,
+                           got[i] * factor, (long long)want[i]);
+    }
+}
+
+bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **m, bptt_error *e)
+{
+    c->cell = BPTT_RELU, c->optimizer = BPTT_SGD, c->type = p->type;
+    c->backend = p->backend, c->device = p->device, c->threads = p->threads;
+    c->lowering = p->lowering, c->product = p->product, c->precision = p->precision;
+    const bptt_status s = p->table ? bptt_model_open_on(p->table, c, m, e) : bptt_model_open(c, m, e);
+    if (!s) (*m)->config.cell = BPTT_WHOLE; // plans of runs opened from here on have it
+    return s;
+}
+
+// fp16 holds the decoder's weights, +-unit, up to 65504; gradients are scaled into its range. Products of 16 bits want
+// each step's rows aligned to 16 bytes, which those of one column, the only ones that are not padded, are not.
+bool whole_suits(const whole_net *n, bptt_precision p)
+{
+    if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1)) return false;
+    const int64_t most = p == BPTT_PRECISION_FP32 ? WHOLE_SUM : p == BPTT_PRECISION_BF16 ? 1 << 8 : 1 << 11;
+    return n->operand <= most && (p != BPTT_PRECISION_FP16 || n->unit <= 1 << 15);
+}
+
+// ---- a run ----------------------------------------------------------------------------------------------------------
+
+typedef struct trial {
+    const whole_net *n;
+    const whole_window *w; // being run
+    whole_found *f;
+    bptt_model *m;
+    bptt_run *back, *ahead; // with gradient; forward only
+    double *x;              // room for any of its tensors
+    float *keep, *weight;   // [N] each
+    char says[120];
+} trial;
+
+static size_t most(const whole_net *n)
+{
+    const whole_shape *s = &n->s;
+    size_t most = s->L * (s->T + 1) * s->B * s->H;
+    if (most < n->N * s->I) most = n->N * s->I;
+    for (size_t i = 0; i < n->tensors; i++)
+        if (most < n->size[i]) most = n->size[i];
+    return most;
+}
+
+static bptt_status open_trial(trial *t, const whole_place *p, bptt_error *e)
+{
+    const whole_shape *s = &t->n->s;
+    bptt_model_config c;
+    bptt_model_defaults(&c);
+    c.vocab = s->V, c.input = s->I, c.hidden = s->H, c.layers = s->L, c.biases = s->biases;
+    (void)snprintf(t->says, sizeof t->says, "%s, V %zu I %zu H %zu L %zu B %zu T %zu", p->name, s->V, s->I, s->H, s->L,
+                   s->B, s->T);
+    t->x = malloc(most(t->n) * sizeof *t->x);
+    t->keep = malloc(t->n->N * sizeof *t->keep), t->weight = malloc(t->n->N * sizeof *t->weight);
+    if (!t->x || !t->keep || !t->weight) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
+    bptt_run_config r = {.batch = s->B, .steps = s->T, .keep = s->masked};
+    bptt_status st = whole_open(p, &c, &t->m, e);
+    if (!st) st = bptt_run_open(t->m, &r, &t->ahead, e);
+    r.gradient = 1, r.input_gradient = s->I > 0, r.last_gradient = s->last;
+    return st ? st : bptt_run_open(t->m, &r, &t->back, e);
+}
+
+static void close_trial(trial *t)
+{
+    bptt_run_close(t->back), bptt_run_close(t->ahead), bptt_model_close(t->m);
+    free(t->x), free(t->keep), free(t->weight);
+}
+
+static const double *scaled(trial *t, const int64_t *from, double unit, size_t count)
+{
+    for (size_t i = 0; i < count; i++) t->x[i] = unit * (double)from[i];
+    return t->x;
+}
+
+// Weights; where gradients go, what must not stay there; the first state.
+static bptt_status write_net(trial *t, bptt_error *e)
+{
+    const whole_net *n = t->n;
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < n->tensors; i++) {
+        const double unit = i + 2 < n->tensors ? 1 : i + 1 < n->tensors ? (double)n->unit : WHOLE_APART;
+        s = bptt_model_write(t->m, BPTT_GRADIENT, i, scaled(t, n->w[i], 3, n->size[i]), BPTT_F64, e);
+        if (!s) s = bptt_model_write(t->m, BPTT_WEIGHTS, i, scaled(t, n->w[i], unit, n->size[i]), BPTT_F64, e);
+    }
+    const double *const h0 = scaled(t, n->h0, 1, n->s.L * n->s.B * n->s.H);
+    if (!s) s = bptt_run_write_state(t->back, h0, BPTT_F64, e);
+    return s ? s : bptt_run_write_state(t->ahead, h0, BPTT_F64, e);
+}
+
+// The gradient from outside, and under fp16 a loss scale with which 2^11 units of a gradient are below its 65504.
+static bptt_status write_last(trial *t, bptt_error *e)
+{
+    const whole_net *n = t->n;
+    const double unit = (double)n->unit / (double)t->w->weights;
+    bptt_status s = BPTT_OK;
+    if (t->w->last)
+        s = bptt_run_write_last_gradient(t->back, scaled(t, t->w->last, unit, n->s.L * n->s.B * n->s.H), BPTT_F64, e);
+    if (s || !t->m->scale.buf) return s;
+    return model_write_scale(t->m, (double[2]){16 / unit, 0}, e);
+}
+
+static void like(trial *t, double factor, const int64_t *want, size_t count, const char *what)
+{
+    char says[200];
+    (void)snprintf(says, sizeof says, "%s: %s of window %zu", t->says, what, (size_t)(t->w - t->n->win));
+    whole_compare(t->f, t->x, factor, want, count, says);
+}
+
+static bptt_status compare_gradient(trial *t, bptt_error *e)
+{
+    const whole_net *n = t->n;
+    const double weights = (double)t->w->weights, layers = weights / (double)n->unit;
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < n->tensors; i++) {
+        bptt_tensor info;
+        s = bptt_model_tensor(t->m, i, &info, e);
+        if (!s) s = bptt_model_read(t->m, BPTT_GRADIENT, i, t->x, BPTT_F64, e);
+        if (!s) like(t, i + 2 < n->tensors ? layers : weights, t->w->g[i], n->size[i], info.name);
+    }
+    const size_t kept = t->back->keeps_dz || n->s.L < 2 ? n->s.L : 2; // else those of higher layers are overwritten
+    for (size_t l = 0; !s && l < kept; l++) {
+        s = t->m->device->backend.read(t->m->device, t->x, BPTT_F64, run_dz(t->back, l), e);
+        if (!s) like(t, layers, t->w->dz + l * n->N * n->s.H, n->N * n->s.H, "dz of a layer");
+    }
+    if (!s) s = bptt_run_read(t->back, BPTT_GRAD_STATE, t->x, BPTT_F64, e);
+    if (!s) like(t, layers, t->w->dh0, n->s.L * n->s.B * n->s.H, "dh0");
+    if (s || !n->s.I) return s;
+    s = bptt_run_read(t->back, BPTT_GRAD_INPUT, t->x, BPTT_F64, e);
+    if (!s) like(t, layers, t->w->dx, n->N * n->s.I, "dx");
+    return s;
+}
+
+static void compare_loss(trial *t, double loss, const char *what)
+{
+    t->x[0] = loss;
+    like(t, (double)t->w->weights / WHOLE_APART, &t->w->loss, 1, what);
+}
+
+// What is carried is the last state of each layer.
+static bptt_status compare_carried(trial *t, bptt_run *r, const char *what, bptt_error *e)
+{
+    const size_t BH = t->n->s.B * t->n->s.H, T = t->n->s.T;
+    double *const all = t->x;
+    const bptt_status s = bptt_run_read_state(r, all, BPTT_F64, e);
+    for (size_t l = 0; !s && l < t->n->s.L; l++, t->x += BH) like(t, 1, t->w->h + (l * (T + 1) + T) * BH, BH, what);
+    t->x = all;
+    return s;
+}
+
+static bptt_status run_window(trial *t, bptt_error *e)
+{
+    const whole_net *n = t->n;
+    const whole_window *w = t->w;
+    for (size_t i = 0; i < n->N; i++) {
+        t->keep[i] = w->keep ? (float)w->keep[i] : 1;
+        t->weight[i] = w->weight ? (float)w->weight[i] : 1;
+    }
+    bptt_status s = write_last(t, e);
+    const bptt_window seen = {.token = n->s.I ? NULL : w->token,
+                              .dense = n->s.I ? scaled(t, w->x, 1, n->N * n->s.I) : NULL,
+                              .dense_type = BPTT_F64,
+                              .target = w->target,
+                              .weight = w->weight ? t->weight : NULL,
+                              .keep = w->keep ? t->keep : NULL};
+    bptt_report back = {0}, ahead = {0};
+    if (!s) s = bptt_run_gradient(t->back, &seen, &back, e);
+    if (!s) s = bptt_run_evaluate(t->ahead, &seen, &ahead, e);
+    if (s) return s;
+    compare_loss(t, back.loss, "loss"), compare_loss(t, ahead.loss, "loss, forward only,");
+    s = bptt_run_read(t->back, BPTT_STATES, t->x, BPTT_F64, e);
+    if (!s) like(t, 1, w->h, n->s.L * (n->s.T + 1) * n->s.B * n->s.H, "states");
+    if (!s) s = compare_gradient(t, e);
+    if (!s) s = compare_carried(t, t->back, "carried state", e);
+    return s ? s : compare_carried(t, t->ahead, "carried state, forward only,", e);
+}
+
+// A backend whose numbers are not even finite has not failed to compute: it is wrong.
+static bptt_status not_finite(trial *t, const bptt_error *why)
+{
+    t->f->numbers++;
+    if (t->f->unlike++ == 0)
+        (void)snprintf(t->f->first, sizeof t->f->first, "%s, window %zu: %.160s", t->says, (size_t)(t->w - t->n->win),
+                       why->words);
+    return BPTT_OK;
+}
+
+bptt_status whole_run(const whole_place *p, const whole_net *n, whole_found *f, bptt_error *e)
+{
+    trial t = {.n = n, .f = f};
+    bptt_status s = open_trial(&t, p, e);
+    if (!s) s = write_net(&t, e);
+    for (size_t k = 0; !s && k < WHOLE_WINDOWS; k++) {
+        bptt_error why = {0};
+        t.w = &n->win[k];
+        s = run_window(&t, &why);
+        if (s && s != BPTT_NOT_FINITE) (void)bptt_fail(e, s, "%s", why.words);
+        if (s == BPTT_NOT_FINITE) {
+            s = not_finite(&t, &why);
+            break;
+        }
+    }
+    close_trial(&t);
+    f->cases++;
+    if (n->sum > f->sum) f->sum = n->sum;
+    return s;
+}

@@ -1,0 +1,351 @@
+// `bptt verify device`: its claims hold wherever the tests compute, every planted bug is noticed, and what the part
+// stands on is right: the cell of whole numbers, the bound, that no model can have that cell.
+#include "device_exact.h"
+#include "f32.h"
+#include "nets.h"
+#include "suite.h"
+#include "verify.h"
+
+// ---- every claim holds --------------------------------------------------------------------------
+
+static void print_line(void *user, const verify_line *l)
+{
+    size_t *lines = user;
+    printf("  %s  %s: %s\n", l->holds ? "holds" : "WRONG", l->claim, l->found);
+    CK_TRUE(strcmp(l->part, "device") == 0 && l->kind == EVIDENCE_EXACT && l->found[0], "a line without words");
+    fflush(stdout); // a test that fails ends without
+    ++*lines;
+}
+
+static void all_hold(const char *backend, size_t least)
+{
+    size_t failures = 0, lines = 0;
+    bptt_error e = {0};
+    const verify_options o = {
+        .backend = backend, .device = backend ? getenv("BPTT_DEVICE") : NULL, .line = print_line, .user = &lines};
+    CK_TRUE(verify_device(&o, &failures, &e) == BPTT_OK, "%s", e.words);
+    CK_TRUE(failures == 0 && lines >= least, "%zu of %zu claims do not hold; at least %zu should", failures, lines,
+            least);
+}
+
+START_TEST(every_claim_holds_on_every_backend_that_is_present) { all_hold(placed_on(), placed_on() ? 2 : 4); }
+END_TEST
+START_TEST(every_claim_holds_on_a_backend_that_is_named) { all_hold("ref", 2); }
+END_TEST
+
+START_TEST(a_backend_that_is_not_there_is_an_error_and_not_a_claim)
+{
+    size_t failures = 0, lines = 0;
+    bptt_error e = {0};
+    const verify_options o = {.backend = "abacus", .line = print_line, .user = &lines};
+    ck_assert_int_eq(verify_device(&o, &failures, &e), BPTT_NO_BACKEND);
+    ck_assert_uint_eq(failures + lines, 0);
+    ck_assert_int_eq(e.code, BPTT_NO_BACKEND);
+}
+END_TEST
+
+// ---- planted ------------------------------------------------------------------------------------
+
+static void as_it_is(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    bptt_ref_f32().entry[s->entry](d, s, slots);
+}
+
+static bptt_mat row(bptt_mat m, size_t i) { return bptt_rows(m, i, 1); }
+
+typedef void planted(bptt_device *d, bptt_step *s, const bptt_slots *slots);
+
+static void transposed(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GEMM && s->op[1].rows == s->op[1].cols) s->op[1] = bptt_flip(s->op[1]);
+    as_it_is(d, s, slots);
+}
+
+static void product_overwrites(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GEMM) s->beta = 0;
+    as_it_is(d, s, slots);
+}
+
+static void product_adds(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GEMM) s->beta = 1;
+    as_it_is(d, s, slots);
+}
+
+static void sign_lost(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    s->alpha = 1;
+    as_it_is(d, s, slots);
+}
+
+static void packed(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GEMM) s->op[0].ld = s->op[0].t ? s->op[0].rows : s->op[0].cols;
+    as_it_is(d, s, slots);
+}
+
+static void recurrence_dropped(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GEMM && s->chain && s->op[1].t) return;
+    as_it_is(d, s, slots);
+}
+
+// dz by the state before the step instead of the one after it.
+static void state_before(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    const size_t early = s->op[0].rows * s->op[0].ld;
+    if (s->entry == BPTT_CELL_BACKWARD && s->op[0].at >= early) s->op[0].at -= early;
+    as_it_is(d, s, slots);
+}
+
+static void second_bias_lost(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_CELL_FORWARD) s->op[2].buf = NULL;
+    as_it_is(d, s, slots);
+}
+
+static void scatter_overwrites(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    const bptt_mat id = s->op[0], dz = s->op[1];
+    as_it_is(d, s, slots);
+    for (size_t i = 0; s->entry == BPTT_SCATTER && i < dz.rows; i++) {
+        int32_t v = 0;
+        CK_OK(d->backend.read(d, &v, BPTT_I32, row(id, i), NULL));
+        as_it_is(d, &(bptt_step){.entry = BPTT_COPY, .op = {row(dz, i), row(s->op[2], (size_t)v)}}, slots);
+    }
+}
+
+// Row i is computed with the index of row n - 1 - i: time runs backwards.
+static void backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots, size_t rows, size_t others)
+{
+    for (size_t i = 0; i < rows; i++) {
+        bptt_step one = *s;
+        one.op[0] = row(s->op[0], rows - 1 - i);
+        for (size_t k = 1; k <= 3; k++)
+            if (others >> k & 1) one.op[k] = row(s->op[k], i);
+        as_it_is(d, &one, slots);
+    }
+}
+
+static void tokens_backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_GATHER)
+        backwards(d, s, slots, s->op[2].rows, 1 << 2);
+    else
+        as_it_is(d, s, slots);
+}
+
+static void targets_backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_SOFTMAX_XENT)
+        backwards(d, s, slots, s->op[2].rows, 1 << 1 | 1 << 2 | 1 << 3);
+    else
+        as_it_is(d, s, slots);
+}
+
+static void mask_ignored(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_SCALE_ROWS && !s->beta)
+        *s = (bptt_step){.entry = BPTT_COPY, .alpha = 1, .op = {s->op[1], s->op[2]}};
+    as_it_is(d, s, slots);
+}
+
+static void row_forgotten(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_COLSUM && s->op[0].rows > 1) s->op[0] = bptt_rows(s->op[0], 0, s->op[0].rows - 1);
+    as_it_is(d, s, slots);
+}
+
+static void bias_gradient_adds(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_COLSUM) s->beta = 1;
+    as_it_is(d, s, slots);
+}
+
+static void state_not_carried(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_COPY && !s->op[0].t && s->op[0].rows > 1) return;
+    as_it_is(d, s, slots);
+}
+
+static void one_element(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    as_it_is(d, s, slots);
+    const bptt_mat c = s->op[2];
+    if (s->entry != BPTT_GEMM || c.rows < 20 || c.cols < 5) return;
+    const bptt_mat last = bptt_cols(row(c, c.rows - 1), c.cols - 1, 1);
+    double x = 0;
+    CK_OK(d->backend.read(d, &x, BPTT_F64, last, NULL));
+    x += 1;
+    CK_OK(d->backend.write(d, last, &x, BPTT_F64, NULL));
+}
+
+// One column more than it was given.
+static void strays(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    as_it_is(d, s, slots);
+    if (s->entry != BPTT_FILL) return;
+    s->op[0].cols++;
+    as_it_is(d, s, slots);
+}
+
+static void slope_of_dy(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    if (s->entry == BPTT_CELL_BACKWARD) s->op[0] = s->op[1];
+    as_it_is(d, s, slots);
+}
+
+// A state that is no number: the window is refused, and that is a finding, not an error.
+static void not_a_number(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+{
+    as_it_is(d, s, slots);
+    if (s->entry != BPTT_CELL_FORWARD) return;
+    as_it_is(d, &(bptt_step){.entry = BPTT_FILL, .value = (double)NAN, .op = {row(s->op[3], 0)}}, slots);
+}
+
+static void nothing(bptt_device *d, bptt_step *s, const bptt_slots *slots) { as_it_is(d, s, slots); }
+
+enum { NETS = 1, STEPS = 2, BOTH = 3 };
+static const struct {
+    const char *what;
+    planted *bug;
+    unsigned seen; // by nets, by steps
+} BUG[] = {
+    {"nothing", nothing, 0},
+    {"W transposed", transposed, NETS},
+    {"a product overwrites", product_overwrites, BOTH},
+    {"a product adds", product_adds, BOTH},
+    {"alpha = -1 lost", sign_lost, STEPS},
+    {"rows read as if they were packed", packed, STEPS},
+    {"no recurrence in reverse", recurrence_dropped, NETS},
+    {"the slope of the state before", state_before, NETS},
+    {"the slope of dy", slope_of_dy, BOTH},
+    {"NaN", not_a_number, BOTH},
+    {"second bias lost", second_bias_lost, BOTH},
+    {"scatter overwrites", scatter_overwrites, BOTH},
+    {"tokens in reverse order", tokens_backwards, BOTH},
+    {"targets in reverse order", targets_backwards, NETS},
+    {"mask ignored", mask_ignored, BOTH},
+    {"a row forgotten in colsum", row_forgotten, BOTH},
+    {"db added to what was there", bias_gradient_adds, BOTH},
+    {"the state is not carried", state_not_carried, BOTH},
+    {"one wrong element", one_element, BOTH},
+    {"fill writes a column more", strays, STEPS},
+};
+enum { BUGS = sizeof BUG / sizeof BUG[0] };
+
+static planted *bug; // a test program is one thread
+static void bent(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    bptt_step own = *s;
+    bug(d, &own, slots);
+}
+
+START_TEST(every_bug_in_a_backend_is_noticed)
+{
+    static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false},
+                                        {7, 3, 33, 1, 5, 4, 1, true, false, false}};
+    bptt_backend b = bptt_ref_f32();
+    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = bent;
+    const whole_place p = {.name = "planted", .table = &b};
+    whole_found nets = {0}, steps = {0};
+    bptt_error e = {0};
+    bug = BUG[_i].bug;
+    for (size_t i = 0; i < 2; i++) {
+        whole_net n;
+        CK_TRUE(whole_make(&n, &sizes[i], 5 + i, &e) == BPTT_OK, "%s", e.words);
+        CK_TRUE(whole_run(&p, &n, &nets, &e) == BPTT_OK, "%s", e.words);
+        whole_free(&n);
+    }
+    for (size_t i = 0; i < 4; i++) CK_TRUE(whole_steps(&p, i, &steps, &e) == BPTT_OK, "%s", e.words);
+    printf("  %-34s nets: %zu of %zu, steps: %zu of %zu\n", BUG[_i].what, nets.unlike, nets.numbers, steps.unlike,
+           steps.numbers);
+    const unsigned seen = (nets.unlike ? NETS : 0) | (steps.unlike ? STEPS : 0);
+    CK_TRUE(seen == BUG[_i].seen, "%s: seen by %#x of 1 nets, 2 steps; should be by %#x; %s; %s", BUG[_i].what, seen,
+            BUG[_i].seen, nets.first, steps.first);
+    CK_TRUE(nets.numbers > 5000 || strcmp(nets.first, "") != 0, "too little was compared");
+    CK_TRUE(steps.numbers > 5000, "too little was compared");
+}
+END_TEST
+
+// ---- what it stands on --------------------------------------------------------------------------
+
+START_TEST(the_cell_of_whole_numbers_is_exact_wherever_float_is)
+{
+    size_t wrong = 0;
+    for (int32_t z = -(1 << 24); z <= 1 << 24; z++) wrong += f32_whole((float)z) != (float)whole_value(z);
+    CK_TRUE(wrong == 0, "%zu whole numbers", wrong);
+    for (int32_t y = -2; y <= 2; y++) {
+        const float s = f32_whole((float)(y * y));
+        CK_TRUE(s == (float)whole_slope(y), "the slope at %d is %g", (int)y, (double)s);
+    }
+    ck_assert(isnan(f32_whole((float)NAN)));
+}
+END_TEST
+
+START_TEST(no_model_has_the_cell_of_whole_numbers)
+{
+    bptt_model_config c;
+    bptt_model *m = NULL;
+    bptt_model_defaults(&c);
+    c.vocab = 2, c.hidden = 1, c.cell = BPTT_WHOLE;
+    ck_assert_int_eq(bptt_model_open(&c, &m, NULL), BPTT_BAD_CONFIG);
+    ck_assert_ptr_null(m);
+}
+END_TEST
+
+// Full weights over so many steps grow beyond what float holds.
+START_TEST(a_net_that_adds_up_too_much_is_refused)
+{
+    static const whole_shape sizes = {5, 0, 33, 1, 3, 30, 1, false, false, true};
+    whole_net n;
+    bptt_error e = {0};
+    ck_assert_int_eq(whole_make(&n, &sizes, 1, &e), BPTT_BAD_CONFIG);
+    ck_assert_uint_eq(n.refused, WHOLE_TRIES);
+    CK_TRUE(strstr(e.words, "H 33") != NULL, "%s", e.words);
+    whole_free(&n);
+}
+END_TEST
+
+// One unit, two steps, by hand: W_ih of the tokens 1 and 0 is 3 and 1, W_hh = -1, b = 1, h(0) = 2.
+//   z(0) = 3 + 1 - 2 = 2, h(1) = 2;  z(1) = 1 + 1 - 2 = 0, h(2) = 0
+// W_out = (1, 0), unit 2 * 1024: logits 2 * 2 and 1, then 0 and 1; targets 1 and 0.
+//   loss 3 + 1;  dlogit (1, -1), (-1, 1);  dh = 1, -1;  dz(1) = -1 * 0 = 0, dz(0) = 1 * -1 = -1;  dh(0) = 1
+START_TEST(the_judge_agrees_with_a_hand)
+{
+    static const whole_shape sizes = {2, 0, 1, 1, 1, 2, 1, false, false, false};
+    whole_net n;
+    CK_OK(whole_make(&n, &sizes, 3, NULL));
+    const int64_t w_ih[] = {1, 3}, out[] = {1, 0}, bias[] = {0, 1};
+    memcpy(n.w[0], w_ih, sizeof w_ih), memcpy(n.w[3], out, sizeof out), memcpy(n.w[4], bias, sizeof bias);
+    n.w[1][0] = -1, n.w[2][0] = 1, n.h0[0] = 2;
+    whole_window *const w = &n.win[0];
+    w->token[0] = 1, w->token[1] = 0, w->target[0] = 1, w->target[1] = 0;
+    whole_judge(&n);
+    const int64_t h[] = {2, 2, 0}, dz[] = {-1, 0}, g[] = {0, -1, -2, -1, 2, -2, 0, 0};
+    CK_TRUE(memcmp(w->h, h, sizeof h) == 0, "states %d %d %d", (int)w->h[0], (int)w->h[1], (int)w->h[2]);
+    CK_TRUE(memcmp(w->dz, dz, sizeof dz) == 0, "dz %d %d", (int)w->dz[0], (int)w->dz[1]);
+    CK_TRUE(w->loss == 4 && w->dh0[0] == 1, "loss %d, dh0 %d", (int)w->loss, (int)w->dh0[0]);
+    size_t at = 0;
+    for (size_t i = 0; i < n.tensors; i++)
+        for (size_t k = 0; k < n.size[i]; k++, at++)
+            CK_TRUE(w->g[i][k] == g[at], "tensor %zu [%zu] is %d, not %d", i, k, (int)w->g[i][k], (int)g[at]);
+    whole_free(&n);
+}
+END_TEST
+
+static void add(TCase *c)
+{
+    tcase_add_test(c, every_claim_holds_on_every_backend_that_is_present);
+    if (placed_on()) return; // the rest is the same everywhere
+    tcase_add_test(c, every_claim_holds_on_a_backend_that_is_named);
+    tcase_add_test(c, a_backend_that_is_not_there_is_an_error_and_not_a_claim);
+    tcase_add_loop_test(c, every_bug_in_a_backend_is_noticed, 0, BUGS);
+    tcase_add_test(c, the_cell_of_whole_numbers_is_exact_wherever_float_is);
+    tcase_add_test(c, no_model_has_the_cell_of_whole_numbers);
+    tcase_add_test(c, a_net_that_adds_up_too_much_is_refused);
+    tcase_add_test(c, the_judge_agrees_with_a_hand);
+}
+
+int main(void) { return run_suite("verify device", add, 120); }
