@@ -4,9 +4,10 @@
 #include "modules.h"
 #include "nets.h"
 #include "run.h"
+#include "standin.h"
 #include "suite.h"
 
-#include "cu_api.h"
+#include <dlfcn.h>
 
 static bptt_backend cuda(void)
 {
@@ -176,6 +177,34 @@ START_TEST(whatever_fails_is_told_and_leaves_nothing)
     }
     CK_TRUE(told > 100, "%zu failures were told", told);
     CK_OK(live_once(how, 0, precision, NULL)); // and all is well again
+}
+END_TEST
+
+// cuBLAS keeps state in it, so a process holds on to one, but for one that is lost.
+START_TEST(a_context_outlives_its_devices_unless_it_is_lost)
+{
+    const bptt_backend b = cuda();
+    bptt_device *d = NULL;
+    void *const driver = dlopen("libcuda.so.1", RTLD_NOW);
+    cu_context c = NULL;
+    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    cu_result (*retain)(cu_context *, cu_device) = NULL;
+    *(void **)&retain = driver ? dlsym(driver, "cuDevicePrimaryCtxRetain") : NULL;
+    ck_assert(retain && retain(&c, 0) == 0);
+    c->retained--; // only to look at it
+    ck_assert_uint_eq(c->retained, 2);
+    b.close(d);
+    ck_assert_uint_eq(c->retained, 1);
+    CK_OK(live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, NULL));
+    ck_assert_uint_eq(c->retained, 1);
+    ck_assert_uint_eq(c->lives, 1);
+    settings("FAIL=GraphLaunch:1:719");
+    ck_assert_int_eq(live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, NULL), BPTT_DEVICE);
+    ck_assert_uint_eq(c->retained, 0);
+    settings("");
+    CK_OK(live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, NULL));
+    ck_assert_uint_eq(c->lives, 2);
+    dlclose(driver);
 }
 END_TEST
 
@@ -403,6 +432,7 @@ static void add(TCase *c)
     tcase_add_test(c, devices_are_found_by_number_and_name);
     tcase_add_test(c, settings_that_would_change_results_are_ignored_and_named);
     tcase_add_loop_test(c, whatever_fails_is_told_and_leaves_nothing, 0, 4);
+    tcase_add_test(c, a_context_outlives_its_devices_unless_it_is_lost);
     tcase_add_test(c, a_context_that_is_not_to_be_had_is_told);
     tcase_add_test(c, failures_are_told_in_the_drivers_words);
     tcase_add_test(c, a_device_without_room_says_how_much_was_needed);

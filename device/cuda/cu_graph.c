@@ -26,9 +26,10 @@ static size_t reach(const bptt_mat *m)
 
 // cuBLAS loads a kernel when it first uses it, which a capture forbids: each kind of product runs once before, into
 // memory of its own, so that nothing of ours changes.
-static bptt_status warm_up(bptt_device *d, const node_list *list, bptt_error *e)
+static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
 {
     cu_own *c = own(d);
+    const node_list *list = &p->nodes;
     const node **kind = malloc((list->n + 1) * sizeof *kind);
     size_t kinds = 0, most = 0;
     if (!kind) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to prepare %zu products", list->n);
@@ -48,6 +49,12 @@ static bptt_status warm_up(bptt_device *d, const node_list *list, bptt_error *e)
             cu_queue_node(c, &n, &c->lane[0], 0);
         }
         CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
+        for (unsigned l = 1; l < p->order.streams; l++) { // what a handle puts off until it is first used
+            node n = *kind[0];
+            n.op[2].buf = out, n.op[2].at %= ALIGNED;
+            cu_queue_node(c, &n, &c->lane[l], 0);
+            CU(c, StreamSynchronize, "the products of a plan", c->lane[l].stream);
+        }
         cu_leave(c);
     }
     cu_free(d, out);
@@ -63,13 +70,19 @@ typedef struct marks {
     cu_event *event; // NULL where none is needed
 } marks;
 
-static void record(cu_own *c, marks *m, size_t i, cu_stream stream)
+static void make_marks(cu_own *c, const cu_plan *p, marks *m)
 {
-    if (!m->event[i]) CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
+    for (size_t i = 0; i < m->n; i++)
+        if (i > p->nodes.n || (i < p->nodes.n && p->nodes.at[i].awaited))
+            CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
+}
+
+static void record(cu_own *c, const marks *m, size_t i, cu_stream stream)
+{
     CU(c, EventRecord, "", m->event[i], stream);
 }
 
-static void queue_all(cu_own *c, const cu_plan *p, marks *m)
+static void queue_all(cu_own *c, const cu_plan *p, const marks *m)
 {
     const node_order *o = &p->order;
     const size_t start = p->nodes.n + o->streams;
@@ -95,6 +108,7 @@ static void capture(cu_own *c, cu_plan *p, marks *m)
 {
     cu_graph graph = NULL;
     const cu_stream main = c->lane[0].stream;
+    make_marks(c, p, m);
     CU(c, StreamBeginCapture, "", main, CU_CAPTURE_THREAD_LOCAL);
     if (!c->fault.code) {
         queue_all(c, p, m);
@@ -112,15 +126,17 @@ static void capture(cu_own *c, cu_plan *p, marks *m)
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
 {
     cu_own *c = own(d);
-    const bptt_status s = warm_up(d, &p->nodes, e);
+    const bptt_status s = warm_up(d, p, e);
     if (s) return s;
     marks m = {.n = p->nodes.n + p->order.streams + 1};
     m.event = calloc(m.n, sizeof *m.event);
     if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->nodes.n);
+    cu_alone();
     if (cu_enter(c)) {
         capture(c, p, &m);
         cu_leave(c);
     }
+    cu_among_others();
     free(m.event);
     return cu_report(c, e);
 }

@@ -6,8 +6,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// One thread at a time starts the driver and reads the environment.
-static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
+void cu_alone(void) { (void)pthread_mutex_lock(&alone); }
+void cu_among_others(void) { (void)pthread_mutex_unlock(&alone); }
+
+// ---- the context ----------------------------------------------------------------------------------------------------
+
+// Devices whose primary context this process holds on to after the last close: cuBLAS has state in it, which does not
+// outlive it, and to make it again takes long. One that is lost is given up, so that the next open gets another.
+static bool kept[256];
+
+// Both among nobody else.
+static cu_result take_context(cu_own *c)
+{
+    cu_context again;
+    const size_t i = (size_t)c->id;
+    const cu_result code = c->api.DevicePrimaryCtxRetain(&c->context, c->id);
+    c->retained = !code;
+    if (c->retained && i < sizeof kept && !kept[i]) kept[i] = !c->api.DevicePrimaryCtxRetain(&again, c->id);
+    return code;
+}
+
+static void give_context(cu_own *c)
+{
+    const size_t i = (size_t)c->id;
+    (void)c->api.DevicePrimaryCtxRelease(c->id);
+    if (i >= sizeof kept || !kept[i] || c->fault.code != BPTT_DEVICE) return;
+    (void)c->api.DevicePrimaryCtxRelease(c->id);
+    kept[i] = false;
+}
 
 // ---- closing --------------------------------------------------------------------------------------------------------
 
@@ -26,13 +53,15 @@ static void cuda_close(bptt_device *d)
         while (c->plans) cu_forget(d, c->plans);
         cu_clear_plan(d, &c->single);
         cu_free(d, c->constants);
+        cu_alone();
         if (!c->api.CtxPushCurrent(c->context)) {
             for (size_t i = 0; i < MOST_STREAMS; i++) close_lane(c, &c->lane[i]);
             if (c->bounce) (void)c->api.MemFreeHost(c->bounce);
             if (c->module) (void)c->api.ModuleUnload(c->module);
             cu_leave(c);
         }
-        (void)c->api.DevicePrimaryCtxRelease(c->id);
+        give_context(c);
+        cu_among_others();
     }
     free(c);
     free(d);
@@ -65,12 +94,12 @@ static bptt_status load_image(cu_own *c, bptt_error *e)
 {
     char words[256];
     int version = 0;
-    const cu_result code = c->api.ModuleLoadData(&c->module, cuda_image);
-    if (c->api.DriverGetVersion(&version)) version = 0;
-    if (code && cuda_image_size == 0)
+    if (cuda_image_size == 0)
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "bptt-cuda.so was built without nvcc, so it holds no kernels: build bptt again where CUDA "
                          "12.8 or 13 is installed");
+    const cu_result code = c->api.ModuleLoadData(&c->module, cuda_image);
+    if (c->api.DriverGetVersion(&version)) version = 0;
     if (code)
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "%s: the driver (CUDA %d.%d) does not take the kernels of bptt-cuda.so (%s; %s): install a "
@@ -105,15 +134,13 @@ static void describe(cu_own *c, const bptt_device_info *info, const char *ignore
                    *ignored ? "; ignored: " : "", ignored);
 }
 
-static bptt_status start(bptt_device *d, const bptt_device_info *info, const char *ignored, bptt_error *e)
+static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ignored, bptt_error *e)
 {
-    cu_own *c = own(d);
     char words[256];
-    const cu_result code = c->api.DevicePrimaryCtxRetain(&c->context, c->id);
+    const cu_result code = take_context(c);
     if (code)
         return bptt_fail(e, BPTT_DEVICE, "%s cannot be used (cuDevicePrimaryCtxRetain: %s)", c->device,
                          cu_words(&c->api, code, words, sizeof words));
-    c->retained = true;
     c->workspace_bytes = workspace_for(c);
     if (!cu_enter(c)) return cu_report(c, e);
     for (size_t i = 0; i < (c->lowering == BPTT_LOWER_NEVER ? 1 : MOST_STREAMS); i++) open_lane(c, &c->lane[i]);
@@ -122,18 +149,17 @@ static bptt_status start(bptt_device *d, const bptt_device_info *info, const cha
     if (!s) s = load_image(c, e);
     if (!s) describe(c, info, ignored);
     cu_leave(c);
-    if (!s) s = make_constants(d, e);
-    return s ? s : cu_make_places(d, &c->single, e);
+    return s;
 }
 
 static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
                                   bptt_error *e)
 {
-    (void)pthread_mutex_lock(&starting);
+    cu_alone();
     bptt_status s = cu_driver(&c->api, e);
     if (!s) s = cu_choose(&c->api, device, info, &c->id, e);
     if (!s) s = blas_api_load(&c->blas, ignored, room, e);
-    (void)pthread_mutex_unlock(&starting);
+    cu_among_others();
     return s;
 }
 
@@ -158,7 +184,11 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_device_config *co
     bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
     (void)snprintf(c->device, sizeof c->device, "%s", info.device);
     made->memory = (size_t)info.memory;
-    if (!s) s = start(made, &info, ignored, e);
+    cu_alone();
+    if (!s) s = start(c, &info, ignored, e);
+    cu_among_others();
+    if (!s) s = make_constants(made, e);
+    if (!s) s = cu_make_places(made, &c->single, e);
     if (s) {
         cuda_close(made);
         // Nothing was asked for yet: a device that is full is one that cannot be used.
@@ -178,11 +208,11 @@ static bptt_status cuda_list(const bptt_backend *b, size_t i, bptt_device_info *
 {
     cu_api api;
     (void)b;
-    (void)pthread_mutex_lock(&starting);
+    cu_alone();
     bptt_status s = cu_driver(&api, e);
     if (s && i > 0) s = bptt_fail(e, BPTT_BAD_INPUT, "there is no CUDA device %zu", i);
     if (!s) s = cu_list(&api, i, info, NULL, e);
-    (void)pthread_mutex_unlock(&starting);
+    cu_among_others();
     return s;
 }
 

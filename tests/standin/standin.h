@@ -14,10 +14,10 @@
 //   STANDIN_DEVICES  0, 1 (default) or 2        STANDIN_CC      compute capability, 9.0
 //   STANDIN_DRIVER   version, 13000             STANDIN_MEMORY  bytes of a device, 8 GB
 //   STANDIN_LOG      a file that gets a line for each node of each graph that is instantiated
-//   STANDIN_LEAKS    1: a program that ends with objects alive though no context is retained exits with 99;
-//                    2: also if one is
+//   STANDIN_LEAKS    1: a program that ends with objects alive though no context is in use exits with 99;
+//                    2: also if one is. In use: retained more than once, since a process may hold on to one
 //
-// They are read at the first call, and again by Init while no context is retained; the counts of STANDIN_FAIL start
+// They are read at the first call, and again by Init while no context is in use; the counts of STANDIN_FAIL start
 // again when its text has changed.
 #ifndef STANDIN_H
 #define STANDIN_H
@@ -238,7 +238,7 @@ STANDIN_SHOWN STANDIN_FORMAT(2, 3) int standin_refuse(int code, const char *form
 STANDIN_SHOWN const char *standin_where(uint64_t at);
 
 STANDIN_SHOWN cu_context standin_current(void);
-unsigned standin_retained(void);
+bool standin_used(void); // a context is retained more than once
 void standin_read_settings(void);
 
 // Host address of device memory, or of pinned host memory itself; ends the program unless all bytes are in one.

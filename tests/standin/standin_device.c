@@ -15,7 +15,7 @@ static _Thread_local cu_context stack[DEEP];
 static _Thread_local size_t depth;
 
 cu_context standin_current(void) { return depth ? stack[depth - 1] : NULL; }
-unsigned standin_retained(void) { return contexts[0].retained + contexts[1].retained; }
+bool standin_used(void) { return contexts[0].retained > 1 || contexts[1].retained > 1; }
 
 // ---- devices --------------------------------------------------------------------------------------------------------
 
@@ -188,11 +188,13 @@ void *standin_next(standin_kind kind, const void *at)
 __attribute__((destructor)) static void look_for_leaks(void)
 {
     const int leaks = standin_set()->leaks;
-    if (!leaks || (standin_retained() && leaks < 2)) return;
+    if (!leaks || (standin_used() && leaks < 2)) return;
     size_t n = standin_report_memory();
     for (const standin_object *o = alive; o; o = o->next, n++)
         fprintf(stderr, "standin: leak: %s %u\n", kind_words[o->kind], o->number);
     for (size_t i = 0; i < DEVICES; i++)
-        if (contexts[i].retained) n++, fprintf(stderr, "standin: leak: the context of device %zu is retained\n", i);
+        if (contexts[i].retained > 1)
+            n++, fprintf(stderr, "standin: leak: the context of device %zu is retained %u times\n", i,
+                         contexts[i].retained);
     if (n) _exit(99);
 }

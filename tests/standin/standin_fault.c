@@ -139,7 +139,7 @@ int standin_enter(const char *name, unsigned needs)
 {
     pthread_mutex_lock(&gate.lock);
     gate.owed = 0, gate.call = name;
-    if (!gate.read || (strcmp(name, "Init") == 0 && !standin_retained())) standin_read_settings();
+    if (!gate.read || (strcmp(name, "Init") == 0 && !standin_used())) standin_read_settings();
     const bool gives = needs & STANDIN_GIVES_BACK;
     int code = fault_of(name);
     if (loses(code)) gate.lost = code;
