@@ -107,7 +107,7 @@ END_TEST
 START_TEST(precisions_are_the_types_and_the_mathematics_they_name)
 {
     static const unsigned type[] = {NN_FLOAT, NN_FLOAT, NN_BFLOAT16, NN_HALF};
-    static const unsigned math[] = {NN_FMA_MATH, NN_TENSOR_OP_MATH, NN_TENSOR_OP_MATH, NN_TENSOR_OP_MATH};
+    static const unsigned math[] = {NN_FMA_MATH, NN_DEFAULT_MATH, NN_TENSOR_OP_MATH, NN_TENSOR_OP_MATH};
     for (int precision = 0; precision < 4; precision++) {
         fixture f;
         set_up(&f, LAYERS_LSTM, (bptt_precision)precision, 1);

@@ -72,8 +72,13 @@ static void choose_types(cudnn_rnn *r)
                                     [BPTT_PRECISION_TF32] = NN_FLOAT,
                                     [BPTT_PRECISION_BF16] = NN_BFLOAT16,
                                     [BPTT_PRECISION_FP16] = NN_HALF};
+    // The default allows floats on tensor cores from Ampere on; TENSOR_OP rounds none down.
+    static const unsigned math[] = {[BPTT_PRECISION_FP32] = NN_FMA_MATH,
+                                    [BPTT_PRECISION_TF32] = NN_DEFAULT_MATH,
+                                    [BPTT_PRECISION_BF16] = NN_TENSOR_OP_MATH,
+                                    [BPTT_PRECISION_FP16] = NN_TENSOR_OP_MATH};
     r->type = type[r->c.precision];
-    r->math = r->c.precision == BPTT_PRECISION_FP32 ? NN_FMA_MATH : NN_TENSOR_OP_MATH;
+    r->math = math[r->c.precision];
     r->G = r->c.cell == NN_LSTM ? 4 : r->c.cell == NN_GRU ? 3 : 1;
 }
 
@@ -259,7 +264,9 @@ static bool weights(cudnn_rnn *r, const float *out, float *in)
 bptt_status cudnn_rnn_write(cudnn_rnn *r, const float *x, const float *dy, const float *w, bptt_error *e)
 {
     const size_t n = r->c.T * r->c.B * r->c.H;
-    return give(r, send(r, r->mem[X], x, n) && send(r, r->mem[DY], dy, n) && weights(r, w, NULL), e);
+    const bool sent = send(r, r->mem[X], x, n) && send(r, r->mem[DY], dy, n) && weights(r, w, NULL);
+    // A copy from pageable memory may return before it is done, and nothing orders it before our stream.
+    return give(r, sent && ok(r, r->api->cudaDeviceSynchronize(), "cudaDeviceSynchronize"), e);
 }
 
 bptt_status cudnn_rnn_read(cudnn_rnn *r, float *y, float *dx, float *dw, bptt_error *e)

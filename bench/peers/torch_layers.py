@@ -282,8 +282,12 @@ def prepare(o):
     if not torch.cuda.is_available():
         sys.exit("torch_layers.py: PyTorch sees no CUDA device, so there is nothing to time")
     types = getattr(torch.backends.cudnn, "CUDNN_TENSOR_DTYPES", None)
-    if types is not None:
+    if types is not None and torch.bfloat16 not in types:
         types.add(torch.bfloat16)               # else bf16 weights are not flattened and are copied at every call
+        try:
+            nn.RNN(8, 8).to("cuda", torch.bfloat16)(torch.zeros(1, 1, 8, device="cuda", dtype=torch.bfloat16))
+        except RuntimeError:                    # cuDNN before 9.13 has no bf16 RNN
+            types.discard(torch.bfloat16)
     a, t1 = torch.randn(4096, 4096, device="cuda"), time.time()
     while time.time() - t1 < 1:                 # bring the clock up before the first row
         a @ a
