@@ -2,7 +2,8 @@
 # Installs what the tests need, builds, runs ctest.
 #   sh tests/run.sh             release build, all tests
 #   sh tests/run.sh --interop   also reads a trained model with PyTorch (installs python3-torch: about 300 MB)
-#   sh tests/run.sh --ci        also layout, warnings as errors under gcc and clang, and the tests under ASan, UBSan
+#   sh tests/run.sh --ci        also layout, warnings as errors under gcc and clang, and the tests under ASan, UBSan,
+#                               and the mutants (tests/mutants.sh)
 set -eu
 cd "$(dirname "$0")/.."
 interop=''
@@ -52,6 +53,12 @@ if [ -z "$ci" ]; then
     echo "cuda_kernels: not run (sh tests/run.sh --ci)"
 elif ctest --test-dir build/release -N -L cuda_archs | grep -q 'Total Tests: 0'; then
     echo "cuda_kernels: NOT RUN: there is no nvcc, so nothing was compiled for CUDA"
+fi
+if [ -n "$ci" ]; then
+    echo "== mutants ==" >&2
+    sh tests/mutants.sh
+else
+    echo "mutants: not run (sh tests/run.sh --ci)"
 fi
 if [ -n "$interop" ]; then
     sh tests/interop.sh build/release/bptt /usr/bin/python3

@@ -4,6 +4,7 @@
 #include "identity.h"
 #include "modp.h"
 #include "near.h"
+#include "step.h"
 #include "suite.h"
 #include "verify.h"
 
@@ -313,6 +314,33 @@ START_TEST(every_planted_bug_is_noticed_by_the_claims_that_it_breaks)
 }
 END_TEST
 
+// ---- numbers that are none --------------------------------------------------------------------------
+
+static void first_loss_is_nan(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    bptt_ref_f64().entry[BPTT_SOFTMAX_XENT](d, s, slots);
+    ((double *)s->op[3].buf->data)[s->op[3].at] = (double)NAN;
+}
+
+static void last_dz_is_nan(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+{
+    bptt_ref_f64().entry[BPTT_CELL_BACKWARD](d, s, slots);
+    ((double *)s->op[2].buf->data)[s->op[2].at + s->op[2].cols - 1] = (double)NAN;
+}
+
+START_TEST(a_number_that_is_none_is_no_error_but_a_claim_that_fails)
+{
+    bptt_backend judged = bptt_ref_f64();
+    judged.entry[_i ? BPTT_SOFTMAX_XENT : BPTT_CELL_BACKWARD] = _i ? first_loss_is_nan : last_dz_is_nan;
+    step_found f = {0};
+    double least = 2, largest = 2;
+    ck_assert_int_eq(step_net(&judged, &SHORT, 50, &f, NULL), BPTT_OK);
+    ck_assert_int_eq(taylor_net(&judged, &SHORT, &least, &largest, NULL), BPTT_OK);
+    ck_assert(!(f.worst <= 1));
+    ck_assert(!(least >= 1 && largest <= 3));
+}
+END_TEST
+
 // ---- the part itself --------------------------------------------------------------------------------
 
 static void count(void *user, const verify_line *l)
@@ -336,6 +364,7 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_loop_test(c, every_planted_bug_is_noticed_by_the_claims_that_it_breaks, 0, BUGS);
+    tcase_add_loop_test(c, a_number_that_is_none_is_no_error_but_a_claim_that_fails, 0, 2);
     tcase_add_test(c, all_claims_of_the_part_hold);
 }
 

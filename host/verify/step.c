@@ -59,7 +59,9 @@ static bptt_status derivative(stepper *p, const complex_window *w, double *d, bp
     double stat[2 * BPTT_OUTPUTS];
     bptt_status s = bptt_run_write_state(p->ahead, w->state, BPTT_C128, e);
     if (!s) s = bptt_run_evaluate(p->ahead, &window, &report, e);
-    if (!s) s = device->backend.read(device, stat, BPTT_C128, p->ahead->mem.stat, e);
+    if (s == BPTT_NOT_FINITE) *d = (double)NAN;
+    if (s) return s == BPTT_NOT_FINITE ? BPTT_OK : s;
+    s = device->backend.read(device, stat, BPTT_C128, p->ahead->mem.stat, e);
     if (!s) *d = stat[1] / STEP / report.weight;
     return s;
 }
@@ -127,6 +129,11 @@ bptt_status step_net(const bptt_backend *judged, const net_case *c, size_t most,
     }
     const bptt_window window = stepper_window(&p, p.dense, BPTT_F64);
     if (!s) s = bptt_run_gradient(p.r, &window, NULL, e);
+    if (s == BPTT_NOT_FINITE) { // no error: a claim that does not hold, even if the elements that are compared do
+        f->worst = (double)INFINITY;
+        (void)snprintf(f->where, sizeof f->where, "a loss or a norm that is not finite");
+        s = BPTT_OK;
+    }
     for (size_t i = 0; !s && i < bptt_model_tensors(p.real) + 2; i++) s = judge_leaf(&p, i, most, &w, f, e);
     free(w.state);
     stepper_close(&p);

@@ -23,19 +23,20 @@ static bptt_status each_tensor(stepper *p, bptt_part part, double *x, bool write
     return s;
 }
 
-// f(s); with slope not NULL also <gradient, direction> there.
+// f(s); with slope not NULL also <gradient, direction> there. NaN where the loss or the gradient is not finite.
 static bptt_status loss(stepper *p, direction *g, double s, double *f, double *slope, bptt_error *e)
 {
     const size_t parameters = g->n - p->states;
     const bptt_window w = stepper_window(p, p->dense, BPTT_F64);
-    bptt_report report;
+    bptt_report report = {.loss = (double)NAN};
     for (size_t i = 0; i < g->n; i++) g->now[i] = g->x[i] + s * g->d[i];
     bptt_status st = each_tensor(p, BPTT_WEIGHTS, g->now, true, e);
     if (!st) st = bptt_run_write_state(p->r, g->now + parameters, BPTT_F64, e);
     if (!st) st = slope ? bptt_run_gradient(p->r, &w, &report, e) : bptt_run_evaluate(p->r, &w, &report, e);
-    if (st) return st;
+    if (st && st != BPTT_NOT_FINITE) return st;
     *f = report.loss;
-    if (!slope) return BPTT_OK;
+    if (slope) *slope = (double)NAN;
+    if (!slope || st) return BPTT_OK;
     st = each_tensor(p, BPTT_GRADIENT, g->now, false, e);
     if (!st) st = bptt_run_read(p->r, BPTT_GRAD_STATE, g->now + parameters, BPTT_F64, e);
     *slope = 0;
