@@ -35,7 +35,7 @@ build release -DCMAKE_BUILD_TYPE=Release
 without='' # Oclgrind and nvcc for every GPU are for --ci
 [ -n "$ci" ] || without='-LE oclgrind|cuda_archs'
 # shellcheck disable=SC2086  # two words or none
-BPTT_NEED_OPENCL=1 ctest --test-dir build/release --output-on-failure $without
+BPTT_NEED_OPENCL=1 ctest --test-dir build/release -j 2 --output-on-failure $without
 
 if [ -n "$ci" ]; then
     echo "== layout, scripts ==" >&2
@@ -46,7 +46,7 @@ if [ -n "$ci" ]; then
     build asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
     # On OpenCL one lowering will do, and what small_opencl does not cover; the twin runs all kernels.
-    CK_FORK=no BPTT_NEED_OPENCL=1 ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan \
+    CK_FORK=no BPTT_NEED_OPENCL=1 ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan -j 2 \
         --output-on-failure -LE 'oclgrind|cuda_archs' -E 'opencl_.*_never|opencl_(battery|pointwise)_always'
 fi
 if [ -z "$ci" ]; then
