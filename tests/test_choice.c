@@ -11,7 +11,7 @@
 
 // ---- made-up devices: `ref` with a list ---------------------------------------------------------------------------
 
-static const char *too_old = "its driver is too old";
+static const char *too_old = "its driver is too old"; // why a device that is no use is none
 
 // What a list holds: a letter a device: c a CPU, g a GPU, x a GPU that cannot be used.
 static bptt_status list_of(const char *letters, size_t i, bptt_device_info *info, bptt_error *e)
@@ -115,7 +115,11 @@ static bptt_status load_fakes(const char *name, bptt_backend *b, bptt_error *e)
     return BPTT_OK;
 }
 
-static void modules_list(const char *cuda, const char *opencl) { cuda_lists = cuda, opencl_lists = opencl; }
+static void modules_list(const char *cuda, const char *opencl)
+{
+    cuda_lists = cuda, opencl_lists = opencl;
+    too_old = "its driver is too old";
+}
 
 START_TEST(a_gpu_is_the_best_and_cudas_before_opencls_and_why_is_told)
 {
