@@ -45,9 +45,9 @@ if [ -n "$ci" ]; then
     build clang-werror -DCMAKE_BUILD_TYPE=Debug -DBPTT_WERROR=ON -DCMAKE_C_COMPILER=clang
     build asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-    # On OpenCL one lowering will do, and what small_opencl does not cover; the twin runs all kernels.
+    # On OpenCL and CUDA one lowering will do, and what small_opencl does not cover; the twin runs all kernels.
     CK_FORK=no BPTT_NEED_OPENCL=1 ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan -j 2 \
-        --output-on-failure -LE 'oclgrind|cuda_archs' -E 'opencl_.*_never|opencl_(battery|pointwise)_always'
+        --output-on-failure -LE 'oclgrind|cuda_archs' -E 'opencl_.*_never|opencl_(battery|pointwise)_always|cuda_.*_nodes|gpu_kit'
 fi
 if [ -z "$ci" ]; then
     echo "cuda_kernels: not run (sh tests/run.sh --ci)"
