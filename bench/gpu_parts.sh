@@ -135,7 +135,7 @@ run_tests() {
         grep -q '"part":"tests"' "$rows" || row tests '"name":"all of it","skipped":"the build has no tests"'
         return 0
     fi
-    telling='^(small_cuda_fifo|cuda_layers_graph|cuda_run_graph|cuda_verify_device|cuda_layers_bf16)$'
+    telling='^(small_cuda_fifo|cuda_layers_graph|cuda_run_graph|cuda_verify_device)$'
     ctest_on_the_gpu -R "$telling"
     # Of the stand-ins' own tests and their orders of nodes nothing is left here.
     ctest_on_the_gpu -E "^test_standin|^small_cuda_(lifo|7|eager|tiny)\$|$telling"
