@@ -191,6 +191,12 @@ static bptt_status wrong_type(const char *name, bptt_error *e)
     return bptt_fail(e, BPTT_NO_BACKEND, "the %s backend computes in float; use backend ref for double", name);
 }
 
+bptt_status no_backend_called(const char *name, bptt_error *e)
+{
+    return bptt_fail(e, BPTT_NO_BACKEND,
+                     "no backend is called \"%.60s\"; there are cpu, ref, cuda and opencl (bptt devices)", name);
+}
+
 bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e)
 {
     const char *const name = m->backend;
@@ -212,9 +218,7 @@ bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e)
         if (s) return s;
         known = true;
     }
-    if (!known)
-        return bptt_fail(e, BPTT_NO_BACKEND,
-                         "no backend is called \"%.60s\"; there are cpu, ref, cuda and opencl (bptt devices)", name);
+    if (!known) return no_backend_called(name, e);
     if (b.real != m->type) return wrong_type(name, e);
     return choose_on(&b, m->device, c, e);
 }

@@ -14,6 +14,8 @@ typedef struct choice {
 // others; digits: by number; else by a part of its name or its platform's, in upper or lower case), for elements of a
 // type.  BAD_CONFIG, NO_BACKEND.
 bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e);
+// NO_BACKEND, with the names that there are.
+bptt_status no_backend_called(const char *name, bptt_error *e);
 // On a table: its own name is what was asked for.
 bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e);
 // What a model's configuration asks for: its backend, device and type; "auto" takes only what has its precision.

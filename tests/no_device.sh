@@ -86,5 +86,9 @@ code 0 "$work/alone/bptt" train "$work/text" $small -o "$work/n"
 says err 'backend cpu.*no GPU was found: cuda is not installed; opencl is not installed'
 cmp -s "$work/m" "$work/n" || fail "the fallback gave other bytes without the module"
 
+# A backend that there is not: every command names those that there are.
+code 69 "$bptt" verify device --backend abacus
+says err 'no backend is called "abacus"; there are cpu, ref, cuda and opencl'
+
 [ "$failures" = 0 ] || { echo "no_device.sh: $failures failures" >&2; exit 1; }
 echo "no_device.sh: passed"

@@ -2,7 +2,7 @@
 // documents. What each line says, and how strongly: README.md.
 #include "builders.h"
 
-#include "backend.h"
+#include "backends.h"
 #include "prng.h"
 
 #include <assert.h>
@@ -125,7 +125,7 @@ static bptt_status find_places(const verify_options *o, place at[PLACES], size_t
         s = present(&at[*n], named, &is, e);
         if (is) ++*n;
     }
-    if (!s && *n == 0) return bptt_fail(e, BPTT_NO_BACKEND, "no backend is called %s", o->backend);
+    if (!s && *n == 0) return no_backend_called(o->backend, e);
     return s;
 }
 

@@ -1,5 +1,6 @@
 // Part `device` of `bptt verify`: every backend that is present, in every way it can be asked to compute, gives the
 // numbers of 64-bit integers, and so those of `ref`.
+#include "backends.h"
 #include "device_exact.h"
 #include "report.h"
 
@@ -249,5 +250,5 @@ bptt_status verify_device(const verify_options *o, size_t *failures, bptt_error 
         s = try_backend(o, i, &n, named, failures, e);
     }
     free_nets(&n);
-    return s || known ? s : bptt_fail(e, BPTT_NO_BACKEND, "no backend is called %s", o->backend);
+    return s || known ? s : no_backend_called(o->backend, e);
 }
