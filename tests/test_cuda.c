@@ -8,6 +8,7 @@
 #include "suite.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 
 static bptt_backend cuda(void)
 {
@@ -206,6 +207,25 @@ START_TEST(a_context_outlives_its_devices_unless_it_is_lost)
     CK_OK(live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, NULL));
     ck_assert_uint_eq(c->lives, lives + 1);
     dlclose(driver);
+}
+END_TEST
+
+static void *live_often(void *said)
+{
+    for (int k = 0; k < 40 && !((bptt_error *)said)->code; k++)
+        (void)live_once(BPTT_LOWER_ALWAYS, 0, BPTT_PRECISION_FP32, said);
+    return NULL;
+}
+
+// The stand-ins end a program that closes, in one thread, while another captures.
+START_TEST(devices_come_and_go_in_threads_that_capture)
+{
+    pthread_t thread[2];
+    bptt_error said[2] = {{0}};
+    settings("");
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(pthread_create(&thread[i], NULL, live_often, &said[i]), 0);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+    CK_TRUE(!said[0].code && !said[1].code, "%s%s", said[0].words, said[1].words);
 }
 END_TEST
 
@@ -434,6 +454,7 @@ static void add(TCase *c)
     tcase_add_test(c, settings_that_would_change_results_are_ignored_and_named);
     tcase_add_loop_test(c, whatever_fails_is_told_and_leaves_nothing, 0, 4);
     tcase_add_test(c, a_context_outlives_its_devices_unless_it_is_lost);
+    tcase_add_test(c, devices_come_and_go_in_threads_that_capture);
     tcase_add_test(c, a_context_that_is_not_to_be_had_is_told);
     tcase_add_test(c, failures_are_told_in_the_drivers_words);
     tcase_add_test(c, a_device_without_room_says_how_much_was_needed);

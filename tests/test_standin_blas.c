@@ -1,6 +1,8 @@
 // The stand-in for cuBLAS: its products, against plain sums in double, and what it demands.
 #include "standin_rig.h"
 
+#include <pthread.h>
+
 enum { M = 33, N = 7, K = 50, LD = 56, ROOM = LD * LD };
 
 // Both operands [ROOM] in every type; what the numbers are after rounding to it.
@@ -219,8 +221,8 @@ static void no_workspace(void)
     multiply(&x, &PLAIN, x.c);
 }
 
-// Two streams, two handles, one workspace.
-static void shared_workspace(void)
+// Two streams, two handles, one workspace. warm: both have multiplied before.
+static void two_handles(bool warm)
 {
     bench x = bench_open(), y = x;
     cu_graph g;
@@ -230,6 +232,8 @@ static void shared_workspace(void)
     GOOD(x.r.blas.SetStream(y.h, x.r.side));
     GOOD(x.r.blas.SetWorkspace(y.h, pointer(x.workspace), 4096));
     GOOD(multiply(&x, &PLAIN, x.c));
+    GOOD(x.r.cu.StreamSynchronize(x.r.main));
+    if (warm) GOOD(multiply(&y, &PLAIN, other));
     GOOD(x.r.cu.StreamBeginCapture(x.r.main, CU_CAPTURE_THREAD_LOCAL));
     rig_fork(&x.r);
     GOOD(multiply(&x, &PLAIN, x.c));
@@ -238,6 +242,26 @@ static void shared_workspace(void)
     GOOD(x.r.cu.StreamEndCapture(x.r.main, &g));
     x.r.cu.GraphInstantiate(&e, g, 0);
 }
+static void shared_workspace(void) { two_handles(true); }
+static void cold_handle(void) { two_handles(false); }
+
+static void *destroy(void *x)
+{
+    bench *b = x;
+    GOOD(b->r.cu.CtxPushCurrent(b->r.context));
+    GOOD(b->r.blas.Destroy(b->h));
+    return NULL;
+}
+
+static void destroyed_in_another_thread(bool captures)
+{
+    bench x = bench_open();
+    pthread_t thread;
+    if (captures) GOOD(x.r.cu.StreamBeginCapture(x.r.main, CU_CAPTURE_THREAD_LOCAL));
+    MUST(pthread_create(&thread, NULL, destroy, &x) == 0 && pthread_join(thread, NULL) == 0);
+}
+static void destroyed(void) { destroyed_in_another_thread(false); }
+static void destroyed_beside_a_capture(void) { destroyed_in_another_thread(true); }
 
 static void in_place(void)
 {
@@ -262,6 +286,9 @@ START_TEST(what_cublas_leaves_undefined_ends_the_program)
     expect_abort("", no_workspace, "no workspace was set");
     expect_abort("", shared_workspace, "the other adds to workspace");
     expect_abort("", shared_workspace, "race between node 0 (product nn 33x7x50 f32");
+    expect_abort("", cold_handle, "its handle never multiplied outside of a capture");
+    expect_fine("", destroyed);
+    expect_abort("", destroyed_beside_a_capture, "Destroy: may wait for a context in which another thread captures");
     expect_abort("", in_place, "c overlaps a");
     expect_abort("", odd_halves, "not aligned to 16 bytes");
 }

@@ -24,8 +24,16 @@ static size_t reach(const bptt_mat *m)
     return ((view_lines(m) - 1) * m->ld + view_width(m)) * bptt_type_size(m->type);
 }
 
-// cuBLAS loads a kernel when it first uses it, which a capture forbids: each kind of product runs once before, into
-// memory of its own, so that nothing of ours changes.
+// Queues a product that writes into `out`, laid out as ever, and nothing of ours.
+static void queue_apart(cu_own *c, const node *product, bptt_buf *out, const cu_lane *lane)
+{
+    node n = *product;
+    n.op[2].buf = out, n.op[2].at %= ALIGNED;
+    cu_queue_node(c, &n, lane, 0);
+}
+
+// cuBLAS loads a kernel when it first uses it, and a handle may put off other work until then, which a capture forbids:
+// each kind of product runs once before, and each stream's handle.
 static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
 {
     cu_own *c = own(d);
@@ -43,16 +51,10 @@ static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
     bptt_buf *out = NULL;
     const bptt_status s = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;
     if (!s && kinds && cu_enter(c)) {
-        for (size_t k = 0; k < kinds; k++) {
-            node n = *kind[k];
-            n.op[2].buf = out, n.op[2].at %= ALIGNED;
-            cu_queue_node(c, &n, &c->lane[0], 0);
-        }
+        for (size_t k = 0; k < kinds; k++) queue_apart(c, kind[k], out, &c->lane[0]);
         CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
-        for (unsigned l = 1; l < p->order.streams; l++) { // what a handle puts off until it is first used
-            node n = *kind[0];
-            n.op[2].buf = out, n.op[2].at %= ALIGNED;
-            cu_queue_node(c, &n, &c->lane[l], 0);
+        for (unsigned l = 1; l < p->order.streams; l++) {
+            queue_apart(c, kind[0], out, &c->lane[l]);
             CU(c, StreamSynchronize, "the products of a plan", c->lane[l].stream);
         }
         cu_leave(c);

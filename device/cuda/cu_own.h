@@ -89,11 +89,11 @@ bptt_status cu_report(const cu_own *c, bptt_error *e); // the fault as a status,
 const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 // Every call of the backend stands between the two: the device's context is the thread's meanwhile.
 bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
+void cu_leave(cu_own *c);
 // One thread of this process at a time opens, closes or captures: what makes a whole context wait (cublasDestroy, a
 // module unloaded) would spoil another thread's capture. cuda.c; not to be nested.
 void cu_alone(void);
 void cu_among_others(void);
-void cu_leave(cu_own *c);
 
 // Notes what fails: CU(c, StreamSynchronize, "", stream). Once something has failed nothing is called.
 #define CU(c, name, on, ...) \

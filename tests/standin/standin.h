@@ -219,7 +219,8 @@ enum { // what a call needs
     STANDIN_CONTEXT = 3,
     STANDIN_GIVES_BACK = 4, // does its work even where it returns an error of STANDIN_FAIL
     STANDIN_UNSAFE = 8,     // not while this thread captures
-    STANDIN_ALWAYS = 16     // even when the context is lost
+    STANDIN_ALWAYS = 16,    // even when the context is lost
+    STANDIN_WAITS = 32 | 8  // may wait for all of a context: while another thread captures it ends the program, too
 };
 
 // Takes the lock; what it returns, unless 0, is what the call returns through standin_leave.
@@ -255,7 +256,8 @@ void standin_run_op(const standin_op *op);
 void standin_run_exec(cu_exec exec);
 
 STANDIN_SHOWN bool standin_capturing(cu_stream stream);
-bool standin_unsafe_capture(void); // and makes it invalid
+bool standin_unsafe_capture(void);    // and makes it invalid
+bool standin_capture_elsewhere(void); // in another thread
 void standin_drop_capture(cu_stream stream);
 cu_result standin_add_node(cu_stream stream, const standin_op *op);
 cu_result standin_capture_wait(cu_stream stream, cu_event event);

@@ -14,6 +14,7 @@ struct blas_handle_of {
     uint64_t workspace;
     size_t workspace_bytes; // 0: cuBLAS's own
     int math, pointers;
+    bool used; // has multiplied outside of captures
 };
 
 // What was multiplied outside of captures: for that cuBLAS has loaded what it needs.
@@ -108,13 +109,10 @@ static blas_result version(blas_handle h, int *v)
     return 0;
 }
 
-blas_result cublasCreate_v2(blas_handle *handle)
-{
-    BLAS_CALL(Create, STANDIN_CONTEXT | STANDIN_UNSAFE, create(handle));
-}
+blas_result cublasCreate_v2(blas_handle *handle) { BLAS_CALL(Create, STANDIN_CONTEXT | STANDIN_WAITS, create(handle)); }
 blas_result cublasDestroy_v2(blas_handle handle)
 {
-    BLAS_CALL(Destroy, STANDIN_CONTEXT | STANDIN_UNSAFE | STANDIN_GIVES_BACK, destroy(handle));
+    BLAS_CALL(Destroy, STANDIN_CONTEXT | STANDIN_WAITS | STANDIN_GIVES_BACK, destroy(handle));
 }
 blas_result cublasGetVersion_v2(blas_handle handle, int *v) { BLAS_CALL(GetVersion, STANDIN_INIT, version(handle, v)); }
 blas_result cublasSetStream_v2(blas_handle handle, cu_stream stream)
@@ -221,10 +219,12 @@ static blas_result demand(const standin_gemm *g, const warm *w, int b_type, int 
     return 0;
 }
 
-static void demand_warmth(const warm *w, bool captures, const char *words)
+static void demand_warmth(blas_handle h, const warm *w, bool captures, const char *words)
 {
     size_t i = 0;
     while (i < warms && memcmp(&warmed[i], w, sizeof *w) != 0) i++;
+    if (captures && i < warms && !h->used) standin_die("%s: its handle never multiplied outside of a capture", words);
+    h->used = true;
     if (i < warms) return;
     if (captures) standin_die("%s: not warmed up: it was never multiplied outside of a capture before", words);
     warmed = standin_more(warmed, warms + 1, sizeof *warmed);
@@ -255,7 +255,7 @@ static blas_result queue_gemm(blas_handle h, standin_gemm *g, const warm *w, con
     touch(&op, g, h);
     op.as.gemm = *g;
     if (captures && !h->workspace_bytes) standin_die("%s: no workspace was set since SetStream", op.words);
-    demand_warmth(w, captures, op.words);
+    demand_warmth(h, w, captures, op.words);
     return standin_queue(h->stream, &op) ? BLAS_EXECUTION_FAILED : 0;
 }
 

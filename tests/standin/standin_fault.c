@@ -151,6 +151,8 @@ int standin_enter(const char *name, unsigned needs)
         return standin_refuse(CU_INVALID_CONTEXT, "%s: this thread has no current context", name);
     if ((needs & STANDIN_UNSAFE) && !gate.lost && standin_unsafe_capture())
         return standin_refuse(CU_CAPTURE_UNSUPPORTED, "%s: while this thread captures", name);
+    if ((needs & STANDIN_WAITS) == STANDIN_WAITS && !gate.lost && standin_capture_elsewhere())
+        standin_die("%s: may wait for a context in which another thread captures", name);
     if (strcmp(name, "Init") == 0) gate.initialised = true;
     return 0;
 }

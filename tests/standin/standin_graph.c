@@ -34,6 +34,13 @@ bool standin_unsafe_capture(void)
     return found;
 }
 
+bool standin_capture_elsewhere(void)
+{
+    for (const standin_capture *c = captures; c; c = c->next)
+        if (!pthread_equal(c->thread, pthread_self())) return true;
+    return false;
+}
+
 // ---- nodes ----------------------------------------------------------------------------------------------------------
 
 static void add_after(size_t **after, size_t *n, size_t node)

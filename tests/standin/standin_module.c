@@ -83,11 +83,11 @@ static cu_result launch_kernel(cu_function function, size3 grid, size3 block, un
 
 cu_result cuModuleLoadData(cu_module *module, const void *image)
 {
-    STANDIN_CALL(ModuleLoadData, STANDIN_CONTEXT | STANDIN_UNSAFE, load_module(module, image));
+    STANDIN_CALL(ModuleLoadData, STANDIN_CONTEXT | STANDIN_WAITS, load_module(module, image));
 }
 cu_result cuModuleUnload(cu_module module)
 {
-    STANDIN_CALL(ModuleUnload, STANDIN_CONTEXT | STANDIN_UNSAFE | STANDIN_GIVES_BACK, unload_module(module));
+    STANDIN_CALL(ModuleUnload, STANDIN_CONTEXT | STANDIN_WAITS | STANDIN_GIVES_BACK, unload_module(module));
 }
 cu_result cuModuleGetFunction(cu_function *function, cu_module module, const char *name)
 {
