@@ -6,8 +6,8 @@
 #
 # ARCH      CMAKE_CUDA_ARCHITECTURES (90-real)      JOBS      compilers at once (2)
 # MOST_MIB  the most it may be (64)
-# In it: bptt, its modules, the tests of CUDA with libcheck linked statically, gpu_micro and bptt_layers where they can be built, and
-# lib/ with OpenBLAS. Object files are gone, so the next pack compiles all of it again.
+# In it: bptt, its modules, the tests of CUDA with libcheck linked statically, gpu_micro and bptt_layers where they can
+# be built, and lib/ with OpenBLAS. Object files are gone, so the next pack compiles all of it again.
 set -eu
 
 die() { echo "gpu_pack.sh: $1" >&2; exit 1; }
@@ -72,8 +72,8 @@ used=$(ctest --test-dir "$build" -L cuda -N -V) # gpu.sh runs no others
 for program in "$build"/test_* "$build"/small_*; do
     case $used in *"/${program##*/}\""*) ;; *) rm -f "$program" ;; esac
 done
-(cd "$build" && rm -rf static Testing DartConfiguration.tcl default_text.c program_text.c cuda_image.c CMakeCache.txt cmake_install.cmake \
-    tests/cmake_install.cmake)
+(cd "$build" && rm -rf static Testing DartConfiguration.tcl default_text.c program_text.c cuda_image.c \
+    CMakeCache.txt cmake_install.cmake tests/cmake_install.cmake)
 find "$build" -type f \( -perm -100 -o -name '*.so*' \) -exec strip --strip-unneeded {} + 2>/dev/null || true
 find "$build/lib" -type f -exec gzip -9n {} + # gpu.sh undoes it
 printf '%s\n%s\n' "$root" "$build" >"$build/carried"

@@ -58,7 +58,7 @@ make_target() {
 
 find_build() {
     part_end=$end
-    LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-} "$python" -c 'import torch' >/dev/null 2>&1 & # into the cache, for later
+    "$python" -c 'import torch' >/dev/null 2>&1 & # into the cache, for later
     build=${build:-$root/build/gpu}
     case $build in /*) ;; *) build=$PWD/$build ;; esac
     find_libraries

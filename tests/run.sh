@@ -47,7 +47,8 @@ if [ -n "$ci" ]; then
         "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
     # On OpenCL and CUDA one lowering will do, and what small_opencl does not cover; the twin runs all kernels.
     CK_FORK=no BPTT_NEED_OPENCL=1 ASAN_OPTIONS=allocator_may_return_null=1 ctest --test-dir build/asan -j 2 \
-        --output-on-failure -LE 'oclgrind|cuda_archs' -E 'opencl_.*_never|opencl_(battery|pointwise)_always|cuda_.*_nodes|cuda_program|gpu_kit'
+        --output-on-failure -LE 'oclgrind|cuda_archs' \
+        -E 'opencl_.*_never|opencl_(battery|pointwise)_always|cuda_.*_nodes|cuda_program|gpu_kit'
 fi
 if [ -z "$ci" ]; then
     echo "cuda_kernels: not run (sh tests/run.sh --ci)"

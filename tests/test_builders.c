@@ -2,41 +2,24 @@
 // bugs planted into a builder of one's own, each of which a law must see.
 #include "builders.h"
 #include "nets.h"
+#include "part_holds.h"
 #include "suite.h"
 
 // ---- every claim holds --------------------------------------------------------------------------
 
-static void print_line(void *user, const verify_line *l)
-{
-    size_t *lines = user;
-    printf("  %s  %s: %s\n", l->holds ? "holds" : "WRONG", l->claim, l->found);
-    CK_TRUE(strcmp(l->part, "builders") == 0 && l->claim[0] && l->found[0], "a line without words");
-    fflush(stdout); // a test that fails ends without
-    ++*lines;
-}
-
 static void all_hold(const char *backend)
 {
-    size_t failures = 0, lines = 0;
-    bptt_error e = {0};
-    const verify_options o = {.backend = backend, .line = print_line, .user = &lines};
-    CK_TRUE(verify_builders(&o, &failures, &e) == BPTT_OK, "%s", e.words);
-    CK_TRUE(failures == 0 && lines == CHAIN_LAWS + WINDOW_LAWS, "%zu of %zu claims do not hold", failures, lines);
+    const part_lines lines = part_holds(verify_builders, "builders", backend);
+    ck_assert_uint_eq(lines.n, CHAIN_LAWS + WINDOW_LAWS);
 }
 
 START_TEST(every_claim_holds_on_every_backend_that_is_present) { all_hold(placed_on()); }
 END_TEST
 START_TEST(every_claim_holds_on_a_backend_that_is_named) { all_hold("ref"); }
 END_TEST
-
 START_TEST(a_backend_that_is_not_there_is_an_error_and_not_a_claim)
 {
-    size_t failures = 0, lines = 0;
-    bptt_error e = {0};
-    const verify_options o = {.backend = "abacus", .line = print_line, .user = &lines};
-    ck_assert_int_eq(verify_builders(&o, &failures, &e), BPTT_NO_BACKEND);
-    ck_assert_uint_eq(failures, 0);
-    ck_assert_int_eq(e.code, BPTT_NO_BACKEND);
+    part_refuses_a_backend(verify_builders, "builders");
 }
 END_TEST
 

@@ -3,45 +3,22 @@
 #include "device_exact.h"
 #include "f32.h"
 #include "nets.h"
+#include "part_holds.h"
 #include "suite.h"
-#include "verify.h"
 
 // ---- every claim holds --------------------------------------------------------------------------
 
-static void print_line(void *user, const verify_line *l)
-{
-    size_t *lines = user;
-    printf("  %s  %s: %s\n", l->holds ? "holds" : "WRONG", l->claim, l->found);
-    CK_TRUE(strcmp(l->part, "device") == 0 && l->kind == EVIDENCE_EXACT && l->found[0], "a line without words");
-    fflush(stdout); // a test that fails ends without
-    ++*lines;
-}
-
 static void all_hold(const char *backend, size_t least)
 {
-    size_t failures = 0, lines = 0;
-    bptt_error e = {0};
-    const verify_options o = {
-        .backend = backend, .device = backend ? getenv("BPTT_DEVICE") : NULL, .line = print_line, .user = &lines};
-    CK_TRUE(verify_device(&o, &failures, &e) == BPTT_OK, "%s", e.words);
-    CK_TRUE(failures == 0 && lines >= least, "%zu of %zu claims do not hold; at least %zu should", failures, lines,
-            least);
+    const part_lines lines = part_holds(verify_device, "device", backend);
+    CK_TRUE(lines.n >= least && lines.exact == lines.n, "%zu lines, %zu exact", lines.n, lines.exact);
 }
 
 START_TEST(every_claim_holds_on_every_backend_that_is_present) { all_hold(placed_on(), placed_on() ? 2 : 4); }
 END_TEST
 START_TEST(every_claim_holds_on_a_backend_that_is_named) { all_hold("ref", 2); }
 END_TEST
-
-START_TEST(a_backend_that_is_not_there_is_an_error_and_not_a_claim)
-{
-    size_t failures = 0, lines = 0;
-    bptt_error e = {0};
-    const verify_options o = {.backend = "abacus", .line = print_line, .user = &lines};
-    ck_assert_int_eq(verify_device(&o, &failures, &e), BPTT_NO_BACKEND);
-    ck_assert_uint_eq(failures + lines, 0);
-    ck_assert_int_eq(e.code, BPTT_NO_BACKEND);
-}
+START_TEST(a_backend_that_is_not_there_is_an_error_and_not_a_claim) { part_refuses_a_backend(verify_device, "device"); }
 END_TEST
 
 // ---- planted ------------------------------------------------------------------------------------
