@@ -1,5 +1,6 @@
-# The device program of the cuda backend. Sets cuda_image, a C file that holds it; without nvcc it holds none. Nothing
-# of CMake's own CUDA language is used: a machine without a toolkit configures the same project.
+# The device program of the cuda backend. Sets cuda_image, a C file that holds it; without nvcc it holds none, and
+# cuda_lacks says what is missing. CMake's own CUDA language is not used: a machine without a toolkit configures the
+# same project.
 #   CMAKE_CUDA_ARCHITECTURES  as CMake writes them: 90 is machine code and PTX, 80-real only the first, 90-virtual only
 #                             the second; or one of nvcc's words: native, all, all-major
 #   BPTT_NVCC                 the compiler; empty: none
@@ -62,6 +63,7 @@ endfunction()
 set(cuda_image ${CMAKE_CURRENT_BINARY_DIR}/cuda_image.c)
 set(embed ${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_bytes.cmake)
 set(cuda_works OFF)
+set(cuda_lacks "")
 if(BPTT_NVCC)
   cuda_targets("${CMAKE_CUDA_ARCHITECTURES}" cuda_flags cuda_words)
   cuda_try(cuda_works ${cuda_flags})
@@ -79,6 +81,10 @@ if(cuda_works)
     DEPENDS ${cuda_text} ${cuda_choice} COMMENT "Compiling kernels.cu for ${cuda_words}" VERBATIM)
 else()
   set(fatbin "")
+  set(cuda_lacks "no nvcc")
+  if(BPTT_NVCC)
+    set(cuda_lacks "nvcc cannot compile for ${cuda_words}")
+  endif()
   set(cuda_words "none: built without nvcc")
 endif()
 add_custom_command(OUTPUT ${cuda_image}

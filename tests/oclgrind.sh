@@ -9,7 +9,7 @@ shift
 case $small in /*) ;; *) small=$PWD/$small ;; esac
 runtime=/usr/lib/oclgrind/liboclgrind-rt-icd.so
 if [ ! -e "$runtime" ]; then
-    echo "oclgrind.sh: there is no $runtime; install Oclgrind (Debian: oclgrind)" >&2
+    echo "skipped: Oclgrind: there is no $runtime (Debian: oclgrind)"
     [ -z "${BPTT_NEED_OPENCL:-}" ] && exit 77
     exit 1
 fi

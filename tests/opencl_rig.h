@@ -8,25 +8,17 @@
 #include "program_text.h"
 #include "suite.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
+static inline bptt_status look_for_opencl(bptt_error *e)
+{
+    const bptt_backend b = bptt_opencl();
+    bptt_device_info info;
+    return b.list(&b, 0, &info, e);
+}
 
-// A device is looked for in a child: PoCL hangs in children of a process that has used it.
 static inline int run_opencl_suite(const char *name, void (*add)(TCase *), double seconds)
 {
-    const pid_t child = fork();
-    if (child == 0) {
-        const bptt_backend b = bptt_opencl();
-        bptt_device_info info;
-        bptt_error e = {0};
-        const bptt_status s = b.list(&b, 0, &info, &e);
-        if (s) fprintf(stderr, "%s: %s\n", name, e.words);
-        _exit(s ? 1 : 0);
-    }
-    int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child) return EXIT_FAILURE;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return run_suite(name, add, seconds);
-    return getenv("BPTT_NEED_OPENCL") ? EXIT_FAILURE : SKIPPED;
+    const int missing = device_missing("OpenCL", "BPTT_NEED_OPENCL", look_for_opencl);
+    return missing ? missing : run_suite(name, add, seconds);
 }
 
 // Where a file of the program starts.

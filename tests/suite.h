@@ -7,14 +7,16 @@
 #include <check.h>
 #include <stdlib.h>
 
-// add() calls tcase_add_test for each test. Returns main's exit status.
+enum { PATIENCE = 4 }; // how much slower than an idle core a busy or small machine may be
+
+// add() calls tcase_add_test for each test; seconds: limit for each of them on an idle core. Returns main's exit status.
 static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)
 {
     const int missing = place_missing();
     if (missing) return missing;
     Suite *s = suite_create(name);
     TCase *c = tcase_create(name);
-    tcase_set_timeout(c, seconds);
+    tcase_set_timeout(c, PATIENCE * seconds);
     add(c);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
