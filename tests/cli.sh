@@ -88,8 +88,14 @@ exits 64 "a value out of range is a usage error" train --hidden 0
 exits 64 "an option without its value is a usage error" train --hidden
 exits 64 "an argument too many is a usage error" train text
 exits 64 "a missing argument is a usage error" "$bptt" score x
-exits 64 "--iterations and --epochs exclude each other" train --iterations 5 --epochs 5
-exits 64 "an option that the state decides is refused with --resume" "$bptt" train text --resume m --hidden 3
+exits 78 "--iterations and --epochs exclude each other" train --iterations 5 --epochs 5
+exits 78 "an option without effect is refused" train --momentum 0.9 -o x.safetensors
+has err '^bptt: --momentum 0.9 has no effect with --optimizer adam: it is for sgd; leave it out or choose --optimizer sgd$' \
+    "and the words say why, and what to do"
+[ ! -e x.safetensors ]
+say $? "before any work"
+exits 78 "bench refuses it too" "$bptt" bench --optimizer rmsprop --momentum 0.9
+exits 78 "an option that the state decides is refused with --resume" "$bptt" train text --resume m --hidden 3
 cp text copy
 exits 64 "the text is not overwritten by the model" "$bptt" train text -o text --iterations 1
 same text copy "the text is as it was"
@@ -119,7 +125,7 @@ exits 0 "the built-in text needs no name" "$bptt" train --hidden 4 --layers 1 --
 
 exits 0 "every option of the model can be given" "$bptt" train text --cell relu --hidden 5 --layers 2 --batch 3 \
     --steps 7 --biases 2 --init uniform --optimizer sgd --lr 0.01 --momentum 0.5 --clip 0.25 --clip-mode value \
-    --valid 0.25 --valid-every 2 --seed 9 --backend ref --threads 1 --iterations 4 --log o.log -o x.safetensors
+    --valid 0.25 --valid-every 2 --seed 9 --backend ref --iterations 4 --log o.log -o x.safetensors
 for pair in cell:'"relu"' hidden:5 layers:2 batch:3 steps:7 biases:2 init:'"uniform"' optimizer:'"sgd"' lr:0.01 \
     momentum:0.5 clip:0.25 clip_mode:'"value"' valid:0.25 valid_every:2 seed:9 backend:'"ref"' precision:'"fp32"' iterations:4; do
     head -n 1 o.log | grep -q "\"${pair%%:*}\":${pair#*:}[,}]"
@@ -290,7 +296,7 @@ exits 64 "a part that there is not is refused" "$bptt" verify everything
 has err 'the parts are cell, unroll' "and the words name those that there are"
 
 # ---- devices --------------------------------------------------------------------------------------------------------
-exits 0 "the device of a backend can be given" train --backend cpu --device 0 --lowering always --iterations 60 \
+exits 0 "the device of a backend can be given" train --backend cpu --device 0 --iterations 60 \
     -o e.safetensors --log e.log
 same m.safetensors e.safetensors "which changes nothing"
 has err 'backend cpu: .* threads* (asked for)' "the start tells backend, device and why"
@@ -487,7 +493,7 @@ exits 0 "another update is kept" train --iterations 60 -o k.safetensors --trace 
 has err 'update 7 is kept' "it says which"
 same m.safetensors k.safetensors "and the result is the same bytes again"
 exits 64 "an update past the end is refused" train --iterations 60 -o x.safetensors --trace kept --trace-at 61
-exits 64 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
+exits 78 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
 exits 73 "a folder in no folder is refused before training" train -o x.safetensors --trace nosuch/kept --iterations 9
 exits 64 "an output in the trace's place is refused" train -o kept/trace.safetensors --trace kept --iterations 9
 

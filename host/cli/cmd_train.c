@@ -16,22 +16,6 @@
 
 // ---- checks before any work ----------------------------------------------------------------------------------------
 
-static exit_code check_options(const options *o)
-{
-    const option_value *v = o->value;
-    if (v[OPT_ITERATIONS].given && v[OPT_EPOCHS].given) {
-        complain("--iterations and --epochs both say when to end; give one of them");
-        return CODE_USAGE;
-    }
-    for (size_t i = 0; v[OPT_RESUME].given && i < OPTIONS; i++)
-        if (v[i].given && !option_table[i].resumable) {
-            complain("--%s cannot be given with --resume: a resumed run keeps what %s says", option_table[i].name,
-                     v[OPT_RESUME].text);
-            return CODE_USAGE;
-        }
-    return CODE_OK;
-}
-
 // The same name, or names of one file.
 static bool same_file(const char *a, const char *b)
 {
@@ -63,11 +47,7 @@ static exit_code check_trace(train *w)
 {
     const option_value *v = w->o->value;
     w->trace = v[OPT_TRACE].text;
-    if (!w->trace && !v[OPT_TRACE_AT].given) return CODE_OK;
-    if (!w->trace) {
-        complain("--trace-at says which update --trace DIR keeps, but there is no --trace");
-        return CODE_USAGE;
-    }
+    if (!w->trace) return CODE_OK;
     if (mkdir(w->trace, 0777) != 0 && errno != EEXIST) {
         complain("cannot make the folder %s: %s", w->trace, strerror(errno));
         return CODE_CREATE;
@@ -244,7 +224,7 @@ exit_code run_train(const options *o)
     w.text_name = o->arguments ? o->argument[0] : NULL;
     w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
     w.best = beside(w.output, ".best");
-    exit_code code = w.best ? check_options(o) : CODE_MEMORY;
+    exit_code code = w.best ? CODE_OK : CODE_MEMORY;
     if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text);
     if (code == CODE_OK) code = check_log(&w, v[OPT_LOG].text);
     if (code == CODE_OK) code = check_output(w.output, w.text_name);

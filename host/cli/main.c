@@ -67,6 +67,10 @@ static exit_code dispatch(int argc, char **argv)
         print_help(c);
         return CODE_OK;
     }
+    if (!options_agree(&o, words)) {
+        complain("%s", words);
+        return CODE_CONFIG;
+    }
     return command_run[c](&o);
 }
 

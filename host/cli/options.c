@@ -36,8 +36,7 @@ bool option_belongs(option_id i, command_id c) { return (option_table[i].command
 
 // ---- values --------------------------------------------------------------------------------------------------------
 
-// The place of a word in a list "a|b|c"; -1 if it is not there.
-static int word_place(const char *list, const char *word)
+int option_place(const char *list, const char *word)
 {
     const size_t n = strlen(word);
     int place = 0;
@@ -100,7 +99,7 @@ static bool set(const option_row *row, const char *text, option_value *v, char w
             return wrong(words, "--%s takes a whole number below 2^64, not '%.100s'", row->name, text);
         break;
     case KIND_WORD:
-        if ((place = word_place(row->value, text)) < 0)
+        if ((place = option_place(row->value, text)) < 0)
             return wrong(words, "--%s takes one of %s, not '%.100s'", row->name, row->value, text);
         v->count = (uint64_t)place;
         break;
