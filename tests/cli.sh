@@ -260,7 +260,7 @@ exits 0 "inspecting as JSON works" "$bptt" inspect m.safetensors --json
 has out '"shape":\[' "shapes come as JSON"
 exits 0 "devices works" "$bptt" devices
 has out '^cpu  *0  ' "there is a device, with its number"
-has out 'CPU, [0-9.]* GB, same bits' "its kind, memory and bits are told"
+has out 'CPU, [0-9.]* GB; results bit-identical to the host$' "its kind, memory and bits are told"
 exits 0 "devices as JSON works" "$bptt" devices --json
 for key in backend number usable platform device kind memory bits threads why_not; do
     has out "\"$key\":" "devices tells $key"

@@ -36,7 +36,6 @@ static const struct {
     const char *parts, *why;
 } part_table[] = {
     {OPT_BACKEND, "cell|unroll|activation|trace", "it is for the parts builders and device"},
-    {OPT_DEVICE, "cell|unroll|activation|trace", "it is for the parts builders and device"},
     {OPT_EXHAUSTIVE, "cell|builders|trace", "it is for the parts unroll, activation and device"},
 };
 

@@ -52,10 +52,7 @@ static exit_code dispatch(int argc, char **argv)
         printf("bptt %s\n", bptt_version());
         return CODE_OK;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        print_overview();
-        return CODE_OK;
-    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = command_table[CMD_HELP].name;
     if (!command_find(name, &c)) return unknown_command(name);
     options o;
     char words[OPTIONS_WORDS];

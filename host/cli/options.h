@@ -44,6 +44,7 @@ typedef enum option_kind {
 
 typedef enum option_id {
     OPT_CELL,
+    OPT_FILE_CELL,
     OPT_HIDDEN,
     OPT_LAYERS,
     OPT_BATCH,
@@ -136,6 +137,7 @@ bool option_belongs(option_id i, command_id c);
 int option_place(const char *list, const char *word);
 // The word that the value `place` of a KIND_WORD stands for.
 const char *option_word(option_id i, size_t place, char out[32]);
+size_t option_words(option_id i); // how many there are
 // The name nearest to what was typed, or NULL if none is near: a slip or two away, or a name that begins so.
 const char *suggest_command(const char *typed);
 const char *suggest_option(const char *typed, command_id c);
