@@ -78,7 +78,13 @@ has err "^bptt: files.best.safetensors: best, $(printf %.4f "${best:-0}") after 
 say $? "in the last line"
 exits 0 "a run without a validation before its end works" train --valid-every 0 --iterations 9 -o files.safetensors
 ! grep -q 'files.best' err
-say $? "speaks of no best model, though there is one of another run"
+say $? "and speaks of no best model, though there is one of another run"
+exits 0 "so does one that goes on elsewhere" "$bptt" train text --resume m.safetensors --iterations 61 -o files.safetensors
+! grep -q 'files.best' err
+say $? "and does not say that it has been better"
+cp m.safetensors again.safetensors && cp m.best.safetensors again.best.safetensors
+exits 0 "one that goes on in its place" "$bptt" train text --resume again.safetensors --iterations 61
+has err '^bptt: again.best.safetensors: .* after 50 updates' "does"
 rm files.best.safetensors
 exits 0 "a log of many saves is written" train --hidden 64 --backend cpu --iterations 300 --save-every 10 --valid-every 25 \
     -o files.safetensors --log rate.log
@@ -120,7 +126,10 @@ has out '^Usage: bptt train' "explains the command"
 exits 0 "a sample may be quiet, and letters stand together" "$bptt" sample m.safetensors -qn 5
 [ "$(wc -c <out)" = 5 ]
 say $? "in any order"
-exits 0 "the cell of a file that names none can be given" "$bptt" sample m.safetensors --cell tanh -n 5
+for command in "sample m.safetensors" "score m.safetensors text"; do # shellcheck disable=SC2086
+    exits 78 "the cell of a file that names one is not chosen: $command" "$bptt" $command --cell relu
+    has err '^bptt: --cell relu has no effect: m.safetensors names its cell; leave it out$' "which is said"
+done
 exits 64 "which takes two words" "$bptt" score m.safetensors text --cell lstm
 exits 0 "a state can be inspected" "$bptt" inspect m.safetensors
 has out '^tanh, 1 layer of 8, vocabulary 30, [0-9]* parameters; 60 of 60 updates; best validation loss [0-9.]* after 50$' \

@@ -168,6 +168,19 @@ exit_code flush_output(void)
     return fflush(stdout) != 0 || failed ? output_failed(errno) : CODE_OK;
 }
 
+exit_code check_cell(const options *o, bool assumed)
+{
+    const option_value *cell = &o->value[OPT_FILE_CELL];
+    const char *const model = o->argument[0];
+    if (!assumed && cell->given) {
+        complain("--cell %s has no effect: %s names its cell; leave it out", cell->text, model);
+        return CODE_CONFIG;
+    }
+    if (assumed && !cell->given && !o->value[OPT_QUIET].given)
+        complain("%s does not name its cell: tanh is assumed; --cell relu for a relu network", model);
+    return CODE_OK;
+}
+
 char *beside(const char *output, const char *mark)
 {
     const char *extension = ".safetensors";

@@ -58,6 +58,9 @@ exit_code output_failed(int why);
 exit_code flush_output(void);
 // From one option: the model's parts and the schedule; those not given on the command line stay as they are in c.
 void config_apply(const options *o, bptt_trainer_config *c);
+// Once MODEL is loaded. assumed: its file does not name its cell, which is said unless --cell does; else a --cell that
+// was given is refused.
+exit_code check_cell(const options *o, bool assumed);
 // Where a file goes that belongs to OUTPUT: "a.safetensors", ".best" -> "a.best.safetensors". The caller frees it.
 char *beside(const char *output, const char *mark);
 
