@@ -38,11 +38,11 @@ fi
 empty err "with --quiet nothing is said of it"
 "$bptt" train --resume in.safetensors --iterations 60 >out 2>err <text
 given "a resumed run reads it too" in.safetensors
-: | "$bptt" train -o in.safetensors >out 2>err
+: | "$bptt" train --iterations 1 -o in.safetensors >out 2>err
 [ $? = 66 ]
 say $? "an empty pipe is no input"
 has err 'standard input is empty: name a TEXT, or give </dev/null for the built-in text$' "and the words say what to do"
-"$bptt" train -o in.safetensors >out 2>err <none
+"$bptt" train --iterations 1 -o in.safetensors >out 2>err <none
 [ $? = 66 ]
 say $? "nor is an empty file"
 own="train --hidden 4 --layers 1 --batch 2 --steps 4 --iterations 3 --valid-every 0 --valid 0"
@@ -95,7 +95,8 @@ has rate.log '"n_text":[0-9]\{5\}' "and no number has separators"
 if python3 -c '' 2>/dev/null; then
     cat >on_terminal.py <<'P'
 # on_terminal.py COLUMNS COMMAND...: with standard input and error on a terminal; its lines of progress, one a line.
-import fcntl, os, re, struct, subprocess, sys, termios
+import fcntl, os, re, signal, struct, subprocess, sys, termios
+signal.alarm(60)
 us, them = os.openpty()
 fcntl.ioctl(them, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
 p = subprocess.Popen(sys.argv[2:], stdin=them, stdout=subprocess.DEVNULL, stderr=them, env={**os.environ, "TERM": "xterm"})

@@ -1,4 +1,5 @@
 // The parser of the command line and its tables (host/cli/options.h).
+#include "default_text.h"
 #include "options.h"
 #include "suite.h"
 
@@ -405,6 +406,19 @@ START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
 }
 END_TEST
 
+// A model that learns that blanks follow blanks writes blanks.
+START_TEST(the_built_in_text_has_no_run_of_blanks_inside_a_line)
+{
+    bool indents = true;
+    for (size_t i = 0; i + 1 < bptt_default_text_size; i++) {
+        const unsigned char *at = bptt_default_text + i;
+        indents = at[0] == '\n' || (indents && at[0] == ' ');
+        ck_assert_msg(indents || at[0] != ' ' || at[1] != ' ', "byte %zu", i);
+    }
+    ck_assert_uint_gt(bptt_default_text_size, 500000);
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, a_value_may_follow_its_option_or_an_equals_sign);
@@ -434,6 +448,7 @@ static void add(TCase *c)
     tcase_add_test(c, every_default_is_a_value_that_would_be_taken);
     tcase_add_test(c, no_command_has_two_options_of_one_name_or_letter);
     tcase_add_test(c, only_what_a_state_does_not_hold_may_be_given_with_resume);
+    tcase_add_test(c, the_built_in_text_has_no_run_of_blanks_inside_a_line);
 }
 
 int main(void) { return run_suite("options", add, 20); }
