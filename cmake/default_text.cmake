@@ -1,4 +1,5 @@
-# Writes OUT: a C array of bptt's own sources and documents under ROOT, in the order of their names.
+# Writes OUT: a C array of bptt's own sources and documents under ROOT, in the order of their names. Runs of blanks inside
+# a line become one: where comments and tables are aligned, a model learns to go on with blanks. Indentation stays.
 file(GLOB_RECURSE host LIST_DIRECTORIES false ${ROOT}/host/*.c ${ROOT}/host/*.h ${ROOT}/host/*.md)
 file(GLOB_RECURSE device LIST_DIRECTORIES false ${ROOT}/device/*.c ${ROOT}/device/*.h ${ROOT}/device/*.md)
 list(FILTER device EXCLUDE REGEX "/device/results/")     # measurements come and go; the text should not
@@ -9,7 +10,9 @@ set(body "")
 set(size 0)
 foreach(file IN LISTS files)
   if(EXISTS ${file})
-    file(READ ${file} hex HEX)
+    file(READ ${file} text)
+    string(REGEX REPLACE "([^ \n])  +" "\\1 " text "${text}")
+    string(HEX "${text}" hex)
     string(LENGTH "${hex}" digits)
     math(EXPR size "${size} + ${digits} / 2")
     string(REGEX REPLACE "(..)" "0x\\1," hex "${hex}")

@@ -10,7 +10,8 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
     int32_t token[SCORE_STEPS], target[SCORE_STEPS];
     float weight[SCORE_STEPS];
     double sum = 0;
-    if (n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu bytes holds nothing to predict", n);
+    if (n < 2)
+        return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu byte%s holds nothing to predict", n, n == 1 ? "" : "s");
     bptt_status s = bptt_run_reset(r, e);
     for (size_t first = 0; !s && first + 1 < n; first += SCORE_STEPS) {
         const size_t count = stream_window(id, n, first, SCORE_STEPS, token, target, weight);
@@ -48,7 +49,8 @@ static bptt_status tokens_of(const bptt_model *m, const unsigned char *text, siz
 bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress)(void *, size_t, size_t), void *user,
                        bptt_report *report, bptt_error *e)
 {
-    if (!m || !text || n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu bytes holds nothing to predict", n);
+    if (!m || !text || n < 2)
+        return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu byte%s holds nothing to predict", n, n == 1 ? "" : "s");
     unsigned char *id = malloc(n);
     if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
     bptt_run *r = NULL;

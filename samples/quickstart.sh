@@ -18,9 +18,9 @@ if [ -n "$text" ]; then
     $bptt train "$text" -o $model
 else
     # Smaller and longer than what suits a text of its size: less than a minute on two cores.
-    $bptt train --hidden 128 --layers 2 --epochs 15 -o $model
+    $bptt train --hidden 128 --layers 2 --epochs 15 -o $model </dev/null # a pipe would be read as the text
 fi
 echo "== what it writes =="
-$bptt sample $model --prime "static bptt_status " --length 500 --temperature 0.6 --seed 2
+$bptt sample $model --prime "static bptt_status " --length 500 --temperature 0.8 --seed 1
 echo
 echo "== done: $bptt sample $model writes more, $bptt train --help says what else there is =="

@@ -36,7 +36,7 @@ code 0 "$bptt" train "$work/text" $small -o "$work/m"
 says err 'Stand-in 0'
 code 0 "$bptt" devices
 says out 'cuda  *0  Stand-in 0'
-says out 'same bits but for products'
+says out 'bit-identical to the host but for products'
 STANDIN_FAIL=Init:0:100 code 69 "$bptt" train "$work/text" --backend cuda -o "$work/n"
 says err 'CUDA_ERROR_NO_DEVICE'
 [ ! -e "$work/n" ] || fail "a file was written"

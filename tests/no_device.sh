@@ -45,7 +45,8 @@ else
     says err 'libcuda\.so\.1'
     [ ! -e "$work/m" ] || fail "a file was written by a run that had no device"
     code 0 "$bptt" devices
-    says out '^cuda .*not usable: .*libcuda\.so\.1'
+    says out '^cuda .*not usable: '
+    says out 'libcuda\.so\.1'
 fi
 
 # No OpenCL driver at all: what is missing first is told, the module where OpenCL's headers were missing at build time.
@@ -83,7 +84,7 @@ code 69 "$work/alone/bptt" train "$work/text" $small --backend cuda -o "$work/n"
 says err 'backend cuda is not installed: there is no bptt-cuda.so in'
 # shellcheck disable=SC2086
 code 0 "$work/alone/bptt" train "$work/text" $small -o "$work/n"
-says err 'backend cpu.*no GPU was found: cuda is not installed; opencl is not installed'
+says err 'no GPU was found: cuda is not installed; opencl is not installed'
 cmp -s "$work/m" "$work/n" || fail "the fallback gave other bytes without the module"
 
 # A backend that there is not: every command names those that there are.

@@ -1,4 +1,5 @@
 // The parser of the command line and its tables (host/cli/options.h).
+#include "default_text.h"
 #include "options.h"
 #include "suite.h"
 
@@ -29,6 +30,21 @@ static void refused(command_id c, const char *line, const char *part)
     ck_assert_msg(strstr(words, part) != NULL, "'%s': '%s' does not say '%s'", line, words, part);
 }
 
+// The line is parsed, and then its options do not agree, in words that contain `part`.
+static void at_odds(command_id c, const char *line, const char *part)
+{
+    options o;
+    ck_assert_msg(parse(c, line, &o), "%s: %s", line, words);
+    ck_assert_msg(!options_agree(&o, words), "'%s' was taken", line);
+    ck_assert_msg(strstr(words, part) != NULL, "'%s': '%s' does not say '%s'", line, words, part);
+}
+
+static void agrees(command_id c, const char *line)
+{
+    options o;
+    ck_assert_msg(parse(c, line, &o) && options_agree(&o, words), "%s: %s", line, words);
+}
+
 static bool readable(const char *standard) { return standard && standard[0] != '('; }
 
 // ---- what is taken -------------------------------------------------------------------------------------------------
@@ -53,6 +69,24 @@ START_TEST(a_letter_takes_its_value_apart_or_attached)
     ck_assert(parse(CMD_TRAIN, "-ob.x -q", &o));
     ck_assert_str_eq(o.value[OPT_OUTPUT].text, "b.x");
     ck_assert(o.value[OPT_QUIET].given);
+}
+END_TEST
+
+START_TEST(letters_may_stand_together_the_last_with_its_value)
+{
+    options o;
+    ck_assert(parse(CMD_TRAIN, "-qo a.x text", &o));
+    ck_assert(o.value[OPT_QUIET].given);
+    ck_assert_str_eq(o.value[OPT_OUTPUT].text, "a.x");
+    ck_assert_str_eq(o.argument[0], "text");
+    ck_assert(parse(CMD_TRAIN, "-qob.x", &o));
+    ck_assert_str_eq(o.value[OPT_OUTPUT].text, "b.x");
+    ck_assert(parse(CMD_SAMPLE, "m -qn5", &o));
+    ck_assert_uint_eq(o.value[OPT_LENGTH].count, 5);
+    ck_assert(parse(CMD_TRAIN, "-oq", &o)); // a file of that name
+    ck_assert(!o.value[OPT_QUIET].given);
+    refused(CMD_TRAIN, "-qo", "needs a value");
+    refused(CMD_TRAIN, "-qx", "unknown option '-x'");
 }
 END_TEST
 
@@ -117,7 +151,7 @@ START_TEST(what_is_not_given_is_the_default_and_says_so)
     ck_assert(parse(CMD_SAMPLE, "m", &o));
     ck_assert(!o.value[OPT_LENGTH].given);
     ck_assert_uint_eq(o.value[OPT_LENGTH].count, 500);
-    ck_assert(o.value[OPT_TEMPERATURE].real == 1);
+    ck_assert(o.value[OPT_TEMPERATURE].real == 0.8);
     ck_assert_ptr_null(o.value[OPT_PRIME].text);
     ck_assert(parse(CMD_SAMPLE, "m --length 500", &o));
     ck_assert(o.value[OPT_LENGTH].given);
@@ -189,7 +223,7 @@ END_TEST
 START_TEST(a_flag_takes_no_value)
 {
     refused(CMD_TRAIN, "--quiet=1", "no value");
-    refused(CMD_TRAIN, "-qx", "no value");
+    refused(CMD_TRAIN, "-qx", "unknown option '-x'");
 }
 END_TEST
 
@@ -197,8 +231,8 @@ START_TEST(arguments_are_counted)
 {
     refused(CMD_SCORE, "m", "missing");
     refused(CMD_SAMPLE, "", "missing");
-    refused(CMD_SCORE, "m t x", "too many");
-    refused(CMD_DEVICES, "x", "too many");
+    refused(CMD_SCORE, "m t x", "unexpected argument 'x': bptt score MODEL TEXT");
+    refused(CMD_DEVICES, "x", "unexpected argument 'x'");
 }
 END_TEST
 
@@ -214,6 +248,63 @@ START_TEST(options_are_not_abbreviated)
 {
     refused(CMD_TRAIN, "--hid 5", "did you mean --hidden");
     refused(CMD_TRAIN, "--hiddenx 5", "did you mean --hidden");
+}
+END_TEST
+
+// ---- what does not go together ------------------------------------------------------------------------------------
+
+START_TEST(an_option_without_effect_is_refused)
+{
+    at_odds(CMD_TRAIN, "--momentum 0.9",
+            "--momentum 0.9 has no effect with --optimizer adam: it is for sgd; leave it "
+            "out or choose --optimizer sgd");
+    at_odds(CMD_BENCH, "--momentum 0.9 --optimizer rmsprop", "with --optimizer rmsprop: it is for sgd");
+    at_odds(CMD_TRAIN, "--clip 0.0 --clip-mode value", "--clip-mode value has no effect with --clip 0.0: ");
+    at_odds(CMD_BENCH, "--clip-mode norm --clip 0", "--clip-mode norm has no effect with --clip 0: nothing is clipped");
+    at_odds(CMD_TRAIN, "--valid-every 50 --valid 0", "--valid-every 50 has no effect with --valid 0: no text");
+    at_odds(CMD_TRAIN, "--trace-at 4", "--trace-at 4 has no effect without --trace DIR: ");
+    at_odds(CMD_SAMPLE, "m --temperature 0 --seed 3", "--seed 3 has no effect with --temperature 0: nothing is drawn");
+    for (const char *const *b = (const char *const[]){"ref", "opencl", "cuda", NULL}; *b; b++) {
+        char line[80];
+        snprintf(line, sizeof line, "m t --threads 2 --backend %s", *b);
+        at_odds(CMD_SCORE, line, "--threads 2 has no effect with --backend ");
+    }
+    at_odds(CMD_TRAIN, "--lowering always --backend cpu",
+            "--lowering always has no effect with --backend cpu: it is for");
+    at_odds(CMD_SAMPLE, "m --lowering never --backend ref", "--lowering never has no effect with --backend ref: ");
+    at_odds(CMD_BENCH, "--product library --backend cuda", "--product library has no effect with --backend cuda: ");
+    at_odds(CMD_BENCH, "--product library --backend cpu", "leave it out or choose --backend opencl");
+    at_odds(CMD_VERIFY, "--device 1", "--device 1 has no effect with --backend auto: ");
+    at_odds(CMD_VERIFY, "cell --backend cpu",
+            "--backend cpu has no effect on the part cell: it is for the parts builders");
+    at_odds(CMD_VERIFY, "unroll --backend cpu --device 0", "has no effect on the part unroll");
+    at_odds(CMD_VERIFY, "trace kept --exhaustive", "--exhaustive has no effect on the part trace: ");
+}
+END_TEST
+
+START_TEST(an_option_that_has_one_is_taken)
+{
+    agrees(CMD_TRAIN, "");
+    agrees(CMD_TRAIN, "--momentum 0.9 --optimizer sgd --clip-mode value --valid-every 5");
+    agrees(CMD_TRAIN, "--clip 1 --clip-mode norm --valid 0 --trace d --trace-at 4");
+    agrees(CMD_TRAIN, "--valid 0 --valid-every 0 --momentum 0 --optimizer adam"); // these ask for nothing
+    agrees(CMD_BENCH, "--backend cpu --device 0 --threads 2 --lowering auto --product own");
+    agrees(CMD_BENCH, "--backend opencl --lowering never --product library");
+    agrees(CMD_SCORE, "m t --threads 2 --lowering always --product library"); // auto: there may be a device
+    agrees(CMD_SAMPLE, "m --seed 3 --temperature 0.1");
+    agrees(CMD_VERIFY, "device --backend cuda --device 1 --exhaustive");
+    agrees(CMD_VERIFY, "--backend cpu --exhaustive");
+    agrees(CMD_VERIFY, "nonsense --exhaustive"); // is refused for another reason
+}
+END_TEST
+
+START_TEST(options_that_exclude_each_other_are_refused)
+{
+    at_odds(CMD_TRAIN, "--iterations 5 --epochs 5", "give one of them");
+    at_odds(CMD_TRAIN, "--resume m --hidden 3",
+            "--hidden cannot be given with --resume: a resumed run keeps what m says");
+    at_odds(CMD_TRAIN, "--resume m --momentum 0.5", "--momentum cannot be given with --resume");
+    agrees(CMD_TRAIN, "--resume m --epochs 5 --backend cpu --threads 2");
 }
 END_TEST
 
@@ -315,10 +406,24 @@ START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
 }
 END_TEST
 
+// A model that learns that blanks follow blanks writes blanks.
+START_TEST(the_built_in_text_has_no_run_of_blanks_inside_a_line)
+{
+    bool indents = true;
+    for (size_t i = 0; i + 1 < bptt_default_text_size; i++) {
+        const unsigned char *at = bptt_default_text + i;
+        indents = at[0] == '\n' || (indents && at[0] == ' ');
+        ck_assert_msg(indents || at[0] != ' ' || at[1] != ' ', "byte %zu", i);
+    }
+    ck_assert_uint_gt(bptt_default_text_size, 500000);
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, a_value_may_follow_its_option_or_an_equals_sign);
     tcase_add_test(c, a_letter_takes_its_value_apart_or_attached);
+    tcase_add_test(c, letters_may_stand_together_the_last_with_its_value);
     tcase_add_test(c, options_stand_before_and_after_arguments);
     tcase_add_test(c, two_dashes_end_the_options_and_one_is_an_argument);
     tcase_add_test(c, the_last_of_repeated_options_counts);
@@ -334,12 +439,16 @@ static void add(TCase *c)
     tcase_add_test(c, arguments_are_counted);
     tcase_add_test(c, an_option_of_another_command_is_refused_by_name);
     tcase_add_test(c, options_are_not_abbreviated);
+    tcase_add_test(c, an_option_without_effect_is_refused);
+    tcase_add_test(c, an_option_that_has_one_is_taken);
+    tcase_add_test(c, options_that_exclude_each_other_are_refused);
     tcase_add_test(c, a_slip_brings_a_suggestion);
     tcase_add_test(c, what_is_not_near_brings_none);
     tcase_add_test(c, every_option_is_complete);
     tcase_add_test(c, every_default_is_a_value_that_would_be_taken);
     tcase_add_test(c, no_command_has_two_options_of_one_name_or_letter);
     tcase_add_test(c, only_what_a_state_does_not_hold_may_be_given_with_resume);
+    tcase_add_test(c, the_built_in_text_has_no_run_of_blanks_inside_a_line);
 }
 
 int main(void) { return run_suite("options", add, 20); }

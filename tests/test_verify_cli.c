@@ -5,6 +5,7 @@
 #include "progress.h"
 #include "suite.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static size_t called;
@@ -71,6 +72,53 @@ START_TEST(progress_tells_rate_and_time_left)
 }
 END_TEST
 
+START_TEST(progress_leaves_out_what_does_not_fit)
+{
+    const progress p = {.last = 1234567, .windows = 4139, .rate = 19288};
+    const bptt_report r = {.loss = 1.25, .grad_norm = 0.5861};
+    const char *const whole = "41393/1234567 epoch 10.00 loss 1.2500 bpc 1.803 grad 0.586 19.3k char/s 7:55 left";
+    char line[160];
+    progress_line(line, &p, 41393, &r, 475, 0);
+    ck_assert_str_eq(line, whole);
+    progress_line(line, &p, 41393, &r, 475, strlen(whole));
+    ck_assert_str_eq(line, whole);
+    progress_line(line, &p, 41393, &r, 475, strlen(whole) - 1);
+    ck_assert_str_eq(line, "41393/1234567 epoch 10.00 loss 1.2500 bpc 1.803 19.3k char/s 7:55 left");
+    progress_line(line, &p, 41393, &r, 475, 60);
+    ck_assert_str_eq(line, "41393/1234567 epoch 10.00 loss 1.2500 19.3k char/s 7:55 left");
+    progress_line(line, &p, 41393, &r, 475, 50);
+    ck_assert_str_eq(line, "41393/1234567 epoch 10.00 loss 1.2500 7:55 left");
+    progress_line(line, &p, 41393, &r, 475, 7);
+    ck_assert_str_eq(line, "41393/1");
+}
+END_TEST
+
+// The last line follows the one before it at once.
+START_TEST(the_rate_at_the_end_is_the_rate_before_it)
+{
+    const bptt_trainer_info info = {.iterations = 101, .windows = 10};
+    const bptt_report r = {.loss = 1};
+    char out[400], *rate[2];
+    progress p;
+    FILE *f = tmpfile();
+    const int kept = dup(STDERR_FILENO);
+    ck_assert(f && dup2(fileno(f), STDERR_FILENO) >= 0);
+    progress_start(&p, false, &info, 1000);
+    p.started = p.shown -= 10;
+    progress_update(&p, 100, &r);
+    progress_update(&p, 101, &r);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    rewind(f);
+    out[fread(out, 1, sizeof out - 1, f)] = '\0';
+    fclose(f);
+    rate[0] = strstr(out, "10.0k char/s");
+    CK_TRUE(rate[0] != NULL, "%s", out);
+    rate[1] = strstr(rate[0] + 1, "10.0k char/s");
+    CK_TRUE(rate[1] != NULL, "%s", out);
+}
+END_TEST
+
 START_TEST(a_claim_that_does_not_hold_is_said_and_exits_with_1)
 {
     char out[4000];
@@ -120,6 +168,8 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, progress_tells_rate_and_time_left);
+    tcase_add_test(c, progress_leaves_out_what_does_not_fit);
+    tcase_add_test(c, the_rate_at_the_end_is_the_rate_before_it);
     tcase_add_test(c, a_claim_that_does_not_hold_is_said_and_exits_with_1);
     tcase_add_test(c, claims_that_hold_exit_with_0);
     tcase_add_test(c, json_is_one_object_a_line);

@@ -4,11 +4,13 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 exit_code exit_code_of(bptt_status s)
 {
@@ -40,6 +42,57 @@ void complain(const char *format, ...)
     va_end(a);
 }
 
+void complain_wrapped(const char *format, ...)
+{
+    char text[1024];
+    va_list a;
+    va_start(a, format);
+    vsnprintf(text, sizeof text, format, a);
+    va_end(a);
+    flockfile(stderr);
+    fputs("bptt: ", stderr);
+    print_wrapped(stderr, text, 6, 6);
+    funlockfile(stderr);
+}
+
+void print_wrapped(FILE *f, const char *text, int at, int indent)
+{
+    enum { WIDTH = 79 };
+    while (*text) {
+        const int n = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + n > WIDTH) {
+            putc('\n', f);
+            at = 0;
+        }
+        if (at < indent) {
+            fprintf(f, "%*s", indent - at, "");
+            at = indent;
+        } else if (at > indent) {
+            putc(' ', f);
+            at++;
+        }
+        fprintf(f, "%.*s", n, text);
+        at += n;
+        text += n + (text[n] == ' ');
+    }
+    putc('\n', f);
+}
+
+const char *grouped(uint64_t n, char out[32])
+{
+    char digits[24];
+    const int length = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    int k = 0;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) out[k++] = ',';
+        out[k++] = digits[i];
+    }
+    out[k] = '\0';
+    return out;
+}
+
+const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
 exit_code complain_of(const bptt_error *e)
 {
     complain("%s", e->words[0] ? e->words : bptt_status_text(e->code));
@@ -68,6 +121,12 @@ static bool read_rest(FILE *f, size_t expected, unsigned char **text, size_t *n)
     *text = x;
     *n = have;
     return true;
+}
+
+bool input_is_given(void)
+{
+    struct stat st;
+    return fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISREG(st.st_mode));
 }
 
 exit_code read_text(const char *path, unsigned char **text, size_t *n)
@@ -109,6 +168,19 @@ exit_code flush_output(void)
     return fflush(stdout) != 0 || failed ? output_failed(errno) : CODE_OK;
 }
 
+exit_code check_cell(const options *o, bool assumed)
+{
+    const option_value *cell = &o->value[OPT_FILE_CELL];
+    const char *const model = o->argument[0];
+    if (!assumed && cell->given) {
+        complain("--cell %s has no effect: %s names its cell; leave it out", cell->text, model);
+        return CODE_CONFIG;
+    }
+    if (assumed && !cell->given && !o->value[OPT_QUIET].given)
+        complain("%s does not name its cell: tanh is assumed; --cell relu for a relu network", model);
+    return CODE_OK;
+}
+
 char *beside(const char *output, const char *mark)
 {
     const char *extension = ".safetensors";
@@ -126,6 +198,7 @@ void config_apply(const options *o, bptt_trainer_config *c)
     const option_value *v = o->value;
     bptt_model_config *m = &c->model;
     if (v[OPT_CELL].given) m->cell = (bptt_cell)v[OPT_CELL].count;
+    if (v[OPT_FILE_CELL].given) m->cell = (bptt_cell)v[OPT_FILE_CELL].count;
     if (v[OPT_HIDDEN].given) m->hidden = (size_t)v[OPT_HIDDEN].count;
     if (v[OPT_LAYERS].given) m->layers = (size_t)v[OPT_LAYERS].count;
     if (v[OPT_BIASES].given) m->biases = (int)v[OPT_BIASES].count;

@@ -3,6 +3,7 @@
 #include "jsonl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *kind_word(bptt_kind k)
 {
@@ -18,18 +19,34 @@ static const char *memory_words(uint64_t bytes, char out[24])
     return out;
 }
 
+// "; results bit-identical to the host", " but for products" or such behind it; nothing where it is not known.
+static void put_bits(const char *bits)
+{
+    static const char same[] = "same bits";
+    const size_t n = strncmp(bits, same, sizeof same - 1) == 0 ? sizeof same - 1 : 0;
+    if (*bits) printf("; results %s%s", n ? "bit-identical to the host" : "", bits + n);
+}
+
+static void put_reason(int at, const char *why_not)
+{
+    char text[sizeof((bptt_device_info){0}.why_not) + 16];
+    snprintf(text, sizeof text, "not usable: %s", why_not);
+    print_wrapped(stdout, text, at, 12);
+}
+
 static void print_device(const bptt_device_info *d)
 {
     char memory[24];
     if (!d->usable && !d->device[0]) {
-        printf("%-8s -  not usable: %s\n", d->backend, d->why_not);
+        put_reason(printf("%-8s -  ", d->backend), d->why_not);
         return;
     }
     printf("%-8s %u  %s\n", d->backend, d->number, d->device);
-    printf("            %s%s%s%s\n", kind_word(d->kind), memory_words(d->memory, memory), d->bits[0] ? ", " : "",
-           d->bits);
+    printf("            %s%s", kind_word(d->kind), memory_words(d->memory, memory));
+    put_bits(d->bits);
+    putchar('\n');
     if (d->platform[0]) printf("            %s\n", d->platform);
-    if (!d->usable) printf("            not usable: %s\n", d->why_not);
+    if (!d->usable) put_reason(0, d->why_not);
 }
 
 static void add_device(jsonl *j, const bptt_device_info *d)

@@ -1,6 +1,7 @@
 // bptt inspect: what a safetensors file holds.
 #include "cli.h"
 #include "jsonl.h"
+#include "number.h"
 #include "safetensors.h"
 
 #include <inttypes.h>
@@ -32,13 +33,72 @@ static void put_shape(const st_tensor *t)
     printf("%-16s", t->rank ? shape : "scalar");
 }
 
+// The word for a number that stands for one, or the value as it is.
+static const char *in_words(st_pair p, char word[32])
+{
+    static const option_id enumerated[] = {OPT_OPTIMIZER, OPT_INIT, OPT_CLIP_MODE};
+    static const char *const key[] = {"optimizer", "init", "clip_mode"};
+    uint64_t place = 0;
+    for (size_t i = 0; i < sizeof key / sizeof key[0]; i++)
+        if (strcmp(p.key, key[i]) == 0 && parse_count(p.value, &place) && place < option_words(enumerated[i]))
+            return option_word(enumerated[i], (size_t)place, word);
+    return p.value;
+}
+
+static bool get_number(const st_reader *r, const char *key, uint64_t *n)
+{
+    const char *const value = st_metadata(r, key);
+    return value && parse_count(value, n);
+}
+
+// Trained numbers: with one bias, bias_hh is there for PyTorch and zero.
+static uint64_t parameters_of(const st_reader *r, uint64_t biases)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < st_count(r); i++) {
+        const st_tensor *t = st_at(r, i);
+        uint64_t n = 1;
+        if (strncmp(t->name, "train.", 6) == 0 || (biases == 1 && strncmp(t->name, "rnn.bias_hh", 11) == 0)) continue;
+        for (int k = 0; k < t->rank; k++) n *= t->shape[k];
+        sum += n;
+    }
+    return sum;
+}
+
+// "tanh, 2 layers of 256, 65 characters, 230,000 parameters; 343 of 5,170 updates; best validation loss 1.6486 after
+// 300"; nothing for a file that bptt has not written.
+static void put_summary(const st_reader *r)
+{
+    const char *const cell = st_metadata(r, "cell"), *const loss = st_metadata(r, "train.best_loss");
+    uint64_t hidden, layers, biases, updates, all, best, vocab;
+    char number[32];
+    double x = 0;
+    if (!cell || !get_number(r, "hidden", &hidden) || !get_number(r, "layers", &layers) ||
+        !get_number(r, "biases", &biases) || !get_number(r, "vocab", &vocab))
+        return;
+    put_safely(cell);
+    printf(", %" PRIu64 " layer%s of %" PRIu64 ", vocabulary %s, ", layers, plural(layers), hidden,
+           grouped(vocab, number));
+    printf("%s parameters", grouped(parameters_of(r, biases), number));
+    if (get_number(r, "updates", &updates)) printf("; %s", grouped(updates, number));
+    if (get_number(r, "updates", &updates) && get_number(r, "train.iterations", &all))
+        printf(" of %s", grouped(all, number));
+    if (get_number(r, "updates", &updates)) printf(" updates");
+    if (loss && parse_real(loss, &x) && get_number(r, "train.best_iteration", &best) && best > 0)
+        printf("; best validation loss %.4f after %s", x, grouped(best, number));
+    putchar('\n');
+}
+
 static void print_table(const st_reader *r, const char *path)
 {
+    char number[32];
     uint64_t bytes = 0;
     size_t checksums = 0;
     for (size_t i = 0; i < st_count(r); i++) bytes += st_at(r, i)->end - st_at(r, i)->begin;
     put_safely(path);
-    printf(": %zu tensor%s, %" PRIu64 " bytes of data\n\n", st_count(r), st_count(r) == 1 ? "" : "s", bytes);
+    printf(": %zu tensor%s, %s bytes of data\n", st_count(r), plural(st_count(r)), grouped(bytes, number));
+    put_summary(r);
+    putchar('\n');
     for (size_t i = 0; i < st_count(r); i++) {
         const st_tensor *t = st_at(r, i);
         printf("%-5s ", st_dtype_name(t->dtype));
@@ -50,11 +110,12 @@ static void print_table(const st_reader *r, const char *path)
     putchar('\n');
     for (size_t i = 0; i < st_metadata_count(r); i++) {
         const st_pair p = st_metadata_at(r, i);
+        char word[32];
         checksums += is_checksum(p.key);
         if (is_checksum(p.key)) continue;
         put_safely(p.key);
         fputs(": ", stdout);
-        put_safely(p.value);
+        put_safely(in_words(p, word));
         putchar('\n');
     }
     printf("checksums: %zu\n", checksums);

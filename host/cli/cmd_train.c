@@ -16,22 +16,6 @@
 
 // ---- checks before any work ----------------------------------------------------------------------------------------
 
-static exit_code check_options(const options *o)
-{
-    const option_value *v = o->value;
-    if (v[OPT_ITERATIONS].given && v[OPT_EPOCHS].given) {
-        complain("--iterations and --epochs both say when to end; give one of them");
-        return CODE_USAGE;
-    }
-    for (size_t i = 0; v[OPT_RESUME].given && i < OPTIONS; i++)
-        if (v[i].given && !option_table[i].resumable) {
-            complain("--%s cannot be given with --resume: a resumed run keeps what %s says", option_table[i].name,
-                     v[OPT_RESUME].text);
-            return CODE_USAGE;
-        }
-    return CODE_OK;
-}
-
 // The same name, or names of one file.
 static bool same_file(const char *a, const char *b)
 {
@@ -63,11 +47,7 @@ static exit_code check_trace(train *w)
 {
     const option_value *v = w->o->value;
     w->trace = v[OPT_TRACE].text;
-    if (!w->trace && !v[OPT_TRACE_AT].given) return CODE_OK;
-    if (!w->trace) {
-        complain("--trace-at says which update --trace DIR keeps, but there is no --trace");
-        return CODE_USAGE;
-    }
+    if (!w->trace) return CODE_OK;
     if (mkdir(w->trace, 0777) != 0 && errno != EEXIST) {
         complain("cannot make the folder %s: %s", w->trace, strerror(errno));
         return CODE_CREATE;
@@ -93,15 +73,19 @@ static exit_code check_trace_at(train *w)
     w->trace_at = v[OPT_TRACE_AT].given ? v[OPT_TRACE_AT].count : last;
     if (!w->trace || (w->trace_at >= first && w->trace_at <= last)) return CODE_OK;
     if (first > last)
-        complain("no update is left to be kept; more --iterations or --epochs would go on");
+        complain("no update is left to be kept; give more --iterations or --epochs to go on");
     else
         complain("--trace-at %" PRIu64 ": this run makes updates %" PRIu64 " to %" PRIu64, w->trace_at, first, last);
     return CODE_USAGE;
 }
 
 // Before the output is looked at: what is to be resumed is the input.
-static exit_code check_resumed(const char *path)
+static exit_code check_resumed(const char *path, const char *text_name)
 {
+    if (same_file(path, text_name)) {
+        complain("%s is the TEXT, not a model; --resume takes a file that bptt train has written", path);
+        return CODE_USAGE;
+    }
     if (access(path, R_OK) == 0) return CODE_OK;
     complain("cannot read %s: %s", path, strerror(errno));
     return CODE_NO_INPUT;
@@ -193,31 +177,83 @@ static size_t forecast_bytes(const train *w)
     return later > so_far ? later : so_far;
 }
 
-static void tell(const train *w)
+// Why this device, in the same line if there is room.
+static void tell_device(const train *w)
+{
+    const bptt_device_info *d = &w->device;
+    char line[400];
+    int n = snprintf(line, sizeof line, "backend %s: %s, ", w->config.model.backend, d->device);
+    if (d->platform[0])
+        n += snprintf(line + n, sizeof line - (size_t)n, "%s", d->platform);
+    else
+        n += snprintf(line + n, sizeof line - (size_t)n, "%u thread%s", w->config.model.threads,
+                      plural(w->config.model.threads));
+    if (n + (int)strlen(d->why) <= 70) {
+        complain("%s (%s)", line, d->why);
+    } else {
+        complain_wrapped("%s", line);
+        complain_wrapped("%s", d->why);
+    }
+}
+
+static void tell_text(const train *w)
 {
     const bptt_trainer_info *i = &w->info;
-    const bptt_trainer_config *c = &w->config;
-    const size_t L = c->model.layers;
-    char cell[32], precision[32] = "";
-    if (w->quiet) return;
-    if (w->device.platform[0])
-        complain("backend %s: %s, %s (%s)", c->model.backend, w->device.device, w->device.platform, w->device.why);
+    char n[32], held[32], updates[32], all[32];
+    if (i->n_valid > 0)
+        complain("text: %s characters, %zu distinct; the last %s held out", grouped(i->text, n), i->vocab,
+                 grouped(i->n_valid, held));
     else
-        complain("backend %s: %s, %u thread%s (%s)", c->model.backend, w->device.device, c->model.threads,
-                 c->model.threads == 1 ? "" : "s", w->device.why);
-    complain("n_text %zu, vocabulary %zu, n_train %zu, n_valid %zu", i->text, i->vocab, i->n_train, i->n_valid);
-    complain("%zu streams of %zu, %zu windows of %zu steps in an epoch", c->batch, i->stream, i->windows, c->steps);
-    const bool rounds = c->model.precision != BPTT_PRECISION_FP32;
-    if (rounds) option_word(OPT_PRECISION, c->model.precision, precision);
-    complain("%s, %zu layer%s of %zu, %s%s%zu parameters, about %.1f MB of memory",
-             option_word(OPT_CELL, c->model.cell, cell), L, L == 1 ? "" : "s", c->model.hidden, precision,
-             rounds ? ", " : "", i->parameters, (double)w->memory / 1e6);
-    if (w->device.kind != BPTT_CPU) complain("about %.1f MB of the device's memory", (double)i->memory / 1e6);
-    if (i->iteration > 0) complain("resumed after %" PRIu64 " of %" PRIu64 " updates", i->iteration, i->iterations);
-    if (i->iteration >= i->iterations) complain("nothing is left to do; more --iterations or --epochs would go on");
+        complain("text: %s characters, %zu distinct; none held out", grouped(i->text, n), i->vocab);
+    complain("batch %zu x %zu characters; %s update%s an epoch, %s in all", w->config.batch, w->config.steps,
+             grouped(i->windows, updates), plural(i->windows), grouped(i->iterations, all));
+}
+
+static void tell_resumed(const train *w)
+{
+    const bptt_trainer_info *i = &w->info;
+    char done[32], all[32];
+    (void)grouped(i->iteration, done);
+    (void)grouped(i->iterations, all);
+    if (i->iteration > i->iterations)
+        complain("already trained for %s updates, more than %s%s", done,
+                 w->o->value[OPT_ITERATIONS].given ? "--iterations " : "the ", all);
+    else if (i->iteration == i->iterations)
+        complain("already trained for all %s update%s; give more --iterations or --epochs to go on", done,
+                 plural(i->iteration));
+    else if (i->iteration > 0)
+        complain("resumed after %s of %s updates", done, all);
+}
+
+static void tell(const train *w)
+{
+    const bptt_model_config *c = &w->config.model;
+    const bool rounds = c->precision != BPTT_PRECISION_FP32;
+    char cell[32], precision[32] = "", parameters[32];
+    if (w->quiet) return;
+    tell_device(w);
+    tell_text(w);
+    if (rounds) option_word(OPT_PRECISION, c->precision, precision);
+    complain("%s, %zu layer%s of %zu, %s%s%s parameters, about %.1f MB of memory", option_word(OPT_CELL, c->cell, cell),
+             c->layers, plural(c->layers), c->hidden, precision, rounds ? ", " : "",
+             grouped(w->info.parameters, parameters), (double)w->memory / 1e6);
+    if (w->device.kind != BPTT_CPU) complain("about %.1f MB of the device's memory", (double)w->info.memory / 1e6);
+    tell_resumed(w);
 }
 
 // ---- the command ---------------------------------------------------------------------------------------------------
+
+// Before anything is read: what is waited for has been told.
+static void tell_source(const train *w)
+{
+    char n[32];
+    if (w->quiet || w->text_given) return;
+    if (w->text_name)
+        complain("no TEXT was given: reading the text from standard input");
+    else
+        complain_wrapped("no TEXT was given: training on the built-in text, bptt's own source (%s characters)",
+                         grouped(bptt_default_text_size, n));
+}
 
 static exit_code set_up(train *w)
 {
@@ -225,9 +261,14 @@ static exit_code set_up(train *w)
     const unsigned char *text = bptt_default_text;
     size_t n = bptt_default_text_size;
     exit_code code = CODE_OK;
+    tell_source(w);
     if (w->text_name) {
         code = read_text(w->text_name, &read, &n);
         text = read;
+    }
+    if (code == CODE_OK && n == 0 && !w->text_given) {
+        complain("standard input is empty: name a TEXT, or give </dev/null for the built-in text");
+        code = CODE_NO_INPUT;
     }
     if (code == CODE_OK) code = open_trainer(w, text, n);
     free(read);
@@ -241,11 +282,12 @@ exit_code run_train(const options *o)
     const option_value *v = o->value;
     const bool resumed = v[OPT_RESUME].given;
     train w = {.o = o, .quiet = v[OPT_QUIET].given, .saved = NONE_SAVED, .started = bptt_seconds()};
-    w.text_name = o->arguments ? o->argument[0] : NULL;
+    w.text_given = o->arguments > 0;
+    w.text_name = w.text_given ? o->argument[0] : input_is_given() ? "-" : NULL;
     w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
     w.best = beside(w.output, ".best");
-    exit_code code = w.best ? check_options(o) : CODE_MEMORY;
-    if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text);
+    exit_code code = w.best ? CODE_OK : CODE_MEMORY;
+    if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text, w.text_name);
     if (code == CODE_OK) code = check_log(&w, v[OPT_LOG].text);
     if (code == CODE_OK) code = check_output(w.output, w.text_name);
     if (code == CODE_OK) code = check_output(w.best, w.text_name);
@@ -253,7 +295,10 @@ exit_code run_train(const options *o)
     if (code == CODE_OK) code = set_up(&w);
     if (code == CODE_OK) code = check_trace_at(&w);
     if (code == CODE_OK) {
-        if (resumed && same_file(w.output, v[OPT_RESUME].text)) w.saved = w.info.iteration;
+        if (resumed && same_file(w.output, v[OPT_RESUME].text)) {
+            w.saved = w.info.iteration;
+            w.best_there = access(w.best, F_OK) == 0;
+        }
         tell(&w);
         code = train_loop(&w);
     }

@@ -4,31 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH 79
-
-// Prints text in columns indent..WIDTH; `at` is the column that the line has reached. Ends with a newline.
-static void put_wrapped(const char *text, int at, int indent)
-{
-    while (*text) {
-        const int n = (int)strcspn(text, " ");
-        if (at > indent && at + 1 + n > WIDTH) {
-            putchar('\n');
-            at = 0;
-        }
-        if (at < indent) {
-            printf("%*s", indent - at, "");
-            at = indent;
-        } else if (at > indent) {
-            putchar(' ');
-            at++;
-        }
-        printf("%.*s", n, text);
-        at += n;
-        text += n + (text[n] == ' ');
-    }
-    putchar('\n');
-}
-
 static void put_examples(const command_row *row)
 {
     for (size_t i = 0; i < EXAMPLES && row->example[i]; i++) printf("  %s\n", row->example[i]);
@@ -46,7 +21,8 @@ static void put_option(const option_row *row)
     else if (row->standard)
         snprintf(standard, sizeof standard, "; default: %s", row->standard);
     snprintf(text, sizeof text, "%s%s%s%s", row->help, bounded ? "; " : "", bounded ? range : "", standard);
-    put_wrapped(text, at >= 27 ? WIDTH : at, 28);
+    if (at >= 27) putchar('\n');
+    print_wrapped(stdout, text, at >= 27 ? 0 : at, 28);
 }
 
 void print_help(command_id c)
@@ -56,7 +32,7 @@ void print_help(command_id c)
            *row->arguments ? " " : "", row->arguments);
     put_examples(row);
     putchar('\n');
-    put_wrapped(row->about, 0, 0);
+    print_wrapped(stdout, row->about, 0, 0);
     printf("\nOptions:\n");
     for (size_t i = 0; i < OPTIONS; i++)
         if (option_belongs((option_id)i, c)) put_option(&option_table[i]);

@@ -52,10 +52,7 @@ static exit_code dispatch(int argc, char **argv)
         printf("bptt %s\n", bptt_version());
         return CODE_OK;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        print_overview();
-        return CODE_OK;
-    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = command_table[CMD_HELP].name;
     if (!command_find(name, &c)) return unknown_command(name);
     options o;
     char words[OPTIONS_WORDS];
@@ -66,6 +63,10 @@ static exit_code dispatch(int argc, char **argv)
     if (o.value[OPT_HELP].given) {
         print_help(c);
         return CODE_OK;
+    }
+    if (!options_agree(&o, words)) {
+        complain("%s", words);
+        return CODE_CONFIG;
     }
     return command_run[c](&o);
 }

@@ -36,8 +36,7 @@ bool option_belongs(option_id i, command_id c) { return (option_table[i].command
 
 // ---- values --------------------------------------------------------------------------------------------------------
 
-// The place of a word in a list "a|b|c"; -1 if it is not there.
-static int word_place(const char *list, const char *word)
+int option_place(const char *list, const char *word)
 {
     const size_t n = strlen(word);
     int place = 0;
@@ -47,6 +46,13 @@ static int word_place(const char *list, const char *word)
         w = w[length] ? w + length + 1 : NULL;
     }
     return -1;
+}
+
+size_t option_words(option_id i)
+{
+    size_t n = 1;
+    for (const char *w = option_table[i].value; *w; w++) n += *w == '|';
+    return n;
 }
 
 const char *option_word(option_id i, size_t place, char out[32])
@@ -100,7 +106,7 @@ static bool set(const option_row *row, const char *text, option_value *v, char w
             return wrong(words, "--%s takes a whole number below 2^64, not '%.100s'", row->name, text);
         break;
     case KIND_WORD:
-        if ((place = word_place(row->value, text)) < 0)
+        if ((place = option_place(row->value, text)) < 0)
             return wrong(words, "--%s takes one of %s, not '%.100s'", row->name, row->value, text);
         v->count = (uint64_t)place;
         break;
@@ -152,28 +158,47 @@ static bool unknown(command_id c, const char *typed, char words[OPTIONS_WORDS])
     return wrong(words, "unknown option '%.60s'; see bptt %s --help", typed, command_table[c].name);
 }
 
-// Takes the option at argv[*i], and its value; *i ends on the last argument used.
-static bool take(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
+// Gives option `id` its value: `attached`, or else the next argument; *i ends on the last one used.
+static bool take_value(options *o, option_id id, const char *attached, int argc, char *const *argv, int *i,
+                       char words[OPTIONS_WORDS])
 {
-    const char *arg = argv[*i];
-    const bool named = arg[1] == '-';
-    const size_t n = named ? strcspn(arg + 2, "=") : 1;
-    const option_id id = named ? find(o->command, arg + 2, n, 0) : find(o->command, NULL, 0, arg[1]);
-    if (id == OPTIONS) return unknown(o->command, arg, words);
     const option_row *row = &option_table[id];
-    const char *rest = arg + (named ? 2 + n : 2); // "=VALUE", or the value after a letter, or ""
-    const char *value = NULL;
-    if (row->kind == KIND_FLAG) {
-        if (*rest) return wrong(words, "--%s takes no value", row->name);
-    } else if (*rest) {
-        value = named ? rest + 1 : rest;
-    } else if (*i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0) {
+    const char *value = attached;
+    if (!value && row->kind != KIND_FLAG) {
+        if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
+            return wrong(words, "--%s needs a value: --%s %s", row->name, row->name, row->value);
         value = argv[++*i];
-    } else {
-        return wrong(words, "--%s needs a value: --%s %s", row->name, row->name, row->value);
     }
     o->value[id].given = true;
     return set(row, value, &o->value[id], words);
+}
+
+// "--name", "--name value" or "--name=value" at argv[*i].
+static bool take_name(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
+{
+    const char *name = argv[*i] + 2, *rest = name + strcspn(name, "=");
+    const option_id id = find(o->command, name, (size_t)(rest - name), 0);
+    if (id == OPTIONS) return unknown(o->command, argv[*i], words);
+    if (*rest && option_table[id].kind == KIND_FLAG) return wrong(words, "--%s takes no value", option_table[id].name);
+    return take_value(o, id, *rest ? rest + 1 : NULL, argc, argv, i, words);
+}
+
+// "-q", "-o value", "-ovalue" or several letters in one, "-qo value", at argv[*i].
+static bool take_letters(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
+{
+    for (const char *c = argv[*i] + 1; *c; c++) {
+        const option_id id = find(o->command, NULL, 0, *c);
+        if (id == OPTIONS) return unknown(o->command, (const char[]){'-', *c, '\0'}, words);
+        if (option_table[id].kind != KIND_FLAG) return take_value(o, id, c[1] ? c + 1 : NULL, argc, argv, i, words);
+        if (!take_value(o, id, NULL, argc, argv, i, words)) return false;
+    }
+    return true;
+}
+
+// Takes the option at argv[*i], and its value; *i ends on the last argument used.
+static bool take(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
+{
+    return argv[*i][1] == '-' ? take_name(o, argc, argv, i, words) : take_letters(o, argc, argv, i, words);
 }
 
 bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS])
@@ -188,7 +213,7 @@ bool options_parse(command_id c, int argc, char *const *argv, options *o, char w
             if (!take(o, argc, argv, &i, words)) return false;
             if (o->value[OPT_HELP].given) return true;
         } else if (o->arguments == row->most) {
-            return wrong(words, "'%.100s' is one argument too many: bptt %s %s", argv[i], row->name, row->arguments);
+            return wrong(words, "unexpected argument '%.100s': bptt %s %s", argv[i], row->name, row->arguments);
         } else {
             o->argument[o->arguments++] = argv[i];
         }

@@ -44,6 +44,7 @@ typedef enum option_kind {
 
 typedef enum option_id {
     OPT_CELL,
+    OPT_FILE_CELL,
     OPT_HIDDEN,
     OPT_LAYERS,
     OPT_BATCH,
@@ -126,11 +127,17 @@ bool option_range(const option_row *row, char out[64]);
 // --help ends the parsing: o->value[OPT_HELP].given, and nothing else is checked.
 bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS]);
 
+// False: two options do not go together, or one has no effect beside the others; words say so and what to do.
+bool options_agree(const options *o, char words[OPTIONS_WORDS]);
+
 // False if there is no such subcommand.
 bool command_find(const char *name, command_id *c);
 bool option_belongs(option_id i, command_id c);
+// The place of a word in a list "a|b|c"; -1 if it is not there.
+int option_place(const char *list, const char *word);
 // The word that the value `place` of a KIND_WORD stands for.
 const char *option_word(option_id i, size_t place, char out[32]);
+size_t option_words(option_id i); // how many there are
 // The name nearest to what was typed, or NULL if none is near: a slip or two away, or a name that begins so.
 const char *suggest_command(const char *typed);
 const char *suggest_option(const char *typed, command_id c);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TERMINAL_EVERY 0.1 // seconds between lines
@@ -43,24 +44,44 @@ void progress_time(char out[24], double seconds)
         snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
 }
 
-void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left)
+static void cut(char *line, size_t columns)
 {
-    char time[24] = "?", rate[24] = "?";
+    if (columns > 0 && strlen(line) > columns) line[columns] = '\0';
+}
+
+void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left,
+                   size_t columns)
+{
+    char time[24] = "?", rate[32] = "? char/s", bpc[32], grad[32], skipped[40] = "";
     if (left >= 0) progress_time(time, left);
     if (p->rate >= 1e6)
-        snprintf(rate, sizeof rate, "%.2fM", p->rate / 1e6);
+        snprintf(rate, sizeof rate, "%.2fM char/s", p->rate / 1e6);
     else if (p->rate > 0)
-        snprintf(rate, sizeof rate, "%.1fk", p->rate / 1e3);
+        snprintf(rate, sizeof rate, "%.1fk char/s", p->rate / 1e3);
+    snprintf(bpc, sizeof bpc, "bpc %.3f ", report->loss / NATS_PER_BIT);
+    snprintf(grad, sizeof grad, "grad %.3g ", report->grad_norm);
+    if (p->skipped) snprintf(skipped, sizeof skipped, ", %" PRIu64 " skipped", p->skipped);
     const double epoch = p->windows ? (double)iteration / (double)p->windows : 0;
-    const int n =
-        snprintf(out, 160, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f bpc %.3f |g| %.3g %s char/s %s left",
-                 iteration, p->last, epoch, report->loss, report->loss / NATS_PER_BIT, report->grad_norm, rate, time);
-    if (p->skipped && n > 0 && n < 160) snprintf(out + n, 160 - (size_t)n, ", %" PRIu64 " skipped", p->skipped);
+    for (int without = 0; without < 4; without++) {
+        snprintf(out, 160, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f %s%s%s%s%s left%s", iteration, p->last, epoch,
+                 report->loss, without < 2 ? bpc : "", without < 1 ? grad : "", without < 3 ? rate : "",
+                 without < 3 ? " " : "", time, skipped);
+        if (columns == 0 || strlen(out) <= columns) break;
+    }
+    cut(out, columns);
 }
 
 static bool is_time(const progress *p, double now)
 {
     return now - p->shown >= (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY);
+}
+
+// Columns of a line on the terminal, one less than it has, so that none wraps; 0: not known.
+static size_t columns_of(const progress *p)
+{
+    struct winsize size;
+    if (!p->terminal || ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return 0;
+    return size.ws_col - 1u;
 }
 
 // end: the last line, which stays.
@@ -70,27 +91,34 @@ static void show(progress *p, const char *line, bool end)
         fprintf(stderr, "%s\n", line);
         return;
     }
-    const int width = (int)strlen(line);
-    fprintf(stderr, "\r%s%*s%s", line, p->width > width ? p->width - width : 0, "", end ? "\n" : "");
+    fprintf(stderr, "\r%s\033[K%s", line, end ? "\n" : "");
     fflush(stderr);
-    p->width = end ? 0 : width;
+    p->shows = !end;
+}
+
+// At the end the time since the last line may be next to nothing.
+static void update_rate(progress *p, uint64_t iteration, double now, bool end)
+{
+    const double since = now - p->shown;
+    const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;
+    if (p->rate > 0 && end && !is_time(p, now)) return;
+    p->rate = p->rate > 0 && p->terminal ? 0.9 * p->rate + 0.1 * recent : recent;
 }
 
 void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
 {
     if (!p->on) return;
     if (report->skipped) p->skipped++;
-    const double now = bptt_seconds(), since = now - p->shown;
+    const double now = bptt_seconds();
     const bool end = iteration == p->last;
     if (!end && !is_time(p, now)) return;
-    const double recent = since > 0 ? (double)(iteration - p->shown_iteration) * (double)p->chars / since : 0;
-    p->rate = p->rate > 0 && p->terminal ? 0.9 * p->rate + 0.1 * recent : recent;
+    update_rate(p, iteration, now, end);
     p->shown = now;
     p->shown_iteration = iteration;
     const double done = (double)(iteration - p->first);
     const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
     char line[160];
-    progress_line(line, p, iteration, report, left);
+    progress_line(line, p, iteration, report, left, columns_of(p));
     show(p, line, end);
 }
 
@@ -121,12 +149,13 @@ void share_update(share_progress *p, const char *what, double done)
     p->line.shown = now;
     char line[160];
     share_line(line, what, done, now - p->line.started);
+    cut(line, columns_of(&p->line));
     show(&p->line, line, false);
 }
 
 void progress_clear(progress *p)
 {
-    if (p->width == 0) return;
-    fprintf(stderr, "\r%*s\r", p->width, "");
-    p->width = 0;
+    if (!p->shows) return;
+    fputs("\r\033[K", stderr);
+    p->shows = false;
 }

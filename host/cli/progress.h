@@ -17,7 +17,7 @@ typedef struct progress {
     double started, shown; // seconds
     double rate;           // characters per second, smoothed; 0: not known yet
     uint64_t skipped;      // updates that fp16 overflowed in, in this run
-    int width;             // columns that the line on the terminal takes
+    bool shows;            // there is a line on the terminal
 } progress;
 
 void progress_start(progress *p, bool quiet, const bptt_trainer_info *info, size_t chars_per_update);
@@ -26,8 +26,10 @@ void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
 void progress_clear(progress *p);
 
 // The line: iteration/total, epoch, loss, bpc, gradient norm, characters/s, time left (negative: unknown), and how many
-// updates were skipped, if any.
-void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left);
+// updates were skipped, if any. In at most `columns` (0: not known): gradient norm, bpc and rate are left out, in this
+// order, until it fits, and at last it is cut.
+void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left,
+                   size_t columns);
 
 // The same for work whose parts are told as a share of it.
 typedef struct share_progress {

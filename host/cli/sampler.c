@@ -11,7 +11,9 @@ bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
 {
     *s = (sampler){0};
     bptt_model_vocabulary(m, &s->bytes, &s->vocab);
-    if (s->vocab == 0) return bptt_fail(e, BPTT_BAD_INPUT, "the model does not say which characters its tokens are");
+    if (s->vocab == 0)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "the file has no vocabulary, so it cannot write text (metadata \"vocabulary\")");
     s->logp = malloc(s->vocab * sizeof *s->logp);
     if (!s->logp) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a row of %zu characters", s->vocab);
     return bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1}, &s->run, e);

@@ -7,6 +7,10 @@
 #include "progress.h"
 #include "sampler.h"
 
+// The rate is that of so many updates: where windows are submitted before the last report comes, reports come in
+// bunches, and the time from one to the next says little.
+#define RATE_OF 8
+
 typedef struct train {
     const options *o;
     bptt_trainer *trainer;
@@ -14,6 +18,7 @@ typedef struct train {
     bptt_trainer_info info;     // at the start
     bptt_device_info device;    // that computes
     const char *text_name;      // "-": standard input; NULL: the built-in text
+    bool text_given;            // named on the command line
     const char *output;
     char *best;        // where the best model goes
     size_t memory;     // bytes that the process will take
@@ -25,12 +30,15 @@ typedef struct train {
     jsonl line;      // the line being built
     bool quiet;
     bool save_failed, best_failed, log_failed, trace_failed; // the last attempt
-    uint64_t saved;     // updates in the file `output`; NONE_SAVED: this run has not written it
-    uint64_t validated; // the update that was last validated after; 0: none
-    double valid_loss;  // of that validation, nats
-    double started;     // seconds
-    uint64_t done;      // updates whose report has come; more may be submitted
-    double since;       // when the last report came, or work began after a pause; seconds
+    bool best_there;                                         // `best` is of this run, or of the one that it resumes
+    uint64_t saved;       // updates in the file `output`; NONE_SAVED: this run has not written it
+    uint64_t validated;   // the update that was last validated after; 0: none
+    double valid_loss;    // of that validation, nats
+    double started;       // seconds
+    uint64_t done;        // updates whose report has come; more may be submitted
+    double since;         // when the last report came, or work began after a pause; seconds
+    double took[RATE_OF]; // seconds of the last updates, update i in i % RATE_OF; those that were not made 0
+    uint64_t timed;       // updates of this run that were
 } train;
 
 #define NONE_SAVED UINT64_MAX
@@ -40,7 +48,7 @@ exit_code train_loop(train *w);
 
 // The log: each writes one line, or none if there is no log. The first failure is told, then the log is given up.
 void log_start(train *w);
-void log_step(train *w, uint64_t iteration, const bptt_report *r, double seconds);
+void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s);
 void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool best);
 void log_sample(train *w, uint64_t iteration, const void *text, size_t n);
 void log_end(train *w, uint64_t iteration, const char *reason);

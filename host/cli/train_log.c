@@ -48,15 +48,14 @@ void log_start(train *w)
     finish(w);
 }
 
-void log_step(train *w, uint64_t iteration, const bptt_report *r, double seconds)
+void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s)
 {
     if (!w->log) return;
-    const double chars = (double)w->config.batch * (double)w->config.steps;
     start(w, "step", iteration);
     jsonl_real(&w->line, "loss", r->loss);
     jsonl_real(&w->line, "grad_norm", r->grad_norm);
     if (r->skipped) jsonl_flag(&w->line, "skipped", true);
-    jsonl_real(&w->line, "chars_per_s", chars / seconds);
+    jsonl_real(&w->line, "chars_per_s", chars_per_s);
     finish(w);
 }
 

@@ -38,6 +38,7 @@ static void save_best(train *w)
 {
     bptt_error e = {0};
     w->best_failed = bptt_model_save(bptt_trainer_model(w->trainer), w->best, &e) != BPTT_OK;
+    if (!w->best_failed) w->best_there = true;
     if (!w->best_failed) return;
     progress_clear(&w->progress);
     complain("the best model is not saved: %s", e.words);
@@ -58,11 +59,21 @@ static bptt_status submit(train *w, bptt_error *e)
     return bptt_trainer_submit(w->trainer, e);
 }
 
+// Characters a second in the last updates, one that took so many seconds included; without the pauses between them.
+static double recent_rate(train *w, double seconds)
+{
+    const double chars = (double)w->config.batch * (double)w->config.steps;
+    double sum = 0;
+    w->took[w->timed++ % RATE_OF] = seconds;
+    for (size_t i = 0; i < RATE_OF; i++) sum += w->took[i];
+    return chars * (double)(w->timed < RATE_OF ? w->timed : RATE_OF) / sum;
+}
+
 // A report has come.
 static void take_in(train *w, const bptt_report *r)
 {
     const double now = bptt_seconds();
-    log_step(w, ++w->done, r, now - w->since);
+    log_step(w, ++w->done, r, recent_rate(w, now - w->since));
     progress_update(&w->progress, w->done, r);
     w->since = now;
 }
@@ -117,13 +128,14 @@ static exit_code broken(train *w, const bptt_error *e)
     (void)catch_up(w, 0, NULL); // one may have been sent before the failure and be good, or after it and be refused
     const uint64_t iteration = iteration_now(w);
     progress_clear(&w->progress);
-    complain("after %" PRIu64 " updates: %s", iteration, e->words[0] ? e->words : bptt_status_text(e->code));
+    complain("after %" PRIu64 " update%s: %s", iteration, plural(iteration),
+             e->words[0] ? e->words : bptt_status_text(e->code));
     if (e->code == BPTT_NOT_FINITE)
         complain("a lower --lr may help, or %s", w->config.model.clip > 0 ? "a lower --clip" : "--clip 5");
     if (w->saved == NONE_SAVED)
         complain("%s was not written by this run", w->output);
     else
-        complain("%s is intact: the state after %" PRIu64 " updates", w->output, w->saved);
+        complain("%s is intact: the state after %" PRIu64 " update%s", w->output, w->saved, plural(w->saved));
     log_end(w, iteration, e->code == BPTT_NOT_FINITE ? "not finite" : "failed");
     return exit_code_of(e->code);
 }
@@ -143,11 +155,12 @@ static void put_argument(const char *text)
 
 static exit_code interrupted(train *w, uint64_t iteration)
 {
+    char number[32];
     if (w->saved != iteration) save(w, iteration);
     log_end(w, iteration, "signal");
     progress_clear(&w->progress);
     if (w->save_failed) return CODE_IO;
-    complain("saved after %" PRIu64 " updates; go on with", iteration);
+    complain("saved after %s update%s; go on with", grouped(iteration, number), plural(iteration));
     fputs("  bptt train", stderr);
     if (w->text_name) put_argument(w->text_name);
     fputs(" --resume", stderr);
@@ -207,12 +220,14 @@ static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
 static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
 {
     unsigned char text[SAMPLE_LENGTH];
+    const double temperature = w->o->value[OPT_TEMPERATURE].real; // the default of bptt sample
     uint64_t random = w->config.model.seed + iteration;
     bptt_status s = sampler_prime(&w->sampler, "", 0, e);
-    for (size_t i = 0; i < sizeof text && s == BPTT_OK; i++) s = sampler_draw(&w->sampler, 1, &random, &text[i], e);
+    for (size_t i = 0; i < sizeof text && s == BPTT_OK; i++)
+        s = sampler_draw(&w->sampler, temperature, &random, &text[i], e);
     if (s != BPTT_OK) return s;
     progress_clear(&w->progress);
-    printf("---- after %" PRIu64 " updates\n", iteration);
+    printf("---- after %" PRIu64 " update%s\n", iteration, plural(iteration));
     fwrite(text, 1, sizeof text, stdout);
     putchar('\n');
     fflush(stdout); // a failure shows in ferror(stdout), and main reports it
@@ -230,6 +245,24 @@ static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled
     return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || signals_leave();
 }
 
+// Which files there are, and which of them is the best.
+static void tell_files(const train *w, uint64_t iteration, double loss)
+{
+    char number[32];
+    bptt_trainer_info i;
+    bptt_trainer_get_info(w->trainer, &i);
+    if (w->quiet || w->saved != iteration) return;
+    if (i.n_valid < 2) {
+        complain("%s: last state", w->output);
+        return;
+    }
+    complain("%s: last state, loss %.4f", w->output, loss);
+    if (!w->best_there || w->best_failed || i.best_iteration == 0) return;
+    complain("%s: %s%.4f after %s update%s%s", w->best, i.best_loss <= loss ? "best, " : "", i.best_loss,
+             grouped(i.best_iteration, number), plural(i.best_iteration),
+             i.best_loss <= loss ? "" : ", not as good as the last");
+}
+
 // The last word: a validation that is told and logged but leaves no trace in the state.
 static exit_code finish(train *w, uint64_t iteration)
 {
@@ -244,11 +277,12 @@ static exit_code finish(train *w, uint64_t iteration)
     }
     progress_clear(&w->progress);
     if (w->info.n_valid >= 2)
-        printf("%" PRIu64 " updates, validation loss %.9f nats, %.6f bpc\n", iteration, r.loss, r.loss / NATS_PER_BIT);
+        printf("%" PRIu64 " update%s, validation loss %.9f nats, %.6f bpc\n", iteration, plural(iteration), r.loss,
+               r.loss / NATS_PER_BIT);
     else
-        printf("%" PRIu64 " updates\n", iteration);
+        printf("%" PRIu64 " update%s\n", iteration, plural(iteration));
     log_end(w, iteration, "done");
-    if (!w->quiet && w->saved == iteration) complain("saved to %s", w->output);
+    tell_files(w, iteration, r.loss);
     return written(w);
 }
 

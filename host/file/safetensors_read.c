@@ -65,8 +65,7 @@ const char *st_dtype_name(st_dtype d) { return d >= ST_F32 && d < ST_OTHER ? dty
 
 static bptt_status damaged(const st_reader *r, bptt_error *e, const char *what)
 {
-    return bptt_fail(e, BPTT_BAD_FILE, "%.300s: %s: damaged, or not a safetensors file; fetch or save it again",
-                     r->path, what);
+    return bptt_fail(e, BPTT_BAD_FILE, "%.300s: not a safetensors file, or damaged (%s)", r->path, what);
 }
 
 static bptt_status damaged_tensor(const st_reader *r, bptt_error *e, const char *name, const char *what)
@@ -81,7 +80,7 @@ static bptt_status damaged_tensor(const st_reader *r, bptt_error *e, const char 
 
 static bptt_status damaged_at(const parse *p, const char *what)
 {
-    return bptt_fail(p->e, BPTT_BAD_FILE, "%.300s: byte %zu of the header: %s: damaged, or not a safetensors file",
+    return bptt_fail(p->e, BPTT_BAD_FILE, "%.300s: not a safetensors file, or damaged (byte %zu of the header: %s)",
                      p->r->path, p->j.at, p->j.why ? p->j.why : what);
 }
 
@@ -286,11 +285,12 @@ static bptt_status check_tiling(st_reader *r, bptt_error *e)
             return damaged_tensor(r, e, r->tensor[i].name, "overlaps another one or leaves a hole before it");
         at = r->tensor[i].end;
     }
-    if (at != r->data_bytes)
-        return bptt_fail(e, BPTT_BAD_FILE,
-                         "%.300s: tensors of %" PRIu64 " bytes in %" PRIu64 " bytes of data: cut "
-                         "short, or something hangs on its end; fetch or save it again",
-                         r->path, at, r->data_bytes);
+    if (at > r->data_bytes)
+        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: truncated: %" PRIu64 " of %" PRIu64 " bytes of tensors are there",
+                         r->path, r->data_bytes, at);
+    if (at < r->data_bytes)
+        return bptt_fail(e, BPTT_BAD_FILE, "%.300s: %" PRIu64 " bytes after the last tensor: damaged", r->path,
+                         r->data_bytes - at);
     return BPTT_OK;
 }
 
@@ -372,7 +372,7 @@ static bptt_status open_file(st_reader *r, const char *path, size_t header_max, 
     if (s != BPTT_OK) return s;
     uint64_t n = 0;
     for (size_t i = 8; i > 0; i--) n = n << 8 | b[i - 1];
-    if (n < 2 || n > bytes - sizeof b) return damaged(r, e, "a header length that cannot be");
+    if (n < 2 || n > bytes - sizeof b) return damaged(r, e, "impossible header length");
     if (n > header_max)
         return bptt_fail(e, BPTT_BAD_FILE, "%.300s: a header of %" PRIu64 " bytes, more than the limit of %zu", path, n,
                          header_max);

@@ -34,11 +34,12 @@ static void tell_states(const teller *t, const finding *f)
     char found[600], where[96];
     place(w, f->at - w->B * w->H, w->T + 1, where); // block t+1 is what step t gives
     (void)snprintf(found, sizeof found,
-                   "update %" PRIu64 " of %s, %zu layers of %zu, %zu steps of %zu rows: worst certified local error "
+                   "update %" PRIu64 " of %s, %zu layer%s of %zu, %zu step%s of %zu row%s: worst certified local error "
                    "%.3g (of it %.1g for binary64) at %s, %.2g of the limit. The float run is the exact run of a "
                    "recurrence perturbed by at most this each step; of how far it is from the unperturbed one this "
                    "says nothing",
-                   w->update, w->where, w->L, w->H, w->T, w->B, f->error, f->slack, where, f->share);
+                   w->update, w->where, w->L, w->L == 1 ? "" : "s", w->H, w->T, w->T == 1 ? "" : "s", w->B,
+                   w->B == 1 ? "" : "s", f->error, f->slack, where, f->share);
     tell(t, "each state is f(W x + U h + b) of the stored state before it, but for rounding", f->holds, found);
 }
 

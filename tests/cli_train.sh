@@ -1,0 +1,161 @@
+# shellcheck shell=sh
+# The second part of cli.sh, which reads it: where a text comes from, what training says, the update that is kept.
+# Needs cli.sh's functions, text, and m.safetensors, 60 updates on it, with its log.
+# shellcheck disable=SC2154  # bptt and tiny are of cli.sh
+
+# ---- where the text comes from --------------------------------------------------------------------------------------
+given() {          # given SENTENCE MODEL: training that read standard input made the bytes of m.safetensors
+    same m.safetensors "$2" "$1"
+    has err '^bptt: no TEXT was given: reading the text from standard input$' "and it says so"
+}
+rm -f err
+# shellcheck disable=SC2086,SC2002
+cat text | "$bptt" train $tiny --iterations 60 -o in.safetensors >out 2>err
+given "without TEXT a pipe is read" in.safetensors
+# shellcheck disable=SC2086
+"$bptt" train $tiny --iterations 60 -o in.safetensors >out 2>err <text
+given "without TEXT a file on standard input is read" in.safetensors
+mkfifo fifo
+cat text >fifo &
+# shellcheck disable=SC2086
+"$bptt" train $tiny --iterations 60 -o in.safetensors >out 2>err <fifo
+given "without TEXT a named pipe on standard input is read" in.safetensors
+rm fifo
+if python3 -c '' 2>/dev/null; then
+    # shellcheck disable=SC2086
+    python3 -c '
+import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+p = subprocess.Popen(sys.argv[1:], stdin=theirs)
+theirs.close()
+ours.sendall(open("text", "rb").read())
+ours.close()
+sys.exit(p.wait())' "$bptt" train $tiny --iterations 60 -o in.safetensors >out 2>err
+    given "without TEXT a socket is read" in.safetensors
+fi
+# shellcheck disable=SC2086
+"$bptt" train $tiny --iterations 20 -q -o in.safetensors >out 2>err <text
+empty err "with --quiet nothing is said of it"
+"$bptt" train --resume in.safetensors --iterations 60 >out 2>err <text
+given "a resumed run reads it too" in.safetensors
+: | "$bptt" train --iterations 1 -o in.safetensors >out 2>err
+[ $? = 66 ]
+say $? "an empty pipe is no input"
+has err 'standard input is empty: name a TEXT, or give </dev/null for the built-in text$' "and the words say what to do"
+"$bptt" train --iterations 1 -o in.safetensors >out 2>err <none
+[ $? = 66 ]
+say $? "nor is an empty file"
+own="train --hidden 4 --layers 1 --batch 2 --steps 4 --iterations 3 --valid-every 0 --valid 0"
+# shellcheck disable=SC2086
+exits 0 "/dev/null stands for the built-in text" "$bptt" $own -o own.safetensors
+has err "^bptt: no TEXT was given: training on the built-in text, bptt's own source" "and it says so"
+has err '([0-9],[0-9]*,[0-9]* characters)$' "with its length"
+same d.safetensors own.safetensors "and it is always the same"
+# shellcheck disable=SC2086
+"$bptt" $own -o own.safetensors >out 2>err <&-
+same d.safetensors own.safetensors "so does a standard input that is closed"
+exits 65 "the built-in text is not the one of another run" "$bptt" train --resume m.safetensors --iterations 70
+
+# ---- what is said ---------------------------------------------------------------------------------------------------
+exits 0 "a single update works" train --iterations 1 --backend cpu -o one.safetensors
+has err '^bptt: text: [0-9]*,[0-9][0-9][0-9] characters, 30 distinct; the last [0-9]* held out$' "the text is told"
+has err '^bptt: batch 2 x 8 characters; [0-9,]* updates an epoch, 1 in all$' "and how it is cut up"
+has err '^bptt: tanh, 1 layer of 8, [0-9]* parameters, about .* MB of memory$' "and the model"
+has out '^1 update, validation loss' "one is not plural"
+exits 0 "so it is where an epoch is one" train --steps 7599 --iterations 1 -o one.safetensors
+has err '; 1 update an epoch, 1 in all$' "update"
+exits 0 "nothing is left to do" "$bptt" train text --resume m.safetensors
+has err 'already trained for all 60 updates; give more --iterations or --epochs to go on$' "which is said"
+exits 0 "less than nothing is left to do" "$bptt" train text --resume m.safetensors --iterations 10 -o one.safetensors
+has err 'already trained for 60 updates, more than --iterations 10$' "which is said too"
+exits 64 "a text is not resumed" "$bptt" train text --resume text
+has err 'text is the TEXT, not a model' "and is not called the output"
+exits 0 "a run that ends with a validation works" train --iterations 50 -o files.safetensors
+has err '^bptt: files.safetensors: last state, loss [0-9.]*$' "the file of the last state is named"
+best=$("$bptt" score files.best.safetensors text --valid 0.05 | sed -n 's/^nats //p')
+has err "^bptt: files.best.safetensors: best, $(printf %.4f "${best:-0}") after 50 updates$" "and that of the best model"
+[ "$(tail -n 1 err | cut -c 7-28)" = files.best.safetensors ]
+say $? "in the last line"
+exits 0 "a run without a validation before its end works" train --valid-every 0 --iterations 9 -o files.safetensors
+! grep -q 'files.best' err
+say $? "and speaks of no best model, though there is one of another run"
+exits 0 "so does one that goes on elsewhere" "$bptt" train text --resume m.safetensors --iterations 61 -o files.safetensors
+! grep -q 'files.best' err
+say $? "and does not say that it has been better"
+cp m.safetensors again.safetensors && cp m.best.safetensors again.best.safetensors
+exits 0 "one that goes on in its place" "$bptt" train text --resume again.safetensors --iterations 61
+has err '^bptt: again.best.safetensors: .* after 50 updates' "does"
+rm files.best.safetensors
+exits 0 "a log of many saves is written" train --hidden 64 --backend cpu --iterations 300 --save-every 10 --valid-every 25 \
+    -o files.safetensors --log rate.log
+sed -n 's/.*"chars_per_s":\([^,}]*\).*/\1/p' rate.log | awk '{ printf "%.0f\n", $1 }' | sort -n >rates
+awk '{ x[NR] = $1 } END { exit !(NR == 300 && x[1] > 0 && x[NR] < 20 * x[150]) }' rates
+say $? "no rate in it is 20 times the median"
+has rate.log '"n_text":[0-9]\{5\}' "and no number has separators"
+if python3 -c '' 2>/dev/null; then
+    cat >on_terminal.py <<'P'
+# on_terminal.py COLUMNS COMMAND...: with standard input and error on a terminal; its lines of progress, one a line.
+import fcntl, os, re, signal, struct, subprocess, sys, termios
+signal.alarm(60)
+us, them = os.openpty()
+fcntl.ioctl(them, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+p = subprocess.Popen(sys.argv[2:], stdin=them, stdout=subprocess.DEVNULL, stderr=them, env={**os.environ, "TERM": "xterm"})
+os.close(them)
+said = b""
+try:
+    while part := os.read(us, 65536):
+        said += part
+except OSError:
+    pass
+for line in re.split("[\r\n]+|\033\\[K", said.decode()):
+    if re.match(r"\d+/\d+ epoch|.*built-in", line):
+        print(line)
+sys.exit(p.wait())
+P
+    own="$own --iterations 2000 --backend cpu -o own.safetensors"
+    for columns in 30 50 80 200; do # shellcheck disable=SC2086
+        python3 on_terminal.py $columns "$bptt" $own >lines 2>err
+        awk -v n=$columns '/epoch/ { seen = 1; if (length($0) >= n) bad = 1 } END { exit !seen || bad }' lines
+        say $? "progress is never wider than a terminal of $columns columns"
+    done
+    has lines 'grad [0-9.e-]* [0-9.]*[kM] char/s 0:00 left$' "a wide one has it all"
+    has lines 'training on the built-in text' "no text is read from a terminal"
+fi
+
+exits 0 "--help with a command" "$bptt" --help train
+has out '^Usage: bptt train' "explains the command"
+exits 0 "a sample may be quiet, and letters stand together" "$bptt" sample m.safetensors -qn 5
+[ "$(wc -c <out)" = 5 ]
+say $? "in any order"
+for command in "sample m.safetensors" "score m.safetensors text"; do # shellcheck disable=SC2086
+    exits 78 "the cell of a file that names one is not chosen: $command" "$bptt" $command --cell relu
+    has err '^bptt: --cell relu has no effect: m.safetensors names its cell; leave it out$' "which is said"
+done
+exits 64 "which takes two words" "$bptt" score m.safetensors text --cell lstm
+exits 0 "a state can be inspected" "$bptt" inspect m.safetensors
+has out '^tanh, 1 layer of 8, vocabulary 30, [0-9]* parameters; 60 of 60 updates; best validation loss [0-9.]* after 50$' \
+    "in one line"
+for pair in 'optimizer: adam' 'init: reference' 'clip_mode: norm'; do
+    has out "^$pair\$" "and in words: $pair"
+done
+bytes=$(wc -c <m.safetensors)
+head -c $((bytes - 100)) m.safetensors >torn
+exits 65 "a file without its end is refused" "$bptt" inspect torn
+has err 'torn: truncated: [0-9]* of [0-9]* bytes of tensors are there$' "as truncated"
+(cat m.safetensors && echo x) >torn
+exits 65 "a file with more behind its end is refused" "$bptt" inspect torn
+has err 'torn: 2 bytes after the last tensor' "with the number of bytes"
+
+# ---- an update that is kept -----------------------------------------------------------------------------------------
+exits 0 "an update is kept in a folder that is made" train --iterations 60 -o k.safetensors --trace kept
+same m.safetensors k.safetensors "and the result is the same bytes"
+has err 'update 60 is kept in kept' "it is the last one if none is named"
+"$bptt" inspect kept/trace.safetensors | grep -q '^F32 *1 x 9 x 2 x 8 *trace.states'
+say $? "with the states before and after each step"
+exits 0 "another update is kept" train --iterations 60 -o k.safetensors --trace kept --trace-at 7
+has err 'update 7 is kept' "it says which"
+same m.safetensors k.safetensors "and the result is the same bytes again"
+exits 64 "an update past the end is refused" train --iterations 60 -o x.safetensors --trace kept --trace-at 61
+exits 78 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
+exits 73 "a folder in no folder is refused before training" train -o x.safetensors --trace nosuch/kept --iterations 9
+exits 64 "an output in the trace's place is refused" train -o kept/trace.safetensors --trace kept --iterations 9
