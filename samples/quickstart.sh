@@ -4,10 +4,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 text=${1:-}
-set -- gcc libc6-dev cmake make libopenblas0-pthread
+set -- gcc libc6-dev cmake make
+# shellcheck disable=SC2034  # install.sh reads it
+optional='libopenblas0-pthread'
 # shellcheck source=samples/install.sh
 . samples/install.sh
 
+echo "== building =="
 cmake -S . -B build/quickstart -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
 cmake --build build/quickstart -j 2 >/dev/null
 bptt=build/quickstart/bptt
@@ -15,12 +18,14 @@ model=build/quickstart/model.safetensors
 
 echo "== training on ${text:-the source text of bptt itself} =="
 if [ -n "$text" ]; then
+    set -- # the sample starts as after a newline: the text need not have the characters of a prime
     $bptt train "$text" -o $model
 else
-    # Smaller and longer than what suits a text of its size: less than a minute on two cores.
+    # Smaller and longer than what suits a text of its size: about a minute on two cores.
+    set -- --prime "static bptt_status "
     $bptt train --hidden 128 --layers 2 --epochs 15 -o $model </dev/null # a pipe would be read as the text
 fi
 echo "== what it writes =="
-$bptt sample $model --prime "static bptt_status " --length 500 --temperature 0.8 --seed 1
+$bptt sample $model "$@" --length 500 --temperature 0.8 --seed 1
 echo
 echo "== done: $bptt sample $model writes more, $bptt train --help says what else there is =="
