@@ -38,6 +38,7 @@ exits() {          # exits CODE SENTENCE COMMAND...: output in the files out and
 }
 
 same() { cmp -s "$1" "$2"; say $? "$3"; }
+has_python() { python3 -c '' 2>/dev/null || { echo "not tested: $1: no python3"; return 1; }; }
 has() { grep -q -e "$2" "$1"; say $? "$3"; }
 empty() { [ ! -s "$1" ]; say $? "$2"; }
 
@@ -136,7 +137,7 @@ has out '^36 updates' "and is so many windows"
 exits 0 "a sample can be asked for" train --iterations 4 --sample-every 2 -o x.safetensors --log o.log
 has out '^---- after 2 updates' "samples go to standard output"
 has o.log '"event":"sample","iteration":4,"text":"' "and to the log"
-if python3 -c '' 2>/dev/null; then
+if has_python "the JSON of logs"; then
     python3 -c 'import json, sys
 for name in sys.argv[1:]:
     for line in open(name, "rb"): json.loads(line)' log o.log 2>err
@@ -274,7 +275,7 @@ done
 say $? "a profile is not told unless asked for"
 exits 0 "bench with --profile works" "$bptt" bench --seconds 0.1 --hidden 16 --batch 4 --steps 8 --profile --json
 has out '"profile":\[{"name":"[a-z_]*","seconds":[^,]*,"share":0' "the profile is told"
-if python3 -c '' 2>/dev/null; then
+if has_python "the JSON of a profile"; then
     python3 -c 'import json, sys
 p = json.load(open("out"))["profile"]
 s = [r["share"] for r in p]
@@ -325,7 +326,7 @@ exits 69 "a device of no backend in particular needs that module" prog/bin/bptt 
 exits 0 "a folder of modules can be told" env BPTT_MODULES="$here/other" prog/bin/bptt devices
 has out 'Fake Graphics 8000' "and is used"
 exits 69 "but not one that depends on where one is" env BPTT_MODULES=other prog/bin/bptt bench --backend opencl
-if python3 -c '' 2>/dev/null; then
+if has_python "a program called by another name"; then
     exits 69 "nor does the name a program is called by count" env BPTT_FAKE_TELL=1 python3 -c '
 import os, sys
 os.execv(sys.argv[1], [sys.argv[2], "bench", "--backend", "opencl"])' prog/bin/bptt "$here/other/bptt"

@@ -21,7 +21,7 @@ cat text >fifo &
 "$bptt" train $tiny --iterations 60 -o in.safetensors >out 2>err <fifo
 given "without TEXT a named pipe on standard input is read" in.safetensors
 rm fifo
-if python3 -c '' 2>/dev/null; then
+if has_python "a socket on standard input"; then
     # shellcheck disable=SC2086
     python3 -c '
 import socket, subprocess, sys
@@ -92,7 +92,7 @@ sed -n 's/.*"chars_per_s":\([^,}]*\).*/\1/p' rate.log | awk '{ printf "%.0f\n", 
 awk '{ x[NR] = $1 } END { exit !(NR == 300 && x[1] > 0 && x[NR] < 20 * x[150]) }' rates
 say $? "no rate in it is 20 times the median"
 has rate.log '"n_text":[0-9]\{5\}' "and no number has separators"
-if python3 -c '' 2>/dev/null; then
+if has_python "progress on a terminal"; then
     cat >on_terminal.py <<'P'
 # on_terminal.py COLUMNS COMMAND...: with standard input and error on a terminal; its lines of progress, one a line.
 import fcntl, os, re, signal, struct, subprocess, sys, termios

@@ -36,9 +36,9 @@ rm "$work/m"
 # The module for NVIDIA's GPUs where there is no driver.
 module=$(dirname "$bptt")/bptt-cuda.so
 if [ ! -e "$module" ]; then
-    echo "no_device.sh: no bptt-cuda.so beside the program: what it says without a driver was not tested"
+    echo "not tested: the words of bptt-cuda.so without a driver: it is not beside the program"
 elif ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'; then
-    echo "no_device.sh: there is a libcuda.so.1: what bptt-cuda.so says without it was not tested"
+    echo "not tested: the words of bptt-cuda.so without a driver: there is a libcuda.so.1"
 else
     # shellcheck disable=SC2086
     code 69 "$bptt" train "$work/text" $small --backend cuda -o "$work/m"
