@@ -2,6 +2,7 @@
 #define _GNU_SOURCE // dladdr1, secure_getenv
 
 #include "modules.h"
+#include "library.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -19,18 +20,15 @@ const char *module_name(size_t i)
 
 bptt_status module_load_file(const char *path, const char *name, bptt_backend *b, bptt_error *e)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        const char *why = dlerror();
-        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, why ? why : path);
-    }
-    void *symbol = dlsym(library, BPTT_MODULE_SYMBOL);
-    if (!symbol)
+    const char *const file[] = {path, NULL}, *const symbol[] = {BPTT_MODULE_SYMBOL};
+    library module;
+    bptt_module_function *fill = NULL;
+    if (!library_open(&module, file))
+        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, module.words);
+    if (library_find(&module, symbol, 1, &fill))
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "backend %s cannot be loaded: %.300s has no %s, so it is no module of bptt; install it again",
                          name, path, BPTT_MODULE_SYMBOL);
-    bptt_module_function *fill = NULL;
-    memcpy(&fill, &symbol, sizeof fill); // POSIX gives functions as void *, C has no such conversion
     const bptt_abi here = BPTT_ABI_HERE;
     bptt_backend table = {0};
     bptt_error why = {0};
@@ -89,6 +87,10 @@ bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
     char own[PATH_MAX], folder[PATH_MAX + 64], path[PATH_MAX + 128], looked[300] = "";
     const char *told = secure_getenv("BPTT_MODULES");
     const bool is_told = told && told[0] == '/', is_known = own_folder(own);
+    if (library_program_is_static())
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "backend %s cannot be loaded: this program is linked statically, so it cannot load bptt-%s.so",
+                         name, name);
     for (size_t i = 0; i < PLACES + 2; i++) {
         if (i == 0 ? !is_told : i <= PLACES && !is_known) continue;
         const char *const base = i == 0 ? told : i <= PLACES ? own : BPTT_MODULE_DIR;
