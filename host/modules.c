@@ -3,6 +3,7 @@
 
 #include "modules.h"
 #include "library.h"
+#include "module_folder.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -79,22 +80,22 @@ static void put_folder(char *list, size_t room, const char *folder)
 
 bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
 {
-    // Where the environment says; beside us, as in a folder where all was built; from bin; from the folder of
-    // libraries; as installed.
-    static const char *const place[] = {"%s", "%s/bptt", "%s/../lib/bptt", "%s/../lib64/bptt",
-                                        "%s/../" BPTT_MODULE_LIBDIR "/bptt"};
+    // The folder that the environment names; relative to our own file: beside it, as in a build; from the folder of
+    // libraries; from the folder of programs; the folder of this installation.
+    static const char *const place[] = {"", "/bptt", "/../lib/bptt", "/../lib64/bptt",
+                                        ("/" BPTT_MODULES_FROM_PROGRAMS)};
     enum { PLACES = sizeof place / sizeof place[0] };
     char own[PATH_MAX], folder[PATH_MAX + 64], path[PATH_MAX + 128], looked[300] = "";
-    const char *told = secure_getenv("BPTT_MODULES");
-    const bool is_told = told && told[0] == '/', is_known = own_folder(own);
+    const char *const told = secure_getenv("BPTT_MODULES"), *const installed = module_installed_folder();
+    const bool is_known = own_folder(own);
     if (library_program_is_static())
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "backend %s cannot be loaded: this program is linked statically, so it cannot load bptt-%s.so",
                          name, name);
     for (size_t i = 0; i < PLACES + 2; i++) {
-        if (i == 0 ? !is_told : i <= PLACES && !is_known) continue;
-        const char *const base = i == 0 ? told : i <= PLACES ? own : BPTT_MODULE_DIR;
-        (void)snprintf(folder, sizeof folder, i > 0 && i <= PLACES ? place[i - 1] : "%s", base);
+        const char *const base = i == 0 ? told : i <= PLACES ? (is_known ? own : NULL) : installed;
+        if (!base || base[0] != '/') continue;
+        (void)snprintf(folder, sizeof folder, "%s%s", base, i > 0 && i <= PLACES ? place[i - 1] : "");
         (void)snprintf(path, sizeof path, "%s/bptt-%s.so", folder, name);
         if (access(path, F_OK) == 0) return module_load_file(path, name, b, e);
         put_folder(looked, sizeof looked, folder);
