@@ -1,11 +1,10 @@
 // Backends in shared libraries: where they lie, and how their tables come in.
-#define _GNU_SOURCE // dladdr1, secure_getenv
+#define _GNU_SOURCE // dl_iterate_phdr, secure_getenv
 
 #include "modules.h"
 #include "library.h"
 #include "module_folder.h"
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
@@ -45,18 +44,44 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
     return BPTT_OK;
 }
 
-// The file that holds this function: a library, or the program. The loader knows the program by the name it was called
-// by, which anyone may choose, and what is relative changes with the folder one works in: neither is believed.
+typedef struct object_search {
+    uintptr_t address; // in the object that is looked for
+    size_t objects;    // seen so far
+    char *path;        // allocated; NULL: unknown
+} object_search;
+
+static bool covers(const struct dl_phdr_info *object, uintptr_t address)
+{
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *const p = &object->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && address - (object->dlpi_addr + p->p_vaddr) < p->p_memsz) return true;
+    }
+    return false;
+}
+
+// The first object is the program. The loader knows it by the name it was called by, which the caller chooses, and a
+// relative name depends on the working directory: neither is used.
+static int find_object(struct dl_phdr_info *object, size_t size, void *search)
+{
+    (void)size;
+    object_search *const s = search;
+    const bool is_program = s->objects++ == 0;
+    if (!covers(object, s->address)) return 0;
+    if (is_program)
+        s->path = realpath("/proc/self/exe", NULL);
+    else if (object->dlpi_name && object->dlpi_name[0] == '/')
+        s->path = realpath(object->dlpi_name, NULL);
+    return 1;
+}
+
+// The file that holds this function: a library, or the program.
 static char *own_file(void)
 {
-    Dl_info info;
-    struct link_map *map = NULL;
-    char *(*here)(void) = own_file;
-    void *address = NULL, *told = NULL;
-    memcpy(&address, &here, sizeof address);
-    if (dladdr1(address, &info, &told, RTLD_DL_LINKMAP)) map = told;
-    if (!map || !map->l_name || !map->l_name[0]) return realpath("/proc/self/exe", NULL);
-    return map->l_name[0] == '/' ? realpath(map->l_name, NULL) : NULL;
+    char *(*const here)(void) = own_file;
+    object_search s = {0};
+    memcpy(&s.address, &here, sizeof s.address);
+    (void)dl_iterate_phdr(find_object, &s);
+    return s.path;
 }
 
 // Its folder, without links; false if nobody says.
