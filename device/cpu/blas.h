@@ -1,4 +1,5 @@
-// The BLAS of the cpu backend. It is loaded when a device is opened: programs that never compute never load it.
+// The BLAS of the cpu backend. CMake chooses a file: blas_load.c loads it when a device is opened, so programs that
+// never compute never load it; blas_link.c takes the one that bptt is linked with.
 #ifndef BLAS_H
 #define BLAS_H
 
