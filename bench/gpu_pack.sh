@@ -45,7 +45,7 @@ PKG_CONFIG_PATH=$build/static cmake -S "$root" -B "$build" $generator -DCMAKE_BU
     >"$build/pack.log" 2>&1 || { tail -n 20 "$build/pack.log" >&2; die "cmake failed"; }
 cmake --build "$build" -j "${JOBS:-2}" >>"$build/pack.log" 2>&1 ||
     { tail -n 40 "$build/pack.log" >&2; die "the build failed"; }
-for target in gpu_micro bptt_layers; do
+for target in bptt_gpu_micro bptt_layers; do
     cmake --build "$build" --target "$target" >>"$build/pack.log" 2>&1 ||
         echo "gpu_pack.sh: no $target (pack.log says why)" >&2
 done

@@ -1,13 +1,17 @@
-# The device program of the cuda backend. Sets cuda_image, a C file that holds it; without nvcc it holds none, and
-# cuda_lacks says what is missing. CMake's own CUDA language is not used: a machine without a toolkit configures the
-# same project.
+# The CUDA backend: a module that is built everywhere and finds the driver and cuBLAS at run time. Its device program is
+# a C file; without nvcc it holds none, and cuda_lacks says what is missing. CMake's own CUDA language is not used: a
+# machine without a toolkit configures the same project.
 #   CMAKE_CUDA_ARCHITECTURES  as CMake writes them: 90 is machine code and PTX, 80-real only the first, 90-virtual only
 #                             the second; or one of nvcc's words: native, all, all-major
 #   BPTT_NVCC                 the compiler; empty: none
 find_program(BPTT_NVCC nvcc HINTS ${CUDAToolkit_ROOT} ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
              PATH_SUFFIXES bin)
 mark_as_advanced(BPTT_NVCC)
-set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "What the CUDA kernels are compiled for")
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "What the CUDA kernels are compiled for")
+elseif(NOT CMAKE_CUDA_ARCHITECTURES) # a parent's choice is kept, and its cache is not written to
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+endif()
 
 # Flags and words of those architectures.
 function(cuda_targets architectures flags words)
@@ -90,3 +94,24 @@ endif()
 add_custom_command(OUTPUT ${cuda_image}
   COMMAND ${CMAKE_COMMAND} -DFILE=${fatbin} -DOUT=${cuda_image} "-DWORDS=${cuda_words}" -P ${embed}
   DEPENDS ${embed} ${fatbin} VERBATIM)
+
+find_path(BPTT_CUDA_HEADERS cuda.h HINTS ${CUDAToolkit_ROOT} ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
+          PATH_SUFFIXES include)
+find_path(BPTT_CUBLAS_HEADERS cublas_v2.h HINTS ${BPTT_CUDA_HEADERS})
+mark_as_advanced(BPTT_CUDA_HEADERS BPTT_CUBLAS_HEADERS)
+bptt_own_headers(BPTT_CUDA_HEADERS cuda.h)
+bptt_own_headers(BPTT_CUBLAS_HEADERS cublas_v2.h)
+file(GLOB cuda_sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS device/cuda/*.c)
+list(REMOVE_ITEM cuda_sources device/cuda/cu_headers.c)
+add_library(bptt_cuda_objects OBJECT ${cuda_sources} ${cuda_image})
+target_link_libraries(bptt_cuda_objects PRIVATE bptt_flags Threads::Threads)
+target_include_directories(bptt_cuda_objects PUBLIC host/include device device/cuda)
+set_target_properties(bptt_cuda_objects PROPERTIES C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+if(BPTT_CUDA_HEADERS AND BPTT_CUBLAS_HEADERS) # cu_api.h against NVIDIA's own
+  target_sources(bptt_cuda_objects PRIVATE device/cuda/cu_headers.c)
+  target_include_directories(bptt_cuda_objects SYSTEM PRIVATE ${BPTT_CUDA_HEADERS} ${BPTT_CUBLAS_HEADERS})
+endif()
+add_library(bptt-cuda MODULE $<TARGET_OBJECTS:bptt_cuda_objects> ${shared_sources})
+target_link_libraries(bptt-cuda PRIVATE bptt_flags Threads::Threads m ${CMAKE_DL_LIBS})
+target_include_directories(bptt-cuda PRIVATE host/include device)
+set_target_properties(bptt-cuda PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY ${bptt_output})

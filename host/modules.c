@@ -1,9 +1,10 @@
 // Backends in shared libraries: where they lie, and how their tables come in.
-#define _GNU_SOURCE // dladdr1, secure_getenv
+#define _GNU_SOURCE // dl_iterate_phdr, secure_getenv
 
 #include "modules.h"
+#include "library.h"
+#include "module_folder.h"
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
@@ -19,18 +20,15 @@ const char *module_name(size_t i)
 
 bptt_status module_load_file(const char *path, const char *name, bptt_backend *b, bptt_error *e)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        const char *why = dlerror();
-        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, why ? why : path);
-    }
-    void *symbol = dlsym(library, BPTT_MODULE_SYMBOL);
-    if (!symbol)
+    const char *const file[] = {path, NULL}, *const symbol[] = {BPTT_MODULE_SYMBOL};
+    library module;
+    bptt_module_function *fill = NULL;
+    if (!library_open(&module, file))
+        return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, module.words);
+    if (library_find(&module, symbol, 1, &fill))
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "backend %s cannot be loaded: %.300s has no %s, so it is no module of bptt; install it again",
                          name, path, BPTT_MODULE_SYMBOL);
-    bptt_module_function *fill = NULL;
-    memcpy(&fill, &symbol, sizeof fill); // POSIX gives functions as void *, C has no such conversion
     const bptt_abi here = BPTT_ABI_HERE;
     bptt_backend table = {0};
     bptt_error why = {0};
@@ -46,18 +44,44 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
     return BPTT_OK;
 }
 
-// The file that holds this function: a library, or the program. The loader knows the program by the name it was called
-// by, which anyone may choose, and what is relative changes with the folder one works in: neither is believed.
+typedef struct object_search {
+    uintptr_t address; // in the object that is looked for
+    size_t objects;    // seen so far
+    char *path;        // allocated; NULL: unknown
+} object_search;
+
+static bool covers(const struct dl_phdr_info *object, uintptr_t address)
+{
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *const p = &object->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && address - (object->dlpi_addr + p->p_vaddr) < p->p_memsz) return true;
+    }
+    return false;
+}
+
+// The first object is the program. The loader knows it by the name it was called by, which the caller chooses, and a
+// relative name depends on the working directory: neither is used.
+static int find_object(struct dl_phdr_info *object, size_t size, void *search)
+{
+    (void)size;
+    object_search *const s = search;
+    const bool is_program = s->objects++ == 0;
+    if (!covers(object, s->address)) return 0;
+    if (is_program)
+        s->path = realpath("/proc/self/exe", NULL);
+    else if (object->dlpi_name && object->dlpi_name[0] == '/')
+        s->path = realpath(object->dlpi_name, NULL);
+    return 1;
+}
+
+// The file that holds this function: a library, or the program.
 static char *own_file(void)
 {
-    Dl_info info;
-    struct link_map *map = NULL;
-    char *(*here)(void) = own_file;
-    void *address = NULL, *told = NULL;
-    memcpy(&address, &here, sizeof address);
-    if (dladdr1(address, &info, &told, RTLD_DL_LINKMAP)) map = told;
-    if (!map || !map->l_name || !map->l_name[0]) return realpath("/proc/self/exe", NULL);
-    return map->l_name[0] == '/' ? realpath(map->l_name, NULL) : NULL;
+    char *(*const here)(void) = own_file;
+    object_search s = {0};
+    memcpy(&s.address, &here, sizeof s.address);
+    (void)dl_iterate_phdr(find_object, &s);
+    return s.path;
 }
 
 // Its folder, without links; false if nobody says.
@@ -81,18 +105,22 @@ static void put_folder(char *list, size_t room, const char *folder)
 
 bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
 {
-    // Where the environment says; beside us, as in a folder where all was built; from bin; from the folder of
-    // libraries; as installed.
-    static const char *const place[] = {"%s", "%s/bptt", "%s/../lib/bptt", "%s/../lib64/bptt",
-                                        "%s/../" BPTT_MODULE_LIBDIR "/bptt"};
+    // The folder that the environment names; relative to our own file: beside it, as in a build; from the folder of
+    // libraries; from the folder of programs; the folder of this installation.
+    static const char *const place[] = {"", "/bptt", "/../lib/bptt", "/../lib64/bptt",
+                                        ("/" BPTT_MODULES_FROM_PROGRAMS)};
     enum { PLACES = sizeof place / sizeof place[0] };
     char own[PATH_MAX], folder[PATH_MAX + 64], path[PATH_MAX + 128], looked[300] = "";
-    const char *told = secure_getenv("BPTT_MODULES");
-    const bool is_told = told && told[0] == '/', is_known = own_folder(own);
+    const char *const told = secure_getenv("BPTT_MODULES"), *const installed = module_installed_folder();
+    const bool is_known = own_folder(own);
+    if (library_program_is_static())
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "backend %s cannot be loaded: this program is linked statically, so it cannot load bptt-%s.so",
+                         name, name);
     for (size_t i = 0; i < PLACES + 2; i++) {
-        if (i == 0 ? !is_told : i <= PLACES && !is_known) continue;
-        const char *const base = i == 0 ? told : i <= PLACES ? own : BPTT_MODULE_DIR;
-        (void)snprintf(folder, sizeof folder, i > 0 && i <= PLACES ? place[i - 1] : "%s", base);
+        const char *const base = i == 0 ? told : i <= PLACES ? (is_known ? own : NULL) : installed;
+        if (!base || base[0] != '/') continue;
+        (void)snprintf(folder, sizeof folder, "%s%s", base, i > 0 && i <= PLACES ? place[i - 1] : "");
         (void)snprintf(path, sizeof path, "%s/bptt-%s.so", folder, name);
         if (access(path, F_OK) == 0) return module_load_file(path, name, b, e);
         put_folder(looked, sizeof looked, folder);

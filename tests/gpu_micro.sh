@@ -5,7 +5,7 @@ set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 die() { echo "gpu_micro.sh: $1" >&2; cat "$work"/* >&2; exit 1; }
-"$1" --build "$2" --target gpu_micro >"$work/build" 2>&1 || die "it does not compile"
+"$1" --build "$2" --target bptt_gpu_micro >"$work/build" 2>&1 || die "it does not compile"
 for option in '' --identify; do
     code=0
     "$2/bench/gpu_micro" ${option:+"$option"} >"$work/out" 2>"$work/err" || code=$?

@@ -1,9 +1,10 @@
 #!/bin/sh
 # What happens without a device: nothing is loaded that is not used; without an OpenCL driver, and without bptt's own
 # module, the program says which is missing, falls back where it may choose, and has exit code 69 where it may not.
-# usage: sh tests/no_device.sh BPTT
+# usage: sh tests/no_device.sh BPTT INSTALLED; INSTALLED: where this build installs modules, which it must not use
 set -eu
 bptt=$1
+installed=$2
 # shellcheck source=tests/expect.sh
 . "$(dirname "$0")/expect.sh"
 
@@ -76,6 +77,7 @@ code 0 "$work/alone/bptt" devices
 says out '^opencl.*not usable'
 says out 'bptt-opencl'
 says out '^cuda .*not usable: backend cuda is not installed: there is no bptt-cuda'
+if grep -F "$installed" "$work/out"; then fail "the program looks in the folder of an installation"; fi
 # shellcheck disable=SC2086
 code 69 "$work/alone/bptt" train "$work/text" $small --backend opencl -o "$work/n"
 says err 'bptt-opencl'

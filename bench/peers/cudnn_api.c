@@ -1,64 +1,61 @@
 // Finding cuDNN and the CUDA runtime on this machine; see cudnn_api.h. The libraries stay loaded.
 #include "cudnn_api.h"
+#include "library.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { NN_OLDEST = 8901 }; // from this version on sequences' lengths are not wanted in device memory
 
-static void *first_of(const char *const *file, const char **found, bptt_error *e)
+// Opens the first library of a list and fills a table of n functions from it.
+static bptt_status open_and_find(library *l, const char *const *file, const char *const *symbol, size_t n, void *table,
+                                 bptt_error *e)
 {
-    const char *why = NULL;
-    for (; *file; file++) {
-        void *library = dlopen(*file, RTLD_NOW | RTLD_LOCAL);
-        *found = *file;
-        if (library) return library;
-        if (!why) why = dlerror();
-    }
-    (void)bptt_fail(e, BPTT_NO_BACKEND, "cuDNN is not used: %.300s", why ? why : "not found");
-    return NULL;
-}
-
-// POSIX wants a data pointer turned into a function's: through memory, so that no compiler minds.
-static bool find(void *library, const char *symbol, void *function, bptt_error *e)
-{
-    void *at = dlsym(library, symbol);
-    if (at) memcpy(function, &at, sizeof at);
-    if (!at) (void)bptt_fail(e, BPTT_NO_BACKEND, "cuDNN is not used: its library has no %s", symbol);
-    return at != NULL;
+    if (!library_open(l, file)) return bptt_fail(e, BPTT_NO_BACKEND, "cuDNN is not used: %.300s", l->words);
+    const char *const missing = library_find(l, symbol, n, table);
+    if (missing) return bptt_fail(e, BPTT_NO_BACKEND, "cuDNN is not used: %s has no %s", l->file, missing);
+    return BPTT_OK;
 }
 
 static void name_gpu(nn_api *a)
 {
-    int (*get)(int *, int) = NULL, (*name)(char *, int, int) = NULL, device = 0;
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    const bool found =
-        driver && find(driver, "cuDeviceGet", &get, NULL) && find(driver, "cuDeviceGetName", &name, NULL);
-    if (!found || get(&device, 0) || name(a->gpu, sizeof a->gpu, device))
+    static const char *const file[] = {"libcuda.so.1", NULL}, *const symbol[] = {"cuDeviceGet", "cuDeviceGetName"};
+    struct {
+        int (*get)(int *device, int number);
+        int (*name)(char *words, int room, int device);
+    } call;
+    library driver;
+    int device = 0;
+    const bool found = !open_and_find(&driver, file, symbol, 2, &call, NULL);
+    if (!found || call.get(&device, 0) || call.name(a->gpu, sizeof a->gpu, device))
         (void)snprintf(a->gpu, sizeof a->gpu, "GPU 0");
+}
+
+static bptt_status find_libraries(nn_api *a, library *nn, library *rt, bptt_error *e)
+{
+    static const char *const nn_file[] = {"libcudnn.so.9", "libcudnn.so.8", NULL};
+    static const char *const rt_file[] = {"libcudart.so.13", "libcudart.so.12", NULL};
+#define API_SYMBOL(symbol, result, parameters) #symbol,
+    static const char *const nn_symbol[] = {NN_API_LIST(API_SYMBOL)}, *const rt_symbol[] = {RT_API_LIST(API_SYMBOL)};
+#undef API_SYMBOL
+    enum { NN = sizeof nn_symbol / sizeof nn_symbol[0], RT = sizeof rt_symbol / sizeof rt_symbol[0] };
+    _Static_assert(offsetof(nn_api, cudaGetErrorString) == NN * sizeof(void *), "cuDNN's functions do not come first");
+    _Static_assert(offsetof(nn_api, cudnnGetLastErrorString) == (NN + RT) * sizeof(void *), "more than two lists");
+    void *const rt_table = (unsigned char *)a + offsetof(nn_api, cudaGetErrorString);
+    const bptt_status s = open_and_find(rt, rt_file, rt_symbol, RT, rt_table, e);
+    return s ? s : open_and_find(nn, nn_file, nn_symbol, NN, a, e);
 }
 
 static bptt_status load(nn_api *a, bptt_error *e)
 {
-    static const char *const nn_file[] = {"libcudnn.so.9", "libcudnn.so.8", NULL};
-    static const char *const rt_file[] = {"libcudart.so.13", "libcudart.so.12", NULL};
-    const char *nn_found = "", *rt_found = "";
-    void *rt = first_of(rt_file, &rt_found, e), *nn = rt ? first_of(nn_file, &nn_found, e) : NULL;
-    if (!nn) return BPTT_NO_BACKEND;
-#define NN_API_FIND(symbol, result, parameters) \
-    if (!find(nn, #symbol, &a->symbol, e)) return BPTT_NO_BACKEND;
-#define RT_API_FIND(symbol, result, parameters) \
-    if (!find(rt, #symbol, &a->symbol, e)) return BPTT_NO_BACKEND;
-    RT_API_LIST(RT_API_FIND)
-    NN_API_LIST(NN_API_FIND)
-#undef NN_API_FIND
-#undef RT_API_FIND
-    (void)find(nn, "cudnnGetLastErrorString", &a->cudnnGetLastErrorString, NULL);
+    static const char *const optional[] = {"cudnnGetLastErrorString"};
+    library nn, rt;
+    const bptt_status s = find_libraries(a, &nn, &rt, e);
+    if (s) return s;
+    (void)library_find(&nn, optional, 1, &a->cudnnGetLastErrorString);
     const size_t v = a->cudnnGetVersion(), major = v / (v < 90000 ? 1000 : 10000);
     if (v < NN_OLDEST) return bptt_fail(e, BPTT_NO_BACKEND, "cuDNN is not used: its version is %zu, below 8.9.1", v);
     (void)snprintf(a->version, sizeof a->version, "%zu.%zu.%zu (%s, %s)", major, (v % (v < 90000 ? 1000 : 10000)) / 100,
-                   v % 100, nn_found, rt_found);
+                   v % 100, nn.file, rt.file);
     int devices = 0;
     const rt_result r = a->cudaGetDeviceCount(&devices);
     if (r || devices == 0)

@@ -2,6 +2,7 @@
 #include "one.h"
 #include "host_memory.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -34,6 +35,15 @@ static void copy(const bptt_step *s)
 // The small product where b stays in cache or there are few rows to stream it for; else BLAS.
 enum { CACHED = 1 << 20, FEW = 64 };
 
+// A BLAS counts in ints.
+static bool fits_blas(bptt_mat a, bptt_mat b, bptt_mat y)
+{
+    const size_t size[] = {y.rows, y.cols, a.cols, a.ld, b.ld, y.ld};
+    for (size_t i = 0; i < sizeof size / sizeof size[0]; i++)
+        if (size[i] > INT_MAX) return false;
+    return true;
+}
+
 static bool gemm(const cpu_tools *c, const bptt_step *s)
 {
     const bptt_mat a = s->op[0], b = s->op[1], y = s->op[2];
@@ -42,7 +52,7 @@ static bool gemm(const cpu_tools *c, const bptt_step *s)
         c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
         return true;
     }
-    if (!c->blas.sgemm || y.t || !blas_fits(y.rows, y.cols, a.cols, a.ld, b.ld, y.ld)) return false;
+    if (!c->blas.sgemm || y.t || !fits_blas(a, b, y)) return false;
     enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // CBLAS's numbers
     c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
                   (float)s->alpha, (const float *)a.buf->data + a.at, (int)a.ld, (const float *)b.buf->data + b.at,

@@ -1,21 +1,11 @@
 #include "cu_api.h"
+#include "library.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern char **environ; // POSIX: declared by who uses it
-
-// Fills found[] with the n symbols; the first that is missing is returned, else NULL.
-static const char *find_all(void *library, const char *const *symbol, void **found, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        found[i] = dlsym(library, symbol[i]);
-        if (!found[i]) return symbol[i];
-    }
-    return NULL;
-}
 
 bptt_status cu_api_load(cu_api *api, bptt_error *e)
 {
@@ -25,20 +15,18 @@ bptt_status cu_api_load(cu_api *api, bptt_error *e)
 #undef CU_API_SYMBOL
     };
     enum { N = sizeof symbol / sizeof symbol[0] };
-    // POSIX: an object pointer from dlsym has the bytes of the function pointer; all members are function pointers.
-    void *found[N];
-    _Static_assert(sizeof found == sizeof *api, "a member of cu_api is more than a pointer");
-    void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
+    _Static_assert(N * sizeof(void *) == sizeof *api, "a member of cu_api is more than a pointer");
+    static const char *const file[] = {"libcuda.so.1", NULL};
+    library driver;
+    if (!library_open(&driver, file))
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "libcuda.so.1 was not found: install NVIDIA's driver (Debian: nvidia-driver; in a container, "
                          "start it with its GPUs) (%.200s)",
-                         dlerror());
-    const char *const missing = find_all(library, symbol, found, N);
+                         driver.words);
+    const char *const missing = library_find(&driver, symbol, N, api);
     if (missing)
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "NVIDIA's driver has no %s: it is older than CUDA 12; install a newer driver", missing);
-    memcpy(api, found, sizeof *api);
     return BPTT_OK;
 }
 
@@ -68,24 +56,6 @@ static void clean_environment(char *ignored, size_t room)
     }
 }
 
-static void *open_blas(char *file, size_t room, bptt_error *e)
-{
-    static const char *const name[] = {"libcublas.so.13", "libcublas.so.12"};
-    char why[200] = "";
-    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
-        void *library = dlopen(name[i], RTLD_NOW | RTLD_LOCAL);
-        (void)snprintf(file, room, "%s", name[i]);
-        if (library) return library;
-        const char *words = dlerror();
-        if (!why[0]) (void)snprintf(why, sizeof why, "%.199s", words ? words : "");
-    }
-    (void)bptt_fail(e, BPTT_NO_BACKEND,
-                    "libcublas.so.13 or .12 was not found: install cuBLAS of CUDA 13 or 12 (package libcublas) and see "
-                    "that LD_LIBRARY_PATH or ldconfig has its folder (%.150s)",
-                    why);
-    return NULL;
-}
-
 bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error *e)
 {
     static const char *const symbol[] = {
@@ -94,14 +64,19 @@ bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error 
 #undef BLAS_API_SYMBOL
     };
     enum { N = sizeof symbol / sizeof symbol[0] };
-    void *found[N];
-    _Static_assert(sizeof found + sizeof api->file == sizeof *api, "a member of blas_api is more than a pointer");
+    _Static_assert(N * sizeof(void *) + sizeof api->file == sizeof *api, "a member of blas_api is more than a pointer");
     clean_environment(ignored, room);
-    void *library = open_blas(api->file, sizeof api->file, e);
-    if (!library) return BPTT_NO_BACKEND;
-    const char *const missing = find_all(library, symbol, found, N);
+    static const char *const file[] = {"libcublas.so.13", "libcublas.so.12", NULL};
+    library cublas;
+    if (!library_open(&cublas, file))
+        return bptt_fail(
+            e, BPTT_NO_BACKEND,
+            "libcublas.so.13 or .12 was not found: install cuBLAS of CUDA 13 or 12 (package libcublas) and "
+            "see that LD_LIBRARY_PATH or ldconfig has its folder (%.150s)",
+            cublas.words);
+    (void)snprintf(api->file, sizeof api->file, "%s", cublas.file);
+    const char *const missing = library_find(&cublas, symbol, N, api);
     if (missing)
         return bptt_fail(e, BPTT_NO_BACKEND, "%s has no %s: install cuBLAS of CUDA 13 or 12.8", api->file, missing);
-    memcpy(api, found, sizeof found);
     return BPTT_OK;
 }

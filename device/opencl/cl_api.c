@@ -1,9 +1,8 @@
 #include "cl_api.h"
+#include "library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 
@@ -12,29 +11,26 @@ void cl_unlock(void) { (void)pthread_mutex_unlock(&starting); }
 
 bptt_status cl_api_load(cl_api *api, bptt_error *e)
 {
-    void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
+    static const char *const file[] = {"libOpenCL.so.1", NULL};
+    library driver;
+    if (!library_open(&driver, file))
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "libOpenCL.so.1 was not found: install an OpenCL driver (Debian: ocl-icd-libopencl1 and, for "
                          "example, pocl-opencl-icd) (%s)",
-                         dlerror());
+                         driver.words);
     static const char *const name[] = {
 #define CL_API_NAME(name) "cl" #name,
         CL_API_LIST(CL_API_NAME)
 #undef CL_API_NAME
     };
-    // POSIX: an object pointer from dlsym has the bytes of the function pointer; all members are function pointers.
-    void *found[sizeof name / sizeof name[0]];
-    _Static_assert(sizeof found == sizeof *api, "a member of cl_api is more than a pointer");
-    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
-        found[i] = dlsym(library, name[i]);
-        if (!found[i])
-            return bptt_fail(e, BPTT_NO_BACKEND,
-                             "libOpenCL.so.1 has no %s: it is older than OpenCL 1.2; install a newer one (Debian: "
-                             "ocl-icd-libopencl1)",
-                             name[i]);
-    }
-    memcpy(api, found, sizeof *api);
+    enum { N = sizeof name / sizeof name[0] };
+    _Static_assert(N * sizeof(void *) == sizeof *api, "a member of cl_api is more than a pointer");
+    const char *const missing = library_find(&driver, name, N, api);
+    if (missing)
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "libOpenCL.so.1 has no %s: it is older than OpenCL 1.2; install a newer one (Debian: "
+                         "ocl-icd-libopencl1)",
+                         missing);
     return BPTT_OK;
 }
 

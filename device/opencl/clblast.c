@@ -1,6 +1,6 @@
 #include "clblast.h"
+#include "library.h"
 
-#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,14 +127,12 @@ bptt_status clblast_try(bptt_device *d, bptt_error *e)
 bptt_status clblast_open(bptt_device *d, bptt_error *e)
 {
     cl_own *c = own(d);
-    void *library = dlopen("libclblast.so.1", RTLD_NOW | RTLD_LOCAL);
-    void *found = library ? dlsym(library, "CLBlastSgemm") : NULL;
-    if (!found)
+    static const char *const file[] = {"libclblast.so.1", NULL}, *const symbol[] = {"CLBlastSgemm"};
+    library clblast;
+    if (!library_open(&clblast, file) || library_find(&clblast, symbol, 1, &c->sgemm))
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "libclblast.so.1 was not found: install it (Debian: libclblast1) or leave out --product "
                          "library (%s)",
-                         dlerror());
-    _Static_assert(sizeof c->sgemm == sizeof found, "POSIX: a function pointer has the bytes of an object pointer");
-    memcpy(&c->sgemm, &found, sizeof found);
+                         clblast.handle ? "it has no CLBlastSgemm" : clblast.words);
     return clblast_try(d, e);
 }
