@@ -9,7 +9,7 @@
 
 enum { PATIENCE = 4 }; // how much slower than an idle core a busy or small machine may be
 
-// add() calls tcase_add_test for each test; seconds: limit for each of them on an idle core. Returns main's exit status.
+// add() calls tcase_add_test for each test; seconds: limit for each of them on an idle core.
 static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)
 {
     const int missing = place_missing();

@@ -10,7 +10,7 @@
 #define TEST_ROOT "."
 #endif
 
-enum { FILES = 400, PATH = 200 };
+enum { FILES = 800, PATH = 200 };
 
 typedef struct source {
     char path[PATH]; // from the root: host/run.c
