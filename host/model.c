@@ -3,6 +3,7 @@
 #include "machine.h"
 #include "modules.h"
 #include "prng.h"
+#include "sized.h"
 
 #include <float.h>
 #include <math.h>
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void bptt_model_defaults(bptt_model_config *c)
+void bptt_model_defaults_sized(bptt_model_config *c, size_t size)
 {
-    *c = (bptt_model_config){
+    const bptt_model_config whole = {
         .cell = BPTT_TANH,
         .hidden = 128,
         .layers = 1,
@@ -28,6 +29,7 @@ void bptt_model_defaults(bptt_model_config *c)
         .clip_mode = BPTT_CLIP_NORM,
         .clip = 5,
     };
+    model_config_out(c, size, &whole);
 }
 
 static bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
@@ -251,9 +253,11 @@ bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_err
     if (!c || !m)
         return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
     choice ch;
-    bptt_status s = model_check(c, e);
-    if (!s) s = choose_for(c, &ch, e);
-    return s ? s : model_open_chosen(&ch, c, m, e);
+    bptt_model_config whole;
+    bptt_status s = model_config_in(&whole, c, e);
+    if (!s) s = model_check(&whole, e);
+    if (!s) s = choose_for(&whole, &ch, e);
+    return s ? s : model_open_chosen(&ch, &whole, m, e);
 }
 
 void bptt_model_close(bptt_model *m)
@@ -299,7 +303,11 @@ bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 2].part[part]; }
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 1].part[part]; }
 
-void bptt_model_get_config(const bptt_model *m, bptt_model_config *c) { *c = m->config; }
+void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size)
+{
+    model_config_out(c, size, &m->config);
+}
+
 size_t bptt_model_tensors(const bptt_model *m) { return m->tensors; }
 uint64_t bptt_model_updates(const bptt_model *m) { return m->updates; }
 

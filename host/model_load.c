@@ -1,5 +1,6 @@
 // Reading models: bptt's own files, and files with just PyTorch's tensors.
 #include "model_file.h"
+#include "sized.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,8 +177,10 @@ bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_m
 {
     if (!path || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_load needs a path and a place for the model");
     st_reader *r = NULL;
-    bptt_status s = st_read_open(path, 0, &r, e);
-    if (!s) s = model_from(r, c, m, e);
+    bptt_model_config whole;
+    bptt_status s = c ? model_config_in(&whole, c, e) : BPTT_OK;
+    if (!s) s = st_read_open(path, 0, &r, e);
+    if (!s) s = model_from(r, c ? &whole : NULL, m, e);
     st_read_close(r);
     return s;
 }

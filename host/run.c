@@ -1,6 +1,7 @@
 // A run: memory for B streams of T steps, its plans, and the state that it carries.
 #include "run.h"
 #include "machine.h"
+#include "sized.h"
 
 #include <stdlib.h>
 
@@ -136,14 +137,22 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
     return BPTT_OK;
 }
 
+void bptt_run_defaults_sized(bptt_run_config *c, size_t size)
+{
+    const bptt_run_config whole = {.size = size, .batch = 1, .steps = 1};
+    struct_out(c, size, &whole, sizeof whole);
+}
+
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
-    return run_open(m, c, false, r, e);
+    bptt_run_config whole;
+    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
+    const bptt_status s = run_config_in(&whole, c, e);
+    return s ? s : run_open(m, &whole, false, r, e);
 }
 
 bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e)
 {
-    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
     bptt_status s = check_config(&m->config, c, e);
     if (s) return s;
     size_t bytes = 0, host = 0;

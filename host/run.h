@@ -50,7 +50,8 @@ struct bptt_run {
     bool refusing;                    // stat[2] is 1 on the device
 };
 
-// bptt_run_open of a run that may keep the dz of every layer, in memory of their own, for traces: same plans and bits.
+// bptt_run_open, given no NULL and a whole configuration, of a run that may keep the dz of every layer, in memory of
+// their own, for traces: same plans and bits.
 bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e);
 // The dz of layer l after a window: of layers 0 and 1, of all in a run that keeps them.
 bptt_mat run_dz(const bptt_run *r, size_t l);

@@ -1,5 +1,6 @@
 // The calls that send windows through a run: at once, or in two halves.
 #include "run.h"
+#include "sized.h"
 
 #include <math.h>
 
@@ -21,17 +22,21 @@ static bool dense_comes_in(bptt_type t)
     return t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL;
 }
 
-static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
+// The caller's window as one of ours, checked.
+static bptt_status take_window(const bptt_run *r, const bptt_window *from, bptt_window *w, double *weight,
+                               bptt_error *e)
 {
     const size_t N = r->T * r->B;
     const bool dense = r->model->config.input > 0;
-    if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    if (!from) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    bptt_status s = window_in(w, from, e);
+    if (s) return s;
     if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
     if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
     if (dense && !dense_comes_in(w->dense_type))
         return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
     if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
-    bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
+    s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
     if (!s) s = check_tokens(r, "target", w->target, N, e);
     *weight = (double)N;
     if (s || !w->weight) return s;
@@ -102,15 +107,16 @@ static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], do
     return BPTT_OK;
 }
 
-static bptt_status go(bptt_run *r, work kind, const bptt_window *w, bptt_report *report, bptt_error *e)
+static bptt_status go(bptt_run *r, work kind, const bptt_window *from, bptt_report *report, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     bptt_slots slots = {0};
+    bptt_window w;
     double stat[BPTT_OUTPUTS] = {0};
     bptt_status s = needs_rest(r, e);
-    if (!s) s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    if (!s) s = take_window(r, from, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
-    fill_slots(r, w, &slots);
+    fill_slots(r, &w, &slots);
     s = d->backend.run(d, r->handle[kind], &slots, e);
     if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
@@ -139,11 +145,12 @@ bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_
 
 // ---- in two halves --------------------------------------------------------------------------------------------------
 
-bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e)
+bptt_status bptt_run_submit(bptt_run *r, const bptt_window *from, double rate, bptt_error *e)
 {
     bptt_model *m = r->model;
     bptt_device *d = m->device;
     bptt_slots slots = {0};
+    bptt_window w;
     bptt_status s = needs_gradient(r, e);
     if (s) return s;
     if (r->submitted == BPTT_SUBMITTED)
@@ -153,10 +160,10 @@ bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "another run of this model has windows submitted; collect those first, since an update "
                          "counts on the one before it");
-    s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    s = take_window(r, from, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
     if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
-    fill_slots(r, w, &slots);
+    fill_slots(r, &w, &slots);
     fill_rate(m, rate, &slots);
     s = d->backend.run(d, r->handle[TRAIN], &slots, e);
     if (s) return s;

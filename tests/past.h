@@ -18,7 +18,8 @@ typedef struct past {
 // As net_open, which looks the table up by name.
 static inline void net_open_on(net *n, const bptt_backend *b, const bptt_model_config *c, size_t batch, size_t steps)
 {
-    *n = (net){.c = *c, .rc = {.batch = batch, .steps = steps, .gradient = 1, .keep = 1}};
+    *n = (net){.c = *c,
+               .rc = {.size = sizeof(bptt_run_config), .batch = batch, .steps = steps, .gradient = 1, .keep = 1}};
     n->rc.input_gradient = c->input > 0;
     const size_t N = steps * batch;
     bptt_error e = {0};

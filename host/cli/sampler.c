@@ -14,7 +14,7 @@ bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
     if (s->vocab == 0) return bptt_fail(e, BPTT_BAD_INPUT, "the model does not say which characters its tokens are");
     s->logp = malloc(s->vocab * sizeof *s->logp);
     if (!s->logp) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a row of %zu characters", s->vocab);
-    return bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1}, &s->run, e);
+    return bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 1}, &s->run, e);
 }
 
 void sampler_close(sampler *s)
