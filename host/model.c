@@ -310,6 +310,7 @@ void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size
 
 size_t bptt_model_tensors(const bptt_model *m) { return m->tensors; }
 uint64_t bptt_model_updates(const bptt_model *m) { return m->updates; }
+int bptt_model_cell_assumed(const bptt_model *m) { return m->cell_assumed; }
 
 size_t bptt_model_parameters(const bptt_model *m)
 {

@@ -18,6 +18,7 @@ struct bptt_model {
     bptt_device *device;
     bptt_device_info info;
     char number[16];       // of the device within its backend
+    bool cell_assumed;     // loaded from a file that does not name its cell
     const bptt_run *ahead; // the run with windows submitted and not collected; NULL: none
     size_t V, I, H, L;
     size_t tensors;

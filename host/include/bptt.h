@@ -192,9 +192,12 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e);
 // Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
 // optimizer starts afresh: moments zero, no updates. From c (may be NULL: defaults) only backend, device, threads,
-// lowering, product, precision, profile and type are used.
+// lowering, product, precision, profile and type are used, and cell where the file does not name its cell (ours do):
+// then bptt_model_cell_assumed is 1. Metadata keys that count in foreign files: "cell" ("tanh", "relu"), "input" ("0":
+// tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, others dense vectors).
 // Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
+BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
 // ---- run ------------------------------------------------------------------------------------------------------------
 // All that depends on B and T: the unrolled hidden-state buffer, the carried state, working memory. A model may have
