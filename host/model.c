@@ -6,6 +6,7 @@
 #include "sized.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,6 +324,15 @@ bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bpt
 {
     if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
     *t = m->tensor[i].info;
+    return BPTT_OK;
+}
+
+bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e)
+{
+    if (m->ahead)
+        return bptt_fail(e, BPTT_BAD_INPUT, "windows are submitted and not collected; call bptt_run_collect first");
+    if (n >= UINT64_C(1) << 53) return bptt_fail(e, BPTT_BAD_INPUT, "%" PRIu64 " updates are not below 2^53", n);
+    m->updates = n;
     return BPTT_OK;
 }
 

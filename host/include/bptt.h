@@ -181,7 +181,10 @@ BPTT_API bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tenso
 BPTT_API bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as,
                                       bptt_error *e);
-BPTT_API uint64_t bptt_model_updates(const bptt_model *m); // optimizer updates so far
+// Optimizer updates so far, on which Adam's corrections depend. Training resumes exactly once weights, moments,
+// carried state and this count are back (FP16: not its loss scale).  Errors: BAD_INPUT (windows submitted; n >= 2^53).
+BPTT_API uint64_t bptt_model_updates(const bptt_model *m);
+BPTT_API bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e);
 
 // The bytes that tokens 0..V-1 stand for; n = 0 and *bytes = NULL when none were set. *bytes belongs to the model.
 BPTT_API bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *e);
