@@ -336,13 +336,25 @@ bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e)
     return BPTT_OK;
 }
 
+bptt_status check_type(const char *name, bptt_type t, bptt_error *e)
+{
+    static const char *const word[] = {"BPTT_F32", "BPTT_F64", "BPTT_I32", "BPTT_BF16", "BPTT_F16", "BPTT_C128"};
+    // these three are for proofs
+    if (t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT, "%s is %d%s%s, but must be BPTT_F32 or BPTT_F64", name, (int)t,
+                     (unsigned)t <= BPTT_C128 ? ", " : "", (unsigned)t <= BPTT_C128 ? word[t] : "");
+}
+
 // PyTorch's view of a part of a tensor.
-static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_mat *view, bptt_error *e)
+static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_mat *view,
+                                bptt_error *e)
 {
     if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
     if ((unsigned)part >= PARTS || !m->tensor[i].part[part].buf)
         return bptt_fail(e, BPTT_BAD_INPUT, "this model's optimizer keeps no part %d", (int)part);
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for %s", m->tensor[i].info.name);
+    const bptt_status s = check_type("as", as, e);
+    if (s) return s;
     *view = m->tensor[i].info.rank == 2 ? bptt_flip(m->tensor[i].part[part]) : m->tensor[i].part[part];
     return BPTT_OK;
 }
@@ -350,14 +362,14 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
 bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
     return s ? s : m->device->backend.read(m->device, x, as, view, e);
 }
 
 bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
     return s ? s : m->device->backend.write(m->device, view, x, as, e);
 }
 

@@ -128,7 +128,7 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     for (work w = EVALUATE; w < WORKS; w++) {
-        if ((w == NEXT && r->model->config.input) || (w > NEXT && !r->config.gradient)) continue;
+        if (w > NEXT && !r->config.gradient) continue;
         plan_work(&r->plan[w], r, w);
         if (r->plan[w].failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T);
         const bptt_status s = d->backend.prepare(d, &r->plan[w], &r->handle[w], e);
@@ -197,21 +197,41 @@ bptt_status bptt_run_reset(bptt_run *r, bptt_error *e)
     return d->backend.sync(d, e);
 }
 
+// Row b of every layer: rows B apart.
+static bptt_mat stream_state(const bptt_run *r, size_t b)
+{
+    bptt_mat rows = bptt_rows(r->mem.state, b, 1);
+    rows.rows = r->model->L, rows.ld *= r->B;
+    return rows;
+}
+
+bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    if (b >= r->B) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu streams, no number %zu", r->B, b);
+    const bptt_step s = {.entry = BPTT_FILL, .op = {stream_state(r, b)}};
+    d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+    return d->backend.sync(d, e);
+}
+
 bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the state");
-    return r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
 }
 
 bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
-    return r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
 }
 
 bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e)
 {
     if (!dh) return bptt_fail(e, BPTT_BAD_INPUT, "no gradient was given");
     if (!r->mem.dlast.buf) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without last_gradient");
-    return r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);
 }

@@ -5,6 +5,7 @@
 #include "model.h"
 
 // The plans a run prepares at open. TRAIN is GRADIENT and an update.
+// NEXT is the first step of a window by itself, with log-probabilities instead of a loss.
 typedef enum work { EVALUATE, NEXT, GRADIENT, TRAIN, WORKS } work;
 
 // What goes into plan->input[] and slots->input[].
@@ -44,7 +45,7 @@ struct bptt_run {
     bptt_plan plan[WORKS];
     void *handle[WORKS];
     float *ones;                      // [N]
-    bool weighted, keeping;           // the device's weight, keep are not all ones
+    bool weighted, keeping;           // the device's weight, keep may be other than ones
     size_t submitted;                 // windows submitted and not collected
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
     bool refusing;                    // stat[2] is 1 on the device

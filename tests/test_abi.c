@@ -193,6 +193,7 @@ START_TEST(windows_of_older_and_newer_callers_are_those_of_ours)
     net_open(&n, &c, &(bptt_run_config){.batch = 3, .steps = 4, .gradient = 1, .keep = 1});
     bptt_report want, got;
     CK_OK(bptt_run_evaluate(n.r, &n.w, &want, NULL));
+    float logp[4 * 3 * 9];
     for (size_t size = offsetof(bptt_window, weight); size <= sizeof n.w + 8; size += 8) EACH_CANARY(canary)
         {
             bptt_window *theirs = caller(&n.w, sizeof n.w, size, canary);
@@ -208,6 +209,7 @@ START_TEST(windows_of_older_and_newer_callers_are_those_of_ours)
                 REFUSED(bptt_run_gradient(n.r, theirs, NULL, e), BPTT_BAD_INPUT, why);
                 REFUSED(bptt_run_train(n.r, theirs, 0.1, NULL, e), BPTT_BAD_INPUT, why);
                 REFUSED(bptt_run_submit(n.r, theirs, 0.1, e), BPTT_BAD_INPUT, why);
+                REFUSED(bptt_run_predict(n.r, theirs, logp, e), BPTT_BAD_INPUT, why);
             }
             free(theirs);
         }

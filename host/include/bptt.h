@@ -238,8 +238,9 @@ typedef struct bptt_report {
 // Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
 BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e);
 BPTT_API void bptt_run_close(bptt_run *r); // NULL is fine
-// The carried state becomes 0.
+// The carried state becomes 0: of all streams, or of stream b alone.  Errors: BAD_INPUT (b is not below B), DEVICE.
 BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
+BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
 // h: [L][B][H] of type `as`: the state before the next window.
 BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e);
@@ -264,7 +265,7 @@ BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double ra
 BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e);
 // train in two halves, so that a device need not wait for the host: submit queues the work and returns (the window may
 // be changed then); collect waits for the oldest window submitted and gives its report. At most BPTT_SUBMITTED windows
-// may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and next of this run
+// may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and predictions of this run
 // while there is one). Everything else, other runs of the model too, sees the state after all that was submitted; but
 // only one run of a model at a time may have windows submitted (BAD_INPUT from submit and train of another).
 // Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if there is nothing to collect. After
@@ -274,8 +275,15 @@ BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, b
 #define BPTT_SUBMITTED 2
 BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e);
 BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e);
-// One step for each of the B streams: token [B] -> logp [B][V], natural log-probabilities of the next token.
+// Predictions: natural log-probabilities of the V outputs, from the carried state, which goes on; in any run.
+//   next        one step: token [B] -> logp [B][V]
+//   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V]
+//   predict     the T steps of a window, as evaluate sees them -> logp [T][B][V]; target and weight may be NULL. Waits
+//               for the device at every step; the device needs no memory besides the run's
+// Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
+BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);
+BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *logp, bptt_error *e);
 
 // After gradient or train, and until the next call that runs: tensors of that window.
 typedef enum bptt_result {
