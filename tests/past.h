@@ -44,7 +44,8 @@ static inline past live(net *n)
         n->w.keep = n->w.weight = NULL;
     }
     p.logp = must_alloc(p.logps, sizeof *p.logp);
-    if (!n->c.input) CK_OK(bptt_run_next(n->r, n->token, p.logp, NULL));
+    CK_OK(n->c.input ? bptt_run_next_dense(n->r, n->dense, BPTT_F64, p.logp, NULL)
+                     : bptt_run_next(n->r, n->token, p.logp, NULL));
     p.state = net_state(n->r, p.states);
     p.model = snapshot_of(n->m);
     CK_OK(bptt_run_reset(n->r, NULL));
