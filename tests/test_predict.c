@@ -103,7 +103,13 @@ START_TEST(predictions_of_a_window_are_the_plain_nets)
             ck_assert(logp[count] == 7);
             check_state(&n, &p);
         }
-        n.w.keep = NULL; // and evaluation after predictions sees ones
+        n.w.keep = n.rc.keep ? n.keep : NULL; // keeps of an evaluation do not outlast a prediction either
+        plain_go_on(&p, &n.w);
+        CK_OK(bptt_run_evaluate(n.r, &n.w, NULL, NULL));
+        n.w.keep = NULL;
+        plain_go_on(&p, &n.w);
+        CK_OK(bptt_run_predict(n.r, &n.w, logp, NULL));
+        near_logp(&n, logp, p.logp, count, "prediction after an evaluation");
         bptt_report report;
         plain_go_on(&p, &n.w);
         CK_OK(bptt_run_evaluate(n.r, &n.w, &report, NULL));
