@@ -55,8 +55,11 @@ static bptt_status open_on(const problem *p, const bptt_backend *table, const ch
     c->p = p;
     bptt_status s = table ? bptt_model_open_on(table, &m, &c->m, e) : bptt_model_open(&m, &c->m, e);
     if (!s)
-        s = bptt_run_open(c->m, &(bptt_run_config){.batch = p->B, .steps = p->T, .gradient = 1, .input_gradient = 1},
-                          &c->r, e);
+        s = bptt_run_open(
+            c->m,
+            &(bptt_run_config){
+                .size = sizeof(bptt_run_config), .batch = p->B, .steps = p->T, .gradient = 1, .input_gradient = 1},
+            &c->r, e);
     if (!s) s = bare_open(c->r, &c->b, e);
     if (!s) s = send_problem(c, e);
     if (s)

@@ -3,6 +3,7 @@
 #include "backend.h"
 #include "model.h"
 #include "modules.h"
+#include "sized.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,11 +52,10 @@ static bool module_row(const char *name, size_t *i, bptt_device_info *info)
     return true;
 }
 
-bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error)
+static bptt_status describe(size_t i, bptt_device_info *info, bptt_error *error)
 {
     static const char *const built_in[] = {"cpu", "ref"};
     enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
-    if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "no place was given for what a device is");
     if (i < BUILT_IN) {
         choice c;
         const bptt_status s = choose(built_in[i], NULL, BPTT_F32, &c, error);
@@ -68,7 +68,19 @@ bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *e
     return bptt_fail(error, BPTT_BAD_INPUT, "there is no device %zu in the list", i);
 }
 
-void bptt_model_device(const bptt_model *m, bptt_device_info *info) { *info = m->info; }
+bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info, size_t size, bptt_error *error)
+{
+    bptt_device_info whole = {0};
+    if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "no place was given for what a device is");
+    const bptt_status s = describe(i, &whole, error);
+    if (!s) struct_out(info, size, &whole, sizeof whole);
+    return s;
+}
+
+void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t size)
+{
+    struct_out(info, size, &m->info, sizeof m->info);
+}
 
 bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds, bptt_error *error)
 {
@@ -108,12 +120,14 @@ bptt_status bptt_gemm_rate(const bptt_model_config *m, double seconds, double *g
 {
     choice c;
     bptt_device *d = NULL;
-    bptt_model_config plain;
+    bptt_model_config plain, given;
     if (!m || !gflops) return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and a place");
     bptt_model_defaults(&plain);
-    plain.backend = m->backend, plain.device = m->device, plain.threads = m->threads;
-    plain.product = m->product, plain.precision = m->precision;
-    bptt_status s = choose_for(&plain, &c, error);
+    bptt_status s = model_config_in(&given, m, error);
+    if (s) return s;
+    plain.backend = given.backend, plain.device = given.device, plain.threads = given.threads;
+    plain.product = given.product, plain.precision = given.precision;
+    s = choose_for(&plain, &c, error);
     if (!s) s = choice_open(&c, &plain, &d, error);
     if (s) return s;
     bptt_buf *block[LAYOUT_BLOCKS] = {0};

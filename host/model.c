@@ -3,16 +3,18 @@
 #include "machine.h"
 #include "modules.h"
 #include "prng.h"
+#include "sized.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void bptt_model_defaults(bptt_model_config *c)
+void bptt_model_defaults_sized(bptt_model_config *c, size_t size)
 {
-    *c = (bptt_model_config){
+    const bptt_model_config whole = {
         .cell = BPTT_TANH,
         .hidden = 128,
         .layers = 1,
@@ -28,6 +30,7 @@ void bptt_model_defaults(bptt_model_config *c)
         .clip_mode = BPTT_CLIP_NORM,
         .clip = 5,
     };
+    model_config_out(c, size, &whole);
 }
 
 static bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
@@ -251,9 +254,11 @@ bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_err
     if (!c || !m)
         return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
     choice ch;
-    bptt_status s = model_check(c, e);
-    if (!s) s = choose_for(c, &ch, e);
-    return s ? s : model_open_chosen(&ch, c, m, e);
+    bptt_model_config whole;
+    bptt_status s = model_config_in(&whole, c, e);
+    if (!s) s = model_check(&whole, e);
+    if (!s) s = choose_for(&whole, &ch, e);
+    return s ? s : model_open_chosen(&ch, &whole, m, e);
 }
 
 void bptt_model_close(bptt_model *m)
@@ -299,9 +304,14 @@ bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 2].part[part]; }
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 1].part[part]; }
 
-void bptt_model_get_config(const bptt_model *m, bptt_model_config *c) { *c = m->config; }
+void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size)
+{
+    model_config_out(c, size, &m->config);
+}
+
 size_t bptt_model_tensors(const bptt_model *m) { return m->tensors; }
 uint64_t bptt_model_updates(const bptt_model *m) { return m->updates; }
+int bptt_model_cell_assumed(const bptt_model *m) { return m->cell_assumed; }
 
 size_t bptt_model_parameters(const bptt_model *m)
 {
@@ -317,13 +327,34 @@ bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bpt
     return BPTT_OK;
 }
 
+bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e)
+{
+    if (m->ahead)
+        return bptt_fail(e, BPTT_BAD_INPUT, "windows are submitted and not collected; call bptt_run_collect first");
+    if (n >= UINT64_C(1) << 53) return bptt_fail(e, BPTT_BAD_INPUT, "%" PRIu64 " updates are not below 2^53", n);
+    m->updates = n;
+    return BPTT_OK;
+}
+
+bptt_status check_type(const char *name, bptt_type t, bptt_error *e)
+{
+    static const char *const word[] = {"BPTT_F32", "BPTT_F64", "BPTT_I32", "BPTT_BF16", "BPTT_F16", "BPTT_C128"};
+    // these three are for proofs
+    if (t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT, "%s is %d%s%s, but must be BPTT_F32 or BPTT_F64", name, (int)t,
+                     (unsigned)t <= BPTT_C128 ? ", " : "", (unsigned)t <= BPTT_C128 ? word[t] : "");
+}
+
 // PyTorch's view of a part of a tensor.
-static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_mat *view, bptt_error *e)
+static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_mat *view,
+                                bptt_error *e)
 {
     if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
     if ((unsigned)part >= PARTS || !m->tensor[i].part[part].buf)
         return bptt_fail(e, BPTT_BAD_INPUT, "this model's optimizer keeps no part %d", (int)part);
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for %s", m->tensor[i].info.name);
+    const bptt_status s = check_type("as", as, e);
+    if (s) return s;
     *view = m->tensor[i].info.rank == 2 ? bptt_flip(m->tensor[i].part[part]) : m->tensor[i].part[part];
     return BPTT_OK;
 }
@@ -331,14 +362,14 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
 bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
     return s ? s : m->device->backend.read(m->device, x, as, view, e);
 }
 
 bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, &view, e);
+    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
     return s ? s : m->device->backend.write(m->device, view, x, as, e);
 }
 

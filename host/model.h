@@ -18,6 +18,7 @@ struct bptt_model {
     bptt_device *device;
     bptt_device_info info;
     char number[16];       // of the device within its backend
+    bool cell_assumed;     // loaded from a file that does not name its cell
     const bptt_run *ahead; // the run with windows submitted and not collected; NULL: none
     size_t V, I, H, L;
     size_t tensors;
@@ -48,6 +49,8 @@ bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
 // The loss scale and its count of good windows; m->scale must be present.
 bptt_status model_read_scale(bptt_model *m, double scale[2], bptt_error *e);
 bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *e);
+// BAD_INPUT unless numbers cross the interface in this type. name: of the caller's parameter.
+bptt_status check_type(const char *name, bptt_type t, bptt_error *e);
 // Bytes of device memory a model of this configuration takes.
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e);
 

@@ -1,6 +1,8 @@
 // Reading models: bptt's own files, and files with just PyTorch's tensors.
 #include "model_file.h"
+#include "sized.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +51,46 @@ static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_e
     return BPTT_OK;
 }
 
-// Sizes from the tensors alone.
+static bptt_status unknown_cell(const char *word, bptt_error *e)
+{
+    char known[160] = "";
+    for (unsigned k = 0; k < BPTT_CELLS; k++) {
+        const size_t n = strlen(known);
+        (void)snprintf(known + n, sizeof known - n, "%s%s", k ? ", " : "", bptt_cell_word[k]);
+    }
+    return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%.40s\" is unknown to this version; it knows %s", word, known);
+}
+
+// The key "cell", for files that may lack it: *named is false then.
+static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool *named, bptt_error *e)
+{
+    const char *word = st_metadata(r, "cell");
+    unsigned k = 0;
+    *named = word != NULL;
+    while (word && k < BPTT_CELLS && strcmp(word, bptt_cell_word[k]) != 0) k++;
+    if (word && k == BPTT_CELLS) return unknown_cell(word, e);
+    if (word) *cell = (bptt_cell)k;
+    return BPTT_OK;
+}
+
+// The key "input", for files that may lack it: 0 for tokens, or the width of dense vectors, as the tensors have it.
+// Without the key, a width equal to V means tokens.
+static bptt_status input_width(const st_reader *r, size_t columns, size_t V, size_t *input, bptt_error *e)
+{
+    uint64_t width = columns == V ? 0 : columns;
+    const bptt_status s = st_metadata(r, "input") ? get_count(r, "input", &width, e) : BPTT_OK;
+    if (s) return s;
+    if ((width ? width : V) != columns)
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "the metadata say \"input\" %" PRIu64
+                         " (0: tokens), but rnn.weight_ih_l0 has %zu columns, and "
+                         "decoder.weight %zu rows",
+                         width, columns, V);
+    *input = (size_t)width;
+    return BPTT_OK;
+}
+
+// Sizes from the tensors, where the metadata do not say that the file is ours.
 static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_error *e)
 {
     const st_tensor *ih = layer_tensor_of(r, "weight_ih", 0), *hh = layer_tensor_of(r, "weight_hh", 0);
@@ -66,7 +107,8 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
                          "rnn.weight_hh_l0 is not square: a gated cell, which this version cannot read");
     c->hidden = (size_t)hh->shape[1];
     c->vocab = (size_t)out->shape[0];
-    c->input = ih->shape[1] == out->shape[0] ? 0 : (size_t)ih->shape[1];
+    const bptt_status s = input_width(r, (size_t)ih->shape[1], c->vocab, &c->input, e);
+    if (s) return s;
     c->layers = 0;
     while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
     return count_biases(r, c->layers, &c->biases, e);
@@ -96,12 +138,6 @@ static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bpt
     c->layers = (size_t)whole[3];
     c->biases = (int)whole[4], c->init = (bptt_init)whole[5];
     c->optimizer = (bptt_optimizer)whole[6], c->clip_mode = (bptt_clip)whole[7];
-    const char *cell = st_metadata(r, "cell");
-    unsigned k = 0;
-    while (cell && k < BPTT_CELLS && strcmp(cell, bptt_cell_word[k]) != 0) k++;
-    if (!cell || k == BPTT_CELLS)
-        return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%s\" is unknown to this version", cell ? cell : "");
-    c->cell = (bptt_cell)k;
     return BPTT_OK;
 }
 
@@ -150,10 +186,17 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
 {
     bptt_model_config made;
     bptt_model_defaults(&made);
-    bptt_status s = st_metadata(r, "bptt") ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
+    const bool ours = st_metadata(r, "bptt") != NULL;
+    bool cell_named = false;
+    bptt_status s = ours ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
+    if (!s) s = cell_from_metadata(r, &made.cell, &cell_named, e);
+    if (!s && ours && !cell_named) s = bptt_fail(e, BPTT_BAD_FILE, "the file's metadata do not name its cell");
     if (s) return s;
     model_place(&made, c);
     if (c) made.type = c->type;
+    if (c && !cell_named) made.cell = c->cell;
+    if (!cell_named && (unsigned)made.cell >= BPTT_CELLS)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell, BPTT_CELLS - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;
@@ -163,6 +206,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_model *opened = NULL;
     s = bptt_model_open(&made, &opened, e);
     if (s) return s;
+    opened->cell_assumed = !cell_named;
     s = read_part(opened, BPTT_WEIGHTS, "", r, e);
     if (!s) s = read_vocabulary(opened, r, e);
     if (s)
@@ -176,8 +220,10 @@ bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_m
 {
     if (!path || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_load needs a path and a place for the model");
     st_reader *r = NULL;
-    bptt_status s = st_read_open(path, 0, &r, e);
-    if (!s) s = model_from(r, c, m, e);
+    bptt_model_config whole;
+    bptt_status s = c ? model_config_in(&whole, c, e) : BPTT_OK;
+    if (!s) s = st_read_open(path, 0, &r, e);
+    if (!s) s = model_from(r, c ? &whole : NULL, m, e);
     st_read_close(r);
     return s;
 }

@@ -312,16 +312,30 @@ static void trim(bptt_plan *p)
     if (trimmed) p->step = trimmed, p->room = p->steps;
 }
 
+static void window_inputs(bptt_plan *p, const bptt_run *r)
+{
+    p->input[IN_TOKEN] = r->mem.token;
+    p->input[IN_TARGET] = r->mem.target;
+    p->input[IN_WEIGHT] = r->mem.weight;
+    p->input[IN_KEEP] = r->mem.keep;
+    p->input[IN_DENSE] = r->mem.dense;
+}
+
+// Of the first step; what the run does not have stays absent.
+static void next_inputs(bptt_plan *p, const bptt_run *r)
+{
+    if (r->mem.token.buf) p->input[IN_TOKEN] = at(r, r->mem.token, 0);
+    if (r->mem.keep.buf) p->input[IN_KEEP] = at(r, r->mem.keep, 0);
+    if (r->mem.dense.buf) p->input[IN_DENSE] = at(r, r->mem.dense, 0);
+}
+
 void plan_work(bptt_plan *p, const bptt_run *r, work w)
 {
     *p = (bptt_plan){0};
-    p->input[IN_TOKEN] = w == NEXT ? at(r, r->mem.token, 0) : r->mem.token;
-    if (w != NEXT) {
-        p->input[IN_TARGET] = r->mem.target;
-        p->input[IN_WEIGHT] = r->mem.weight;
-        p->input[IN_DENSE] = r->mem.dense;
-    }
-    p->input[IN_KEEP] = r->mem.keep;
+    if (w == NEXT)
+        next_inputs(p, r);
+    else
+        window_inputs(p, r);
     if (w != NEXT) p->output = r->mem.stat;
     if (w == GRADIENT || w == TRAIN) p->scale = r->model->scale;
     if (w == EVALUATE)
@@ -354,5 +368,6 @@ size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
     const size_t passes = (r->T + r->S - 1) / r->S, blocks = (r->T * r->B + r->R - 1) / r->R + passes;
     const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
     const size_t backward = in_time + 9 * m->layers + 9;
-    return (forward + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
+    const size_t next = 6 * m->layers + 3;
+    return (forward + next + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
 }

@@ -1,6 +1,7 @@
 // A run: memory for B streams of T steps, its plans, and the state that it carries.
 #include "run.h"
 #include "machine.h"
+#include "sized.h"
 
 #include <stdlib.h>
 
@@ -127,7 +128,7 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     for (work w = EVALUATE; w < WORKS; w++) {
-        if ((w == NEXT && r->model->config.input) || (w > NEXT && !r->config.gradient)) continue;
+        if (w > NEXT && !r->config.gradient) continue;
         plan_work(&r->plan[w], r, w);
         if (r->plan[w].failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T);
         const bptt_status s = d->backend.prepare(d, &r->plan[w], &r->handle[w], e);
@@ -136,14 +137,22 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
     return BPTT_OK;
 }
 
+void bptt_run_defaults_sized(bptt_run_config *c, size_t size)
+{
+    const bptt_run_config whole = {.size = size, .batch = 1, .steps = 1};
+    struct_out(c, size, &whole, sizeof whole);
+}
+
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
-    return run_open(m, c, false, r, e);
+    bptt_run_config whole;
+    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
+    const bptt_status s = run_config_in(&whole, c, e);
+    return s ? s : run_open(m, &whole, false, r, e);
 }
 
 bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e)
 {
-    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
     bptt_status s = check_config(&m->config, c, e);
     if (s) return s;
     size_t bytes = 0, host = 0;
@@ -188,21 +197,41 @@ bptt_status bptt_run_reset(bptt_run *r, bptt_error *e)
     return d->backend.sync(d, e);
 }
 
+// Row b of every layer: rows B apart.
+static bptt_mat stream_state(const bptt_run *r, size_t b)
+{
+    bptt_mat rows = bptt_rows(r->mem.state, b, 1);
+    rows.rows = r->model->L, rows.ld *= r->B;
+    return rows;
+}
+
+bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    if (b >= r->B) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu streams, no number %zu", r->B, b);
+    const bptt_step s = {.entry = BPTT_FILL, .op = {stream_state(r, b)}};
+    d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+    return d->backend.sync(d, e);
+}
+
 bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the state");
-    return r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
 }
 
 bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
-    return r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
 }
 
 bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e)
 {
     if (!dh) return bptt_fail(e, BPTT_BAD_INPUT, "no gradient was given");
     if (!r->mem.dlast.buf) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without last_gradient");
-    return r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);
+    const bptt_status s = check_type("as", as, e);
+    return s ? s : r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);
 }

@@ -5,6 +5,7 @@
 #include "model.h"
 
 // The plans a run prepares at open. TRAIN is GRADIENT and an update.
+// NEXT is the first step of a window by itself, with log-probabilities instead of a loss.
 typedef enum work { EVALUATE, NEXT, GRADIENT, TRAIN, WORKS } work;
 
 // What goes into plan->input[] and slots->input[].
@@ -44,13 +45,14 @@ struct bptt_run {
     bptt_plan plan[WORKS];
     void *handle[WORKS];
     float *ones;                      // [N]
-    bool weighted, keeping;           // the device's weight, keep are not all ones
+    bool weighted, keeping;           // the device's weight, keep may be other than ones
     size_t submitted;                 // windows submitted and not collected
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
     bool refusing;                    // stat[2] is 1 on the device
 };
 
-// bptt_run_open of a run that may keep the dz of every layer, in memory of their own, for traces: same plans and bits.
+// bptt_run_open, given no NULL and a whole configuration, of a run that may keep the dz of every layer, in memory of
+// their own, for traces: same plans and bits.
 bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e);
 // The dz of layer l after a window: of layers 0 and 1, of all in a run that keeps them.
 bptt_mat run_dz(const bptt_run *r, size_t l);

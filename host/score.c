@@ -16,7 +16,9 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
     for (size_t first = 0; !s && first + 1 < n; first += SCORE_STEPS) {
         const size_t count = stream_window(id, n, first, SCORE_STEPS, token, target, weight);
         bptt_report one;
-        s = bptt_run_evaluate(r, &(bptt_window){.token = token, .target = target, .weight = weight}, &one, e);
+        s = bptt_run_evaluate(
+            r, &(bptt_window){.size = sizeof(bptt_window), .token = token, .target = target, .weight = weight}, &one,
+            e);
         if (!s) sum += one.loss * one.weight;
         if (!s && progress && progress(user, first + count, n - 1))
             s = bptt_fail(e, BPTT_CANCELLED, "stopped after %zu of %zu predictions", first + count, n - 1);
@@ -55,7 +57,9 @@ bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress
     if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
     bptt_run *r = NULL;
     bptt_status s = tokens_of(m, text, n, id, e);
-    if (!s) s = bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = SCORE_STEPS}, &r, e);
+    if (!s)
+        s = bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS}, &r,
+                          e);
     if (!s) s = score_stream(r, id, n, progress, user, report, e);
     bptt_run_close(r);
     free(id);

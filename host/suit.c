@@ -1,5 +1,5 @@
 // Sizes that suit a text of n bytes; the machine has no say in them, so a run is the same everywhere.
-#include "bptt.h"
+#include "sized.h"
 
 // About one parameter for every two to twenty bytes, the range in which small texts neither starve nor drown a network.
 static const struct {
@@ -13,7 +13,7 @@ enum { UPDATES = 2000, VALIDATE = 500 }; // at least so many updates; at most so
 
 static size_t windows(size_t n, size_t B, size_t T) { return n > B ? (n - 1) / B / T : 0; }
 
-void bptt_trainer_suit(bptt_trainer_config *c, size_t n)
+static void suit(bptt_trainer_config *c, size_t n)
 {
     size_t i = 0;
     while (n >= size[i].below && size[i].below != SIZE_MAX) i++;
@@ -27,4 +27,12 @@ void bptt_trainer_suit(bptt_trainer_config *c, size_t n)
     c->valid_every = W > 0 && W < VALIDATE ? VALIDATE / W * W : VALIDATE;
     c->iterations = 0;
     c->epochs = W * 10 < UPDATES && W > 0 ? (double)((UPDATES + W - 1) / W) : 10;
+}
+
+void bptt_trainer_suit(bptt_trainer_config *c, size_t n)
+{
+    bptt_trainer_config whole;
+    if (!c || trainer_config_in(&whole, c, NULL)) return;
+    suit(&whole, n);
+    trainer_config_out(c, c->size, c->model.size, &whole);
 }

@@ -128,7 +128,8 @@ static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
     const bptt_trainer_config *c = &k->t->config;
     const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
                  carried = k->t->model->L * c->batch * k->t->model->H;
-    const bptt_run_config sizes = {.batch = c->batch, .steps = c->steps, .gradient = 1};
+    const bptt_run_config sizes = {
+        .size = sizeof(bptt_run_config), .batch = c->batch, .steps = c->steps, .gradient = 1};
     bptt_status s = run_open(k->t->model, &sizes, true, &k->run, e);
     if (s) return s;
     k->scratch = malloc((states > carried ? states : carried) * sizeof(double)); // tokens, losses and dz are fewer
@@ -158,7 +159,7 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
     *kept = (bptt_error){0};
     corpus_window(&t->corpus, t->config.batch, t->config.steps, window, t->token, t->target);
     kept->code = begin(&k, folder, kept);
-    const bptt_window seen = {.token = t->token, .target = t->target};
+    const bptt_window seen = {.size = sizeof(bptt_window), .token = t->token, .target = t->target};
     s = bptt_run_train(kept->code ? t->run : k.run, &seen, t->config.rate, report, e);
     if (!s) t->iteration++;
     if (!s && !kept->code) s = copy_state(k.run, t->run, k.scratch, e);

@@ -3,16 +3,19 @@
 #include "machine.h"
 #include "run.h"
 #include "score.h"
+#include "sized.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #define MOST_ITERATIONS 0x1p53 // counts stay exact in a double
 
-void bptt_trainer_defaults(bptt_trainer_config *c)
+void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size)
 {
-    *c = (bptt_trainer_config){.batch = 32, .steps = 64, .rate = 2e-3, .valid = 0.05, .valid_every = 500, .epochs = 10};
-    bptt_model_defaults(&c->model);
+    bptt_trainer_config whole = {
+        .batch = 32, .steps = 64, .rate = 2e-3, .valid = 0.05, .valid_every = 500, .epochs = 10};
+    bptt_model_defaults(&whole.model);
+    trainer_config_out(c, size, model_size, &whole);
 }
 
 bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
@@ -29,8 +32,9 @@ bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
-    const bptt_run_config train = {.batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
-    const bptt_run_config judge = {.batch = 1, .steps = SCORE_STEPS};
+    const bptt_run_config train = {
+        .size = sizeof(bptt_run_config), .batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
+    const bptt_run_config judge = {.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS};
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
     bptt_status s = model_size(b, m, &model, e);
     if (!s) s = run_size(b, m, &train, &run, &host, e);
@@ -67,21 +71,28 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     t->target = malloc(T * B * sizeof *t->target);
     if (!t->token || !t->target) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %zu x %zu", T, B);
     bptt_status s = bptt_model_set_vocabulary(t->model, t->corpus.byte, t->corpus.V, e);
-    if (!s) s = bptt_run_open(t->model, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &t->run, e);
+    if (!s)
+        s = bptt_run_open(t->model,
+                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
+                          &t->run, e);
     if (!s && t->corpus.n - t->corpus.n_train >= 2)
-        s = bptt_run_open(t->model, &(bptt_run_config){.batch = 1, .steps = SCORE_STEPS}, &t->judge, e);
+        s = bptt_run_open(t->model,
+                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS},
+                          &t->judge, e);
     return s;
 }
 
 bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
 {
     if (!c || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_open needs a configuration and a place");
-    bptt_status s = trainer_check(c, e);
+    bptt_trainer_config whole;
+    bptt_status s = trainer_config_in(&whole, c, e);
+    if (!s) s = trainer_check(&whole, e);
     if (s) return s;
     bptt_trainer *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
-    made->config = *c;
-    s = corpus_open(text, n, c->valid, &made->corpus, e);
+    made->config = whole;
+    s = corpus_open(text, n, whole.valid, &made->corpus, e);
     made->config.model.vocab = made->corpus.V;
     const bptt_model_config *m = &made->config.model;
     choice ch;
@@ -111,9 +122,9 @@ void bptt_trainer_close(bptt_trainer *t)
     free(t);
 }
 
-void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info)
+void bptt_trainer_get_info_sized(const bptt_trainer *t, bptt_trainer_info *info, size_t size)
 {
-    *info = (bptt_trainer_info){
+    const bptt_trainer_info whole = {
         .text = t->corpus.n,
         .vocab = t->corpus.V,
         .n_train = t->corpus.n_train,
@@ -127,9 +138,14 @@ void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info)
         .best_loss = t->best_loss,
         .best_iteration = t->best_iteration,
     };
+    struct_out(info, size, &whole, sizeof whole);
 }
 
-void bptt_trainer_get_config(const bptt_trainer *t, bptt_trainer_config *c) { *c = t->config; }
+void bptt_trainer_get_config_sized(const bptt_trainer *t, bptt_trainer_config *c, size_t size, size_t model_size)
+{
+    trainer_config_out(c, size, model_size, &t->config);
+}
+
 bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
 
 bptt_status trainer_rest(const bptt_trainer *t, bptt_error *e)
@@ -146,7 +162,8 @@ bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e)
     bptt_status s = k == 0 && room ? bptt_run_reset(t->run, e) : BPTT_OK;
     if (s) return s;
     corpus_window(&t->corpus, t->config.batch, t->config.steps, k, t->token, t->target);
-    s = bptt_run_submit(t->run, &(bptt_window){.token = t->token, .target = t->target}, t->config.rate, e);
+    s = bptt_run_submit(t->run, &(bptt_window){.size = sizeof(bptt_window), .token = t->token, .target = t->target},
+                        t->config.rate, e);
     if (!s) t->iteration++;
     return s;
 }

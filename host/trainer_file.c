@@ -1,5 +1,6 @@
 // The complete state of a trainer as one file, and going on from it byte for byte.
 #include "model_file.h"
+#include "sized.h"
 #include "trainer.h"
 
 #include <math.h>
@@ -225,10 +226,13 @@ bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, 
 {
     if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and a place");
     st_reader *r = NULL;
-    bptt_status s = st_read_open(path, 0, &r, e);
+    bptt_trainer_config whole;
+    bptt_status s = c ? trainer_config_in(&whole, c, e) : BPTT_OK;
+    if (!s) s = st_read_open(path, 0, &r, e);
     if (s) return s;
     bptt_trainer *made = calloc(1, sizeof *made);
-    s = made ? resume_from(made, r, c, text, n, e) : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
+    s = made ? resume_from(made, r, c ? &whole : NULL, text, n, e)
+             : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
     st_read_close(r);
     if (s) {
         bptt_trainer_close(made);

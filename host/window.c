@@ -1,5 +1,6 @@
-// The calls that send windows through a run: at once, or in two halves.
+// The calls that send windows and single steps through a run: at once, or in two halves.
 #include "run.h"
+#include "sized.h"
 
 #include <math.h>
 
@@ -7,7 +8,7 @@ _Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend keeps as many runs a
 
 static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
 {
-    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "the window has no %s", what);
+    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "%s is NULL, but this call needs it", what);
     for (size_t i = 0; i < n; i++)
         if (id[i] < 0 || (size_t)id[i] >= r->model->V)
             return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
@@ -15,34 +16,44 @@ static bptt_status check_tokens(const bptt_run *r, const char *what, const int32
     return BPTT_OK;
 }
 
-// C128, FP and DUAL are for proofs.
-static bool dense_comes_in(bptt_type t)
+static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_error *e)
 {
-    return t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL;
+    const bool dense = r->model->config.input > 0;
+    if (dense && w->token)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input of width %zu, so token must be NULL",
+                         r->model->I);
+    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens, so dense must be NULL");
+    if (!dense) return check_tokens(r, "token", w->token, r->T * r->B, e);
+    if (!w->dense)
+        return bptt_fail(e, BPTT_BAD_INPUT, "dense is NULL, but the model takes dense input of width %zu", r->model->I);
+    return check_type("dense_type", w->dense_type, e);
 }
 
-static bptt_status check_window(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
+// The sum of the weights of a window.
+static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
 {
     const size_t N = r->T * r->B;
-    const bool dense = r->model->config.input > 0;
-    if (!w) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
-    if (dense && (!w->dense || w->token)) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model wants dense, not token");
-    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "a model of tokens wants token, not dense");
-    if (dense && !dense_comes_in(w->dense_type))
-        return bptt_fail(e, BPTT_BAD_INPUT, "dense_type must be BPTT_F32 or BPTT_F64");
-    if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
-    bptt_status s = dense ? BPTT_OK : check_tokens(r, "token", w->token, N, e);
-    if (!s) s = check_tokens(r, "target", w->target, N, e);
-    *weight = (double)N;
-    if (s || !w->weight) return s;
-    *weight = 0;
-    for (size_t i = 0; i < N; i++) {
+    *weight = w->weight ? 0 : (double)N;
+    for (size_t i = 0; w->weight && i < N; i++) {
         if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
             return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
                              (double)w->weight[i], i / r->B, i % r->B);
         *weight += (double)w->weight[i];
     }
     return BPTT_OK;
+}
+
+// The caller's window as one of ours, checked. Predictions need no target.
+static bptt_status take_window(const bptt_run *r, const bptt_window *from, bool predict, bptt_window *w, double *weight,
+                               bptt_error *e)
+{
+    if (!from) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    bptt_status s = window_in(w, from, e);
+    if (s) return s;
+    if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
+    s = check_input(r, w, e);
+    if (!s && (w->target || !predict)) s = check_tokens(r, "target", w->target, r->T * r->B, e);
+    return s ? s : check_weights(r, w, weight, e);
 }
 
 static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
@@ -102,15 +113,16 @@ static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], do
     return BPTT_OK;
 }
 
-static bptt_status go(bptt_run *r, work kind, const bptt_window *w, bptt_report *report, bptt_error *e)
+static bptt_status go(bptt_run *r, work kind, const bptt_window *from, bptt_report *report, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     bptt_slots slots = {0};
+    bptt_window w;
     double stat[BPTT_OUTPUTS] = {0};
     bptt_status s = needs_rest(r, e);
-    if (!s) s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    if (!s) s = take_window(r, from, false, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
-    fill_slots(r, w, &slots);
+    fill_slots(r, &w, &slots);
     s = d->backend.run(d, r->handle[kind], &slots, e);
     if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
@@ -139,11 +151,12 @@ bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_
 
 // ---- in two halves --------------------------------------------------------------------------------------------------
 
-bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e)
+bptt_status bptt_run_submit(bptt_run *r, const bptt_window *from, double rate, bptt_error *e)
 {
     bptt_model *m = r->model;
     bptt_device *d = m->device;
     bptt_slots slots = {0};
+    bptt_window w;
     bptt_status s = needs_gradient(r, e);
     if (s) return s;
     if (r->submitted == BPTT_SUBMITTED)
@@ -153,10 +166,10 @@ bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "another run of this model has windows submitted; collect those first, since an update "
                          "counts on the one before it");
-    s = check_window(r, w, &slots.scalar[BPTT_WEIGHT], e);
+    s = take_window(r, from, false, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
     if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
-    fill_slots(r, w, &slots);
+    fill_slots(r, &w, &slots);
     fill_rate(m, rate, &slots);
     s = d->backend.run(d, r->handle[TRAIN], &slots, e);
     if (s) return s;
@@ -197,19 +210,59 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
 
 // ---- single steps, and what a window left behind --------------------------------------------------------------------
 
-bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
+// Step t of a window that was checked: the B rows of each of its arrays. logp [B][V].
+static bptt_status one_step(bptt_run *r, const bptt_window *w, size_t t, float *logp, bptt_error *e)
 {
     bptt_device *d = r->model->device;
-    if (r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "a dense model has no next token");
-    if (!logp) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
-    bptt_status s = needs_rest(r, e);
-    if (!s) s = check_tokens(r, "token", token, r->B, e);
-    if (s) return s;
-    bptt_slots slots = {.input = {[IN_TOKEN] = token}, .type = {[IN_TOKEN] = BPTT_I32}};
-    slots.input[IN_KEEP] = r->keeping ? r->ones : NULL;
-    r->keeping = false;
-    s = d->backend.run(d, r->handle[NEXT], &slots, e);
+    const size_t first = t * r->B;
+    bptt_slots slots = {.type = {[IN_TOKEN] = BPTT_I32, [IN_KEEP] = BPTT_F32, [IN_DENSE] = w->dense_type}};
+    if (w->token) slots.input[IN_TOKEN] = w->token + first;
+    if (w->dense) slots.input[IN_DENSE] = (const char *)w->dense + first * r->model->I * bptt_type_size(w->dense_type);
+    slots.input[IN_KEEP] = w->keep ? w->keep + first : r->keeping ? r->ones : NULL;
+    r->keeping = r->keeping || w->keep; // of later steps the device keeps what it has
+    const bptt_status s = d->backend.run(d, r->handle[NEXT], &slots, e);
     return s ? s : d->backend.read(d, logp, BPTT_F32, bptt_rows(r->mem.logits, 0, r->B), e);
+}
+
+static bptt_status needs_place(const float *logp, bptt_error *e)
+{
+    return logp ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
+}
+
+bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
+{
+    if (r->model->config.input)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input: call bptt_run_next_dense");
+    bptt_status s = needs_place(logp, e);
+    if (!s) s = needs_rest(r, e);
+    if (!s) s = check_tokens(r, "token", token, r->B, e);
+    return s ? s : one_step(r, &(bptt_window){.token = token}, 0, logp, e);
+}
+
+bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e)
+{
+    if (!r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens: call bptt_run_next");
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "x is NULL, but this call needs it");
+    bptt_status s = needs_place(logp, e);
+    if (!s) s = check_type("as", as, e);
+    if (!s) s = needs_rest(r, e);
+    return s ? s : one_step(r, &(bptt_window){.dense = x, .dense_type = as}, 0, logp, e);
+}
+
+bptt_status bptt_run_predict(bptt_run *r, const bptt_window *from, float *logp, bptt_error *e)
+{
+    const size_t V = r->model->V;
+    bptt_window w;
+    double weight = 0;
+    bptt_status s = needs_place(logp, e);
+    if (!s) s = needs_rest(r, e);
+    if (!s) s = take_window(r, from, true, &w, &weight, e);
+    for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * V, e);
+    for (size_t i = 0; !s && i < r->T * r->B; i++)
+        if (isnan(logp[i * V])) // then all of the row are
+            s = bptt_fail(e, BPTT_NOT_FINITE, "the prediction of step %zu, row %zu is not a number", i / r->B,
+                          i % r->B);
+    return s;
 }
 
 bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e)
@@ -219,6 +272,8 @@ bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, 
     bptt_status s = needs_gradient(r, e);
     if (s) return s;
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the result");
+    s = check_type("as", as, e);
+    if (s) return s;
     if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
     if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
     if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run keeps no result %d", (int)what);

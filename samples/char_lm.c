@@ -82,8 +82,10 @@ static void write_text(const char *path, long count, double temperature)
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     bptt_error e;
+    bptt_run_config one;
+    bptt_run_defaults(&one); // one stream, one step at a time
     if (bptt_model_load(path, NULL, &m, &e)) die(path, &e);
-    if (bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1}, &r, &e)) die(path, &e);
+    if (bptt_run_open(m, &one, &r, &e)) die(path, &e);
     const unsigned char *byte;
     size_t V;
     bptt_model_vocabulary(m, &byte, &V);

@@ -21,7 +21,9 @@ int main(void)
     printf("loss %.2f nats a character\n", report.loss);
 
     bptt_run *r = NULL;
-    if (bptt_run_open(bptt_trainer_model(t), &(bptt_run_config){.batch = 1, .steps = 1}, &r, &e)) return 1;
+    bptt_run_config one;
+    bptt_run_defaults(&one); // one stream, one step at a time
+    if (bptt_run_open(bptt_trainer_model(t), &one, &r, &e)) return 1;
     const unsigned char *byte;
     size_t V;
     bptt_model_vocabulary(bptt_trainer_model(t), &byte, &V);

@@ -46,17 +46,20 @@ static inline void net_random_window(net *n, uint64_t seed)
         n->weight[i] = r < -0.5 ? 0 : (float)(r + 1);
         n->keep[i] = i % 5 == 2 ? 0 : i % 5 == 4 ? 0.5f : 1;
     }
-    n->w = (bptt_window){.token = n->c.input ? NULL : n->token,
+    n->w = (bptt_window){.size = sizeof(bptt_window),
+                         .token = n->c.input ? NULL : n->token,
                          .dense = n->c.input ? n->dense : NULL,
                          .dense_type = BPTT_F64,
                          .target = n->target};
 }
 
+// rc->size is set here.
 static inline void net_open(net *n, const bptt_model_config *c, const bptt_run_config *rc)
 {
     *n = (net){.c = *c, .rc = *rc};
+    n->rc.size = sizeof n->rc;
     CK_OK(bptt_model_open(c, &n->m, NULL));
-    CK_OK(bptt_run_open(n->m, rc, &n->r, NULL));
+    CK_OK(bptt_run_open(n->m, &n->rc, &n->r, NULL));
     const size_t N = rc->steps * rc->batch;
     uint64_t random = 21;
     n->h0 = reals(c->layers * rc->batch * c->hidden);
@@ -65,6 +68,15 @@ static inline void net_open(net *n, const bptt_model_config *c, const bptt_run_c
     n->weight = must_alloc(N, sizeof *n->weight), n->keep = must_alloc(N, sizeof *n->keep);
     random_reals(&random, 1, n->h0, c->layers * rc->batch * c->hidden);
     net_random_window(n, 22);
+}
+
+// Another run of a model; c.size is set here.
+static inline bptt_run *run_on(bptt_model *m, bptt_run_config c)
+{
+    bptt_run *r = NULL;
+    c.size = sizeof c;
+    CK_OK(bptt_run_open(m, &c, &r, NULL));
+    return r;
 }
 
 static inline void net_close(net *n)

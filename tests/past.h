@@ -18,7 +18,8 @@ typedef struct past {
 // As net_open, which looks the table up by name.
 static inline void net_open_on(net *n, const bptt_backend *b, const bptt_model_config *c, size_t batch, size_t steps)
 {
-    *n = (net){.c = *c, .rc = {.batch = batch, .steps = steps, .gradient = 1, .keep = 1}};
+    *n = (net){.c = *c,
+               .rc = {.size = sizeof(bptt_run_config), .batch = batch, .steps = steps, .gradient = 1, .keep = 1}};
     n->rc.input_gradient = c->input > 0;
     const size_t N = steps * batch;
     bptt_error e = {0};
@@ -43,7 +44,8 @@ static inline past live(net *n)
         n->w.keep = n->w.weight = NULL;
     }
     p.logp = must_alloc(p.logps, sizeof *p.logp);
-    if (!n->c.input) CK_OK(bptt_run_next(n->r, n->token, p.logp, NULL));
+    CK_OK(n->c.input ? bptt_run_next_dense(n->r, n->dense, BPTT_F64, p.logp, NULL)
+                     : bptt_run_next(n->r, n->token, p.logp, NULL));
     p.state = net_state(n->r, p.states);
     p.model = snapshot_of(n->m);
     CK_OK(bptt_run_reset(n->r, NULL));

@@ -230,7 +230,8 @@ START_TEST(a_last_gradient_stays_until_written_again_and_zeros_are_none)
     net n;
     net_open(&n, &c, &(bptt_run_config){.batch = 3, .steps = 4, .gradient = 1, .last_gradient = 1});
     bptt_run *plain = NULL;
-    CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = 3, .steps = 4, .gradient = 1}, &plain, NULL));
+    CK_OK(bptt_run_open(n.m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 3, .steps = 4, .gradient = 1},
+                        &plain, NULL));
     ck_assert_int_eq(bptt_run_write_last_gradient(plain, n.h0, BPTT_F64, NULL), BPTT_BAD_INPUT);
     ck_assert_int_eq(bptt_run_write_last_gradient(n.r, NULL, BPTT_F64, NULL), BPTT_BAD_INPUT);
     const size_t P = bptt_model_parameters(n.m);
@@ -253,8 +254,11 @@ START_TEST(a_last_gradient_stays_until_written_again_and_zeros_are_none)
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     CK_OK(bptt_model_open(&c, &m, NULL));
-    ck_assert_int_eq(bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1, .last_gradient = 1}, &r, NULL),
-                     BPTT_BAD_CONFIG);
+    ck_assert_int_eq(
+        bptt_run_open(m,
+                      &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 1, .last_gradient = 1},
+                      &r, NULL),
+        BPTT_BAD_CONFIG);
     bptt_model_close(m);
 }
 END_TEST

@@ -416,10 +416,13 @@ START_TEST(a_device_of_its_own_memory_is_measured_by_that)
     c.hidden = 7; // 142 parameters
     CK_OK(bptt_model_open_on(&small, &c, &m, NULL));
     bptt_run *r = NULL;
-    ck_assert_int_eq(bptt_run_open(m, &(bptt_run_config){.batch = 65, .steps = 50, .gradient = 1}, &r, &e),
-                     BPTT_NO_MEMORY);
+    ck_assert_int_eq(
+        bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 65, .steps = 50, .gradient = 1},
+                      &r, &e),
+        BPTT_NO_MEMORY);
     CK_TRUE(!r && strstr(e.words, small.describe(NULL)), "%s", e.words);
-    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1, .gradient = 1}, &r, NULL));
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 1, .gradient = 1},
+                        &r, NULL));
     bptt_run_close(r);
     bptt_model_close(m), m = NULL;
     c.hidden = 65536, c.layers = 64; // more than this machine has, which says nothing about the device

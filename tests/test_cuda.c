@@ -123,12 +123,14 @@ static bptt_status live_once(bptt_lowering how, int profile, bptt_precision prec
     bptt_model_config c = net_config("cuda", BPTT_F32, 11, 9, 2);
     c.backend = "cuda", c.lowering = how, c.profile = profile, c.precision = precision;
     int32_t token[3 * 4] = {1, 2, 3, 1};
-    const bptt_window w = {.token = token, .target = token};
+    const bptt_window w = {.size = sizeof(bptt_window), .token = token, .target = token};
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     float logp[4 * 11];
     bptt_status s = bptt_model_open(&c, &m, e);
-    if (!s) s = bptt_run_open(m, &(bptt_run_config){.batch = 4, .steps = 3, .gradient = 1}, &r, e);
+    if (!s)
+        s = bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 4, .steps = 3, .gradient = 1},
+                          &r, e);
     for (int k = 0; !s && k < 3; k++) s = bptt_run_train(r, &w, 0.1, NULL, e);
     if (!s) s = bptt_run_evaluate(r, &w, NULL, e);
     if (!s) s = bptt_run_next(r, token, logp, e);
@@ -271,10 +273,12 @@ START_TEST(a_device_without_room_says_how_much_was_needed)
     bptt_error e = {0};
     settings("MEMORY=262144000"); // six workspaces, and little besides
     CK_OK(bptt_model_open(&c, &m, NULL));
-    const bptt_status s = bptt_run_open(m, &(bptt_run_config){.batch = 64, .steps = 100, .gradient = 1}, &r, &e);
+    const bptt_status s = bptt_run_open(
+        m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 64, .steps = 100, .gradient = 1}, &r, &e);
     CK_TRUE(s == BPTT_NO_MEMORY && !r, "%d", (int)s);
     CK_TRUE(strstr(e.words, "MB") && strstr(e.words, "lower --hidden") && strstr(e.words, "Stand-in 0"), "%s", e.words);
-    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 2, .steps = 3, .gradient = 1}, &r, &e)); // a smaller one fits
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 2, .steps = 3, .gradient = 1},
+                        &r, &e)); // a smaller one fits
     bptt_run_close(r);
     bptt_model_close(m);
     settings("");
@@ -391,7 +395,8 @@ START_TEST(opening_a_run_changes_nothing)
     snapshot before = snapshot_of(n.m);
     double *h = net_state(n.r, 2 * 4 * 9);
     bptt_run *other = NULL;
-    CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = 4, .steps = 9, .gradient = 1}, &other, NULL));
+    CK_OK(bptt_run_open(n.m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 4, .steps = 9, .gradient = 1},
+                        &other, NULL));
     double *now = net_state(n.r, 2 * 4 * 9);
     ck_assert(same_bits(h, now, 2 * 4 * 9));
     ck_assert(snapshot_holds(&before, n.m, true));
@@ -424,10 +429,11 @@ START_TEST(the_loss_scale_falls_until_gradients_fit_and_no_further)
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     CK_OK(bptt_model_open(&c, &m, NULL));
-    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 1, .gradient = 1}, &r, NULL));
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 1, .gradient = 1},
+                        &r, NULL));
     prepare_scale(m);
     const int32_t token = 1, target = 2;
-    const bptt_window w = {.token = &token, .target = &target};
+    const bptt_window w = {.size = sizeof(bptt_window), .token = &token, .target = &target};
     double scale[2];
     for (int k = 0; k < 8; k++) {
         bptt_report report = {0};

@@ -39,8 +39,12 @@ static void open_run(lowered *x, const what *w)
     bptt_model_config c = net_config("ref", BPTT_F32, 11, w->H, w->L);
     c.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
     CK_OK(bptt_model_open_on(&b, &c, &x->m, NULL));
-    const bptt_run_config rc = {
-        .batch = w->B, .steps = w->T, .gradient = 1, .keep = w->keep, .input_gradient = w->dense};
+    const bptt_run_config rc = {.size = sizeof(bptt_run_config),
+                                .batch = w->B,
+                                .steps = w->T,
+                                .gradient = 1,
+                                .keep = w->keep,
+                                .input_gradient = w->dense};
     CK_OK(bptt_run_open(x->m, &rc, &x->r, NULL));
 }
 

@@ -34,9 +34,11 @@ START_TEST(a_module_gives_a_backend_that_computes)
         bptt_run *r = NULL;
         bptt_report report = {0};
         CK_OK(bptt_model_open_on(i ? &b : &ref, &c, &m, NULL));
-        CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = 1, .steps = 7, .gradient = 1}, &r, NULL));
+        CK_OK(bptt_run_open(
+            m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 7, .gradient = 1}, &r, NULL));
         for (int k = 0; k < 5; k++)
-            CK_OK(bptt_run_train(r, &(bptt_window){.token = token, .target = token}, 0.01, &report, NULL));
+            CK_OK(bptt_run_train(r, &(bptt_window){.size = sizeof(bptt_window), .token = token, .target = token}, 0.01,
+                                 &report, NULL));
         loss[i] = report.loss;
         bptt_run_close(r);
         bptt_model_close(m);
@@ -183,7 +185,9 @@ END_TEST
 START_TEST(the_rate_of_the_product_is_that_of_the_device_asked_for)
 {
     double rate = 0;
-    bptt_model_config c = {.backend = "cpu", .device = "0", .threads = 1};
+    bptt_model_config c;
+    bptt_model_defaults(&c);
+    c.backend = "cpu", c.device = "0", c.threads = 1;
     CK_OK(bptt_gemm_rate(&c, 0.01, &rate, NULL));
     ck_assert(rate > 0 && isfinite(rate));
     rate = -1;

@@ -64,8 +64,10 @@ static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_c
     move_to_place(&c);
     bptt_error e = {0};
     CK_TRUE(bptt_model_open(&c, &f->m, &e) == BPTT_OK, "%s", e.words);
-    CK_TRUE(bptt_run_open(f->m, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &f->r, &e) == BPTT_OK, "%s",
-            e.words);
+    CK_TRUE(bptt_run_open(f->m,
+                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
+                          &f->r, &e) == BPTT_OK,
+            "%s", e.words);
     ck_assert_uint_eq(bptt_model_tensors(f->m), 3 * f->L + 2);
     char name[128];
     for (size_t i = 0; i < 3 * f->L + 2; i++) {
@@ -76,7 +78,7 @@ static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_c
     ck_assert_int_eq(bptt_run_write_state(f->r, h0, BPTT_F64, &e), BPTT_OK);
     const double *x = oracle_get(&f->file, f->net, "x_TB", T * B), *y = oracle_get(&f->file, f->net, "y_TB", T * B);
     for (size_t i = 0; i < T * B; i++) f->token[i] = (int32_t)x[i], f->target[i] = (int32_t)y[i];
-    f->w = (bptt_window){.token = f->token, .target = f->target};
+    f->w = (bptt_window){.size = sizeof(bptt_window), .token = f->token, .target = f->target};
 }
 
 static void tear_down(fixture *f)

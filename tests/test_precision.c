@@ -364,7 +364,7 @@ START_TEST(a_backend_may_wish_for_the_size_of_a_decoder_block)
 {
     net n, twin; // 175 rows of 9; the fake wishes for 2000 logits, so for blocks of 222 rows at most, ref for 2^18
     bptt_model_config c = net_config("cuda", BPTT_F32, 20, 7, 1);
-    const bptt_run_config rc = {.batch = 35, .steps = 5, .gradient = 1};
+    const bptt_run_config rc = {.size = sizeof(bptt_run_config), .batch = 35, .steps = 5, .gradient = 1};
     double *g[2];
     c.backend = "cuda", c.device = NULL, c.lowering = BPTT_LOWER_AUTO;
     net_open(&n, &c, &rc);

@@ -146,8 +146,7 @@ START_TEST(evaluation_and_sampling_touch_neither_model_nor_other_runs)
         bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, 2);
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = 7, .steps = 5, .gradient = 1});
-        bptt_run *judge = NULL;
-        CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = 1, .steps = 35}, &judge, NULL));
+        bptt_run *judge = run_on(n.m, (bptt_run_config){.batch = 1, .steps = 35});
         CK_OK(bptt_run_train(n.r, &n.w, 1e-2, NULL, NULL));
         snapshot before = snapshot_of(n.m);
         double *state = net_state(n.r, 2 * 7 * 50);
@@ -177,8 +176,7 @@ START_TEST(a_forward_only_run_finds_the_loss_that_a_gradient_run_finds)
             bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, L);
             net n;
             net_open(&n, &c, &(bptt_run_config){.batch = 3, .steps = 70, .gradient = 1, .keep = 1});
-            bptt_run *judge = NULL;
-            CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = 3, .steps = 70, .keep = 1}, &judge, NULL));
+            bptt_run *judge = run_on(n.m, (bptt_run_config){.batch = 3, .steps = 70, .keep = 1});
             n.w.keep = n.keep, n.w.weight = n.weight;
             bptt_report a, b;
             CK_OK(bptt_run_gradient(n.r, &n.w, &a, NULL));
@@ -342,7 +340,7 @@ START_TEST(bad_windows_are_refused_with_nothing_changed)
     low[5] = -1, high[11] = 9;
     float negative[12] = {0}, nan[12] = {0}, infinite[12] = {0};
     negative[11] = -1, nan[3] = (float)NAN, infinite[4] = INFINITY;
-    const bptt_window bad[] = {
+    bptt_window bad[] = {
         {.token = low, .target = n.target},
         {.token = high, .target = n.target},
         {.token = n.token, .target = low},
@@ -355,10 +353,14 @@ START_TEST(bad_windows_are_refused_with_nothing_changed)
         {.token = n.token, .target = n.target, .keep = n.keep}, // opened without keep
         {.dense = state, .dense_type = BPTT_F64, .target = n.target},
     };
+    static const char *const wrong[] = {"token -1",      "token 9",        "target -1",   "target 9",
+                                        "token is NULL", "target is NULL", "weight -1",   "weight nan",
+                                        "weight inf",    "without keep",   "takes tokens"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         bptt_error e = {0};
+        bad[i].size = sizeof bad[i];
         ck_assert_int_eq(bptt_run_train(n.r, &bad[i], 1e-2, NULL, &e), BPTT_BAD_INPUT);
-        ck_assert(e.code == BPTT_BAD_INPUT && e.words[0]);
+        ck_assert(e.code == BPTT_BAD_INPUT && strstr(e.words, wrong[i]));
         ck_assert_int_eq(bptt_run_gradient(n.r, &bad[i], NULL, NULL), BPTT_BAD_INPUT);
         ck_assert_int_eq(bptt_run_evaluate(n.r, &bad[i], NULL, NULL), BPTT_BAD_INPUT);
     }
@@ -373,7 +375,11 @@ START_TEST(bad_windows_are_refused_with_nothing_changed)
     ck_assert_int_eq(bptt_run_read(n.r, BPTT_GRAD_INPUT, logp, BPTT_F32, NULL), BPTT_BAD_INPUT);
     ck_assert_int_eq(bptt_model_read(n.m, BPTT_WEIGHTS, 5, logp, BPTT_F32, NULL), BPTT_BAD_INPUT);
     ck_assert_int_eq(bptt_model_read(n.m, BPTT_WEIGHTS, 0, NULL, BPTT_F32, NULL), BPTT_BAD_INPUT);
-    ck_assert_int_eq(bptt_model_write(n.m, BPTT_WEIGHTS, 0, logp, BPTT_I32, NULL), BPTT_BAD_INPUT);
+    bptt_error e = {0};
+    ck_assert_int_eq(bptt_model_write(n.m, BPTT_WEIGHTS, 0, logp, BPTT_I32, &e), BPTT_BAD_INPUT);
+    ck_assert_str_eq(e.words, "as is 2, BPTT_I32, but must be BPTT_F32 or BPTT_F64");
+    ck_assert_int_eq(bptt_run_read(n.r, BPTT_STATES, logp, BPTT_F16, NULL), BPTT_BAD_INPUT);
+    ck_assert_int_eq(bptt_run_read_state(n.r, logp, (bptt_type)9, NULL), BPTT_BAD_INPUT);
     double *after = net_state(n.r, 21);
     ck_assert(same_bits(state, after, 21));
     ck_assert(snapshot_holds(&before, n.m, true));
@@ -407,18 +413,21 @@ START_TEST(bad_runs_are_refused)
     bptt_model_config c = net_config("cpu", BPTT_F32, 65536, 7, 1);
     bptt_model *m = NULL;
     CK_OK(bptt_model_open(&c, &m, NULL));
-    const bptt_run_config bad[] = {{.batch = 0, .steps = 1},
-                                   {.batch = 1, .steps = 0},
-                                   {.batch = SIZE_MAX, .steps = 2},
-                                   {.batch = 2, .steps = SIZE_MAX},
-                                   {.batch = 1, .steps = 1, .input_gradient = 1}};
+    bptt_run_config bad[] = {{.batch = 0, .steps = 1},
+                             {.batch = 1, .steps = 0},
+                             {.batch = SIZE_MAX, .steps = 2},
+                             {.batch = 2, .steps = SIZE_MAX},
+                             {.batch = 1, .steps = 1, .input_gradient = 1}};
     for (size_t i = 0; i < 5; i++) {
         bptt_run *r = NULL;
         bptt_error e = {0};
-        CK_TRUE(bptt_run_open(m, &bad[i], &r, &e) == BPTT_BAD_CONFIG && !r && e.words[0], "case %zu", i);
+        bad[i].size = sizeof bad[i];
+        CK_TRUE(bptt_run_open(m, &bad[i], &r, &e) == BPTT_BAD_CONFIG && !r && !strstr(e.words, "size"), "case %zu", i);
     }
     bptt_run *r = NULL; // 2^31 rows of 65536 logits: more than there is
-    ck_assert_int_eq(bptt_run_open(m, &(bptt_run_config){.batch = INT32_MAX, .steps = 1}, &r, NULL), BPTT_NO_MEMORY);
+    ck_assert_int_eq(
+        bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = INT32_MAX, .steps = 1}, &r, NULL),
+        BPTT_NO_MEMORY);
     ck_assert_ptr_null(r);
     bptt_model_close(m);
     bptt_model_close(NULL);

@@ -210,14 +210,14 @@ START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
         c.threads = WHO[i].threads;
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = 2 * T, .gradient = 1});
-        bptt_run *half = NULL;
-        CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &half, NULL));
+        bptt_run *half = run_on(n.m, (bptt_run_config){.batch = B, .steps = T, .gradient = 1});
         bptt_report whole, part[2];
         double *all = reals((2 * T + 1) * B * H), *some = reals((T + 1) * B * H);
         CK_OK(bptt_run_gradient(n.r, &n.w, &whole, NULL));
         CK_OK(bptt_run_read(n.r, BPTT_STATES, all, BPTT_F64, NULL));
         for (size_t k = 0; k < 2; k++) {
-            const bptt_window w = {.token = n.token + k * T * B, .target = n.target + k * T * B};
+            const bptt_window w = {
+                .size = sizeof(bptt_window), .token = n.token + k * T * B, .target = n.target + k * T * B};
             CK_OK(bptt_run_gradient(half, &w, &part[k], NULL));
             CK_OK(bptt_run_read(half, BPTT_STATES, some, BPTT_F64, NULL));
             CK_TRUE(same_bits(some, all + k * T * B * H, (T + 1) * B * H), "%s: half %zu differs", c.backend, k);
@@ -291,11 +291,11 @@ START_TEST(a_keep_of_zero_starts_a_fresh_stream)
         CK_OK(bptt_run_write_state(n.r, n.h0, BPTT_F64, NULL));
         CK_OK(bptt_run_evaluate(n.r, &n.w, NULL, NULL));
         double *cut = net_state(n.r, B * H), zeros[B * H] = {0};
-        bptt_run *part = NULL; // the first CUT steps, then the rest
-        for (size_t k = 0; k < 2; k++) {
-            CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = B, .steps = k ? T - CUT : CUT}, &part, NULL));
+        for (size_t k = 0; k < 2; k++) { // the first CUT steps, then the rest
+            bptt_run *part = run_on(n.m, (bptt_run_config){.batch = B, .steps = k ? T - CUT : CUT});
             CK_OK(bptt_run_write_state(part, n.h0, BPTT_F64, NULL));
-            const bptt_window w = {.token = n.token + k * CUT * B, .target = n.target + k * CUT * B};
+            const bptt_window w = {
+                .size = sizeof(bptt_window), .token = n.token + k * CUT * B, .target = n.target + k * CUT * B};
             CK_OK(bptt_run_evaluate(part, &w, NULL, NULL));
             CK_OK(bptt_run_read_state(part, n.h0, BPTT_F64, NULL));
             if (k == 0) memcpy(n.h0 + ROW * H, zeros, H * sizeof(double));
@@ -319,8 +319,7 @@ START_TEST(a_position_of_weight_zero_might_as_well_not_be_there)
     bptt_report masked, cut;
     CK_OK(bptt_run_gradient(n.r, &n.w, &masked, NULL));
     double *g = net_part(n.m, BPTT_GRADIENT);
-    bptt_run *shorter = NULL;
-    CK_OK(bptt_run_open(n.m, &(bptt_run_config){.batch = B, .steps = SHORT, .gradient = 1}, &shorter, NULL));
+    bptt_run *shorter = run_on(n.m, (bptt_run_config){.batch = B, .steps = SHORT, .gradient = 1});
     n.w.weight = NULL;
     CK_OK(bptt_run_gradient(shorter, &n.w, &cut, NULL));
     double *want = net_part(n.m, BPTT_GRADIENT);

@@ -71,13 +71,15 @@ START_TEST(a_step_is_one_update_on_the_next_window)
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     CK_OK(bptt_model_open(&c.model, &m, NULL));
-    CK_OK(bptt_run_open(m, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &r, NULL));
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
+                        &r, NULL));
     for (size_t k = 0; k < 2 * WINDOWS + 3; k++) {
         int32_t x[T * B], y[T * B];
         bptt_report ours, hand;
         hand_window(text, N, 75, B, T, k % WINDOWS, x, y);
         if (k % WINDOWS == 0) CK_OK(bptt_run_reset(r, NULL));
-        CK_OK(bptt_run_train(r, &(bptt_window){.token = x, .target = y}, c.rate, &hand, NULL));
+        CK_OK(bptt_run_train(r, &(bptt_window){.size = sizeof(bptt_window), .token = x, .target = y}, c.rate, &hand,
+                             NULL));
         CK_OK(bptt_trainer_step(t, &ours, NULL));
         CK_TRUE(ours.loss == hand.loss && ours.grad_norm == hand.grad_norm && ours.weight == hand.weight,
                 "step %zu: loss %.17g, by hand %.17g", k, ours.loss, hand.loss);
@@ -141,8 +143,9 @@ START_TEST(validation_is_the_loss_of_one_stream_from_zeros)
         y[i] = 8 - (240 - text[TRAIN + i + 1]) / 7;
     }
     bptt_run *r = NULL;
-    CK_OK(bptt_run_open(bptt_trainer_model(t), &(bptt_run_config){.batch = 1, .steps = T}, &r, NULL));
-    CK_OK(bptt_run_evaluate(r, &(bptt_window){.token = x, .target = y}, &hand, NULL));
+    CK_OK(bptt_run_open(bptt_trainer_model(t),
+                        &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = T}, &r, NULL));
+    CK_OK(bptt_run_evaluate(r, &(bptt_window){.size = sizeof(bptt_window), .token = x, .target = y}, &hand, NULL));
     CK_NEAR(near_scaled(&ours.loss, &hand.loss, 1, 1e-12), "validation loss");
     ck_assert(ours.loss == again.loss && score.loss == ours.loss);
     ck_assert(ours.weight == T && score.weight == T);

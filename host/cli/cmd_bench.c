@@ -52,7 +52,9 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     size_t bytes = 0;
     bptt_status s = bptt_model_open(&b->c.model, &b->model, e);
     if (s == BPTT_OK)
-        s = bptt_run_open(b->model, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1}, &b->run, e);
+        s = bptt_run_open(b->model,
+                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
+                          &b->run, e);
     if (s == BPTT_OK) s = bptt_size(T + 1, B, sizeof *b->token, &bytes, e);
     if (s != BPTT_OK) return s;
     bptt_model_get_config(b->model, &b->c.model);
@@ -108,7 +110,7 @@ static bptt_status read_spent(bench *b, bptt_error *e)
 // One update is always in flight, as in training: times are those from report to report.
 static bptt_status measure(bench *b, double seconds, bptt_error *e)
 {
-    const bptt_window w = {.token = b->token, .target = b->token + b->c.batch};
+    const bptt_window w = {.size = sizeof(bptt_window), .token = b->token, .target = b->token + b->c.batch};
     bptt_report report;
     double start = 0, before = 0;
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);

@@ -1,11 +1,10 @@
 // bptt: train recurrent sequence models from C, on a GPU or a plain CPU.
 //
-//   bptt_model_config c;                       // what to build
-//   bptt_model_defaults(&c);
-//   c.vocab = 65;
+//   bptt_model_config c;  bptt_run_config rc;
+//   bptt_model_defaults(&c), bptt_run_defaults(&rc);
+//   c.vocab = 65, rc.batch = 32, rc.steps = 64, rc.gradient = 1;
 //   bptt_model *m = NULL;  bptt_run *r = NULL;
-//   if (bptt_model_open(&c, &m, NULL) == BPTT_OK && bptt_run_open(m, &(bptt_run_config){.batch = 32, .steps = 64,
-//       .gradient = 1}, &r, NULL) == BPTT_OK)
+//   if (bptt_model_open(&c, &m, NULL) == BPTT_OK && bptt_run_open(m, &rc, &r, NULL) == BPTT_OK)
 //       while (next(&window) && bptt_run_train(r, &window, 2e-3, &report, NULL) == BPTT_OK) print(report.loss);
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
@@ -15,10 +14,18 @@
 // Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
-// *error if error is not NULL. Nothing prints or exits. No state is global but one: opening a model on backend cpu
-// tells OpenBLAS, in the whole process and from then on, to use one thread a call; the threads are ours. Backends that
-// lie in a file of their own are loaded when they are looked for (backend "cuda", "opencl", "auto") and stay loaded.
+// its bptt_error if that is not NULL. Nothing prints or exits. Opening a model on backend cpu tells OpenBLAS, in the
+// whole process from then on, to use one thread a call; no other state is global. Backends in files of their own are
+// loaded when they are looked for (backend "cuda", "opencl", "auto") and stay loaded.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
+// fork() does not copy threads: in the child, a model opened with threads > 1 before the fork hangs. Open it there.
+//
+// ABI: bptt_model_config, bptt_run_config, bptt_trainer_config and bptt_window begin with their size in the caller's
+// header, set by the _defaults function or as .size = sizeof(the type). Later versions add members at the end only. A
+// program of an older header goes on: members that it lacks have their defaults, and nothing is written behind its
+// struct. Members that the library does not know must be 0. A size of 0, and a member set for a newer bptt, are
+// BAD_CONFIG (BAD_INPUT in a window). A function that fills a struct is a macro, which adds the caller's sizeof, over
+// the function of that name with _sized. bptt_report, bptt_error and bptt_tensor are frozen.
 #ifndef BPTT_H
 #define BPTT_H
 
@@ -28,7 +35,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 #if defined(__GNUC__)
 #define BPTT_API __attribute__((visibility("default")))
 #else
@@ -42,7 +48,6 @@ extern "C" {
 BPTT_API const char *bptt_version(void); // of the library that is loaded: BPTT_VERSION of its header
 
 // ---- status ---------------------------------------------------------------------------------------------------------
-
 #define BPTT_STATUS_LIST(X) \
     X(OK, 0, "ok") \
     X(BAD_CONFIG, 1, "an option or a size is out of range") \
@@ -66,23 +71,20 @@ typedef struct bptt_error {
     bptt_status code;
     char words[504]; // one sentence, NUL-terminated; says what to do where something can be done
 } bptt_error;
-
 BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NULL
 
 // ---- model ----------------------------------------------------------------------------------------------------------
-
-// Element types of arrays that cross this interface, and of a model's own numbers (F32, F64).
+// Element types of arrays that cross this interface, and of a model's own numbers: F32 or F64.
 typedef enum bptt_type {
-    BPTT_F32 = 0, // a float, and so on
-    BPTT_F64 = 1,
-    BPTT_I32 = 2,
+    BPTT_F32 = 0, // float
+    BPTT_F64 = 1, // double
+    BPTT_I32 = 2, // this and the others: no public call takes these; they are for backends
     BPTT_BF16 = 3,
     BPTT_F16 = 4,
-    BPTT_C128 = 5 // two doubles: real, imaginary
+    BPTT_C128 = 5
 } bptt_type;
 
-// Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell
-// (tanh).
+// Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell.
 typedef enum bptt_cell { BPTT_TANH = 0, BPTT_RELU = 1 } bptt_cell;
 
 // Updates (g: gradient, after clipping; w: parameter; eta: rate; n: updates so far, this one included):
@@ -101,16 +103,15 @@ typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
-// Whether a backend that has kernels for whole windows (a layer through all T steps at once) uses them: where that is
-// thought to be faster, never, or wherever the device has room. The results of
-// either way are the same to the last bit where the backend says so (opencl: yes).
+// Kernels for whole windows (a layer through all T steps at once), if the backend has them: used where thought faster,
+// never, or wherever the device has room. Both ways give the same bits where the backend says so (opencl: yes).
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
 
-// Whose kernels multiply matrices, where the backend has a choice (opencl: its own, or CLBlast's, which is tried when
-// the model is opened and then gives other bits, the same ones only in the same version on the same device).
+// Kernels of the matrix product, where the backend has a choice (opencl: its own, or CLBlast's, which is tried when the
+// model is opened and then gives other bits, the same ones only in the same version on the same device).
 typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
 
-// What matrix products round their operands to; everything else, sums, states, weights, gradients, is float.
+// Rounding of the operands of matrix products; everything else, sums, states, weights, gradients, is float.
 //   FP32  nothing: float operands                   TF32  11 significant bits, float's range (tensor cores)
 //   BF16  8 bits, float's range                     FP16  11 bits, 6e-8 .. 65504: gradients are scaled (loss scale)
 // All but FP32 need a backend that has them (cuda); others refuse them (NO_BACKEND). They change the results.
@@ -122,6 +123,7 @@ typedef enum bptt_precision {
 } bptt_precision;
 
 typedef struct bptt_model_config {
+    size_t size;              // sizeof(bptt_model_config), set by bptt_model_defaults
     bptt_cell cell;           // BPTT_TANH
     size_t vocab;             // V   2..65536; no default
     size_t input;             // I   0: tokens, one-hot, I = V;  1..65536: dense vectors of that width
@@ -129,6 +131,7 @@ typedef struct bptt_model_config {
     size_t layers;            // L   1..64, 1
     int biases;               // 1: one trained bias a layer (bias_ih); 2: both, as PyTorch and char-rnn train them
     bptt_type type;           // BPTT_F32, or BPTT_F64 where the backend has it
+    bptt_precision precision; // BPTT_PRECISION_FP32
     bptt_init init;           // BPTT_INIT_REFERENCE
     uint64_t seed;            // 1
     bptt_optimizer optimizer; // BPTT_ADAM
@@ -144,24 +147,21 @@ typedef struct bptt_model_config {
     // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
     // platform's, in upper or lower case. With backend "auto" one of cuda, else of opencl; cpu and ref have "0"
     const char *device;
-    unsigned threads;         // 0: as many as the machine has cores. Results do not depend on it.
-    bptt_lowering lowering;   // BPTT_LOWER_AUTO
-    bptt_product product;     // BPTT_PRODUCT_OWN
-    bptt_precision precision; // BPTT_PRECISION_FP32
-    int profile;              // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
+    unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
+    bptt_lowering lowering; // BPTT_LOWER_AUTO
+    bptt_product product;   // BPTT_PRODUCT_OWN
+    int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
 } bptt_model_config;
-
-BPTT_API void bptt_model_defaults(bptt_model_config *c);
-
+#define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
+BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
 typedef struct bptt_model bptt_model;
-
 // Builds a model: parameters, gradient and optimizer moments, with its first weights.
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
-BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *error);
+BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API void bptt_model_close(bptt_model *m); // NULL is fine. Close its runs first.
-// With backend and device resolved: its name, and the device's number as text (NULL where it has but one); they belong
-// to m.
-BPTT_API void bptt_model_get_config(const bptt_model *m, bptt_model_config *c);
+// backend and device are resolved (device: the number as text, NULL where there is but one) and belong to m.
+#define bptt_model_get_config(m, c) bptt_model_get_config_sized((m), (c), sizeof *(c))
+BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size);
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H];
@@ -172,57 +172,61 @@ typedef struct bptt_tensor {
     int rank;
 } bptt_tensor;
 
-// What a tensor is read from: the weights, the last gradient (before clipping), the optimizer's m and v.
+// Parts of a tensor: the weights, the last gradient (before clipping), the optimizer's m and v.
 typedef enum bptt_part { BPTT_WEIGHTS = 0, BPTT_GRADIENT = 1, BPTT_MOMENT1 = 2, BPTT_MOMENT2 = 3 } bptt_part;
-
 BPTT_API size_t bptt_model_tensors(const bptt_model *m);    // how many
 BPTT_API size_t bptt_model_parameters(const bptt_model *m); // elements, all tensors
-BPTT_API bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *error);
+BPTT_API bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *e);
 // x holds rows*cols elements of type `as` (BPTT_F32 or BPTT_F64), PyTorch's layout.  Errors: BAD_INPUT, DEVICE.
-BPTT_API bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *error);
+BPTT_API bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as,
-                                      bptt_error *error);
-BPTT_API uint64_t bptt_model_updates(const bptt_model *m); // optimizer updates so far
+                                      bptt_error *e);
+// Optimizer updates so far, on which Adam's corrections depend. Training resumes exactly once weights, moments,
+// carried state and this count are back (FP16: not its loss scale).  Errors: BAD_INPUT (windows submitted; n >= 2^53).
+BPTT_API uint64_t bptt_model_updates(const bptt_model *m);
+BPTT_API bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e);
 
 // The bytes that tokens 0..V-1 stand for; n = 0 and *bytes = NULL when none were set. *bytes belongs to the model.
-BPTT_API bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *error);
+BPTT_API bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *e);
 BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **bytes, size_t *n);
 
 // One safetensors file: the weights under the names above (and, with one bias, bias_hh as zeros, which is what PyTorch
 // computes), vocabulary and configuration as metadata. Written whole or not at all.  Errors: IO, NO_MEMORY.
-BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *error);
+BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e);
 // Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
-// optimizer starts afresh: moments zero, no updates.
-// From c only backend, device, threads, lowering, product, precision, profile and type are used; c may be NULL: the
-// precision of training is not kept, so that is FP32 then.
-// Errors: NO_INPUT, BAD_FILE, and those of open.
-BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *error);
+// optimizer starts afresh: moments zero, no updates. From c (may be NULL: defaults) only backend, device, threads,
+// lowering, product, precision, profile and type are used, and cell where the file does not name its cell (ours do):
+// then bptt_model_cell_assumed is 1. Metadata keys that count in foreign files: "cell" ("tanh", "relu"), "input" ("0":
+// tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, others dense vectors).
+// Errors: NO_INPUT, BAD_FILE, those of open.
+BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
+BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
 // ---- run ------------------------------------------------------------------------------------------------------------
-
 // All that depends on B and T: the unrolled hidden-state buffer, the carried state, working memory. A model may have
 // many runs (training, validation, sampling); they share its weights and gradient, never their states.
 typedef struct bptt_run bptt_run;
-
 typedef struct bptt_run_config {
+    size_t size;        // sizeof(bptt_run_config), set by bptt_run_defaults
     size_t batch;       // B >= 1
     size_t steps;       // T >= 1
     int gradient;       // 1: can compute gradients; 0: forward only, memory independent of T
     int keep;           // 1: windows may have keep
     int input_gradient; // 1: gradient to dense inputs is kept (needs gradient)
     int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
-} bptt_run_config;
-
-// What one call sees. NULL: all ones for weight and keep.
+} bptt_run_config;      // by default batch and steps are 1, the others 0
+#define bptt_run_defaults(c) bptt_run_defaults_sized((c), sizeof *(c))
+BPTT_API void bptt_run_defaults_sized(bptt_run_config *c, size_t size);
+// The input of one call. In a language model target (t, b) is the token that follows token (t, b) in the text.
 typedef struct bptt_window {
+    size_t size;           // sizeof(bptt_window)
     const int32_t *token;  // [T][B] in 0..V-1; NULL for a dense model
     const void *dense;     // [T][B][I] for a dense model, else NULL
     bptt_type dense_type;  // BPTT_F32 or BPTT_F64
     const int32_t *target; // [T][B] in 0..V-1
-    const float *weight;   // [T][B] >= 0, finite: of each position in the loss and its gradient
-    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document there, 1 goes on
+    const float *weight;   // [T][B] >= 0, finite: of each position in the loss and its gradient; NULL: ones
+    const float *keep;     // [T][B]: multiplies the state before step t: 0 starts a new document, 1 goes on; NULL: ones
 } bptt_window;
-
 typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
     double weight;    // the sum of weights: B*T by default
@@ -231,49 +235,55 @@ typedef struct bptt_report {
     // scale was halved, grad_norm is infinite. It counts as an update. Only from train and collect, with FP16
     int skipped;
 } bptt_report;
-
 // Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
-BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *error);
-BPTT_API void bptt_run_close(bptt_run *r);                           // NULL is fine
-BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *error); // the carried state becomes 0
+BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e);
+BPTT_API void bptt_run_close(bptt_run *r); // NULL is fine
+// The carried state becomes 0: of all streams, or of stream b alone.  Errors: BAD_INPUT (b is not below B), DEVICE.
+BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
+BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
 // h: [L][B][H] of type `as`: the state before the next window.
-BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *error);
-BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *error);
+BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e);
+BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e);
 
 // Each of the three reads the carried state, goes T steps forward, and carries the last state on; report may be NULL.
 //   evaluate   the loss
-//   gradient   the loss, and its gradient into the model (overwriting the last one); backpropagation through the T
-//              steps, none beyond them (truncated BPTT); weights unchanged
-//   train      gradient, then clipping and one update with that rate. With BPTT_PRECISION_FP16 gradients
-//              are computed times a loss scale: 65536 at first, doubled after 2000 good windows, up to 2^24. Where that
-//              makes them overflow it is halved, and this update is skipped: report->skipped, no error
-// Errors: BAD_INPUT (a token out of range, a NULL that is needed; nothing has happened), DEVICE,
-// NOT_FINITE (from gradient and train, and evaluate: the weights and moments are as they were, the state is not).
-BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *error);
-BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *error);
-BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report,
-                                    bptt_error *error);
-// For a run with last_gradient = 1. dh [L][B][H] of type `as`: a gradient with respect to the states after the last
-// step, which gradient and train add to that of the window's own loss; zeros at first, and kept until written again. So
-// a long sequence goes through a run in pieces, the last one first: BPTT_GRAD_STATE of one is the last gradient of the
-// one before. Losses are means: between pieces of weights w and v pass dh v / w, and gradients add up by their shares
-// of the weight.  Errors: BAD_INPUT, DEVICE.
-BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *error);
-// The same in two halves, so that a device need not wait for the host: submit queues the work of train and returns (the
-// window may be changed then); collect waits for the oldest window submitted and gives its report. At most
-// BPTT_SUBMITTED windows may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and
-// next of this run as long as there is one). Everything else, other runs of the model too, sees the state after all
-// that was submitted; but only one run of a model at a time may have windows submitted (BAD_INPUT from submit and train
-// of another), since an update counts on the one before it.
+//   gradient   the loss, and its gradient into the model (overwriting the last one), through the T steps, none beyond
+//              them (truncated BPTT); weights unchanged
+//   train      gradient, then clipping and one update with that rate. With BPTT_PRECISION_FP16 gradients are computed
+//              times a loss scale: 65536 at first, doubled after 2000 good windows, up to 2^24. Where that makes them
+//              overflow it is halved, and this update is skipped: report->skipped, no error
+// Errors: BAD_INPUT (a token out of range, a NULL that is needed; nothing has happened), DEVICE, NOT_FINITE (weights,
+// moments are as they were, the state is not).
+BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
+BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
+BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e);
+// For a run with last_gradient = 1. dh [L][B][H] of type `as`: a gradient with respect to the states after the window,
+// which gradient and train add to that of the window's own loss; zeros at first, kept until written again. So a long
+// sequence goes through a run in pieces, the last one first: BPTT_GRAD_STATE of one is dh of the one before. Losses are
+// means: between pieces of weights w and v pass dh v / w, and gradients add up by their shares of the weight.
+// Errors: BAD_INPUT, DEVICE.
+BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e);
+// train in two halves, so that a device need not wait for the host: submit queues the work and returns (the window may
+// be changed then); collect waits for the oldest window submitted and gives its report. At most BPTT_SUBMITTED windows
+// may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and predictions of this run
+// while there is one). Everything else, other runs of the model too, sees the state after all that was submitted; but
+// only one run of a model at a time may have windows submitted (BAD_INPUT from submit and train of another).
 // Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if there is nothing to collect. After
 // a NOT_FINITE no window submitted meanwhile has changed weights or moments, and collect gives NOT_FINITE for each of
-// them too; when all are collected training can go on. bptt_model_updates counts a window once it is submitted, and no
-// longer when collect fails.
+// them too; when all are collected training can go on. bptt_model_updates counts a window from submit on, unless its
+// collect fails.
 #define BPTT_SUBMITTED 2
-BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *error);
-BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *error);
-// One step for each of the B streams: token [B] -> logp [B][V], natural log-probabilities of the next token.
-BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *error);
+BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e);
+BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e);
+// Predictions: natural log-probabilities of the V outputs, from the carried state, which goes on; in any run.
+//   next        one step: token [B] -> logp [B][V]
+//   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V]
+//   predict     the T steps of a window, as evaluate sees them -> logp [T][B][V]; target and weight may be NULL. Waits
+//               for the device at every step; the device needs no memory besides the run's
+// Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
+BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
+BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);
+BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *logp, bptt_error *e);
 
 // After gradient or train, and until the next call that runs: tensors of that window.
 typedef enum bptt_result {
@@ -281,14 +291,13 @@ typedef enum bptt_result {
     BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to that first state
     BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
 } bptt_result;
-BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *error);
+BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
 
 // Draws a token from one row logp [V] at a temperature: softmax(logp / temperature); 0 takes the largest.
 // *random is a SplitMix64 state and moves by one draw (by none at 0). Always in 0..V-1.
 BPTT_API int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random);
 
 // ---- the seed's cell by itself -------------------------------------------------------------------------------------
-
 // c = [x; h], z = W c + b, y = f(z), row by row of a batch: TorchLean's ElmanCell with its saved tensors c, z, y.
 // Sizes: x [B][I], h [B][H], W [H][I+H], b [H], concat [B][I+H], pre [B][H], next [B][H]. All of one type, F32 or F64.
 typedef struct bptt_elman {
@@ -297,7 +306,6 @@ typedef struct bptt_elman {
     size_t B, I, H;
     const void *W, *b;
 } bptt_elman;
-
 // Any output may be NULL.  Errors: BAD_CONFIG (a size of 0, a type other than F32 or F64), BAD_INPUT (a NULL input).
 BPTT_API bptt_status bptt_elman_forward(const bptt_elman *e, const void *x, const void *h, void *concat, void *pre,
                                         void *next, bptt_error *error);
@@ -321,7 +329,6 @@ BPTT_API bptt_status bptt_elman_jvp(const bptt_elman *e, const void *concat, con
                                     void *dnext, bptt_error *error);
 
 // ---- cells joined by context builders -------------------------------------------------------------------------------
-
 // All tensors of one step, or a tangent or cotangent for each; sizes and type as in bptt_elman. The caller's memory.
 typedef struct bptt_elman_trace {
     void *x, *h, *concat, *pre, *next;
@@ -362,43 +369,40 @@ typedef struct bptt_chain {
     const bptt_elman *cell;   // [steps]
     const bptt_builder *join; // [steps - 1]: join[t] between cell[t] and cell[t + 1]
 } bptt_chain;
-// trace, d, s: [steps], no member NULL. dW, db: [steps], any of them or the whole list NULL.  Errors: BAD_CONFIG,
-// BAD_INPUT, and those of the builders.
+// trace, d, s: [steps], no member NULL. dW, db: [steps], any NULL.  Errors: BAD_CONFIG, BAD_INPUT, the builders'.
 //   forward  from trace[0].x and .h: the rest is written
 //   jvp      from d[0].x and .h, and tangents dW, db: the rest of d is written
 //   vjp      from a cotangent s for every tensor of every step: s[t].x and .h become the gradient with respect to that
 //            step's input and state; .concat, .pre, .next keep theirs and what builders added. dW[t], db[t] are added
 //            to, last step first. [0, n) is [k, n), join[k - 1].vjp from s[k] into s[k - 1], and [0, k), bit for bit
-BPTT_API bptt_status bptt_chain_forward(const bptt_chain *c, const bptt_elman_trace *trace, bptt_error *error);
+BPTT_API bptt_status bptt_chain_forward(const bptt_chain *c, const bptt_elman_trace *trace, bptt_error *e);
 BPTT_API bptt_status bptt_chain_jvp(const bptt_chain *c, const bptt_elman_trace *trace, const bptt_elman_trace *d,
-                                    const void *const *dW, const void *const *db, bptt_error *error);
+                                    const void *const *dW, const void *const *db, bptt_error *e);
 BPTT_API bptt_status bptt_chain_vjp(const bptt_chain *c, const bptt_elman_trace *trace, const bptt_elman_trace *s,
-                                    void *const *dW, void *const *db, bptt_error *error);
+                                    void *const *dW, void *const *db, bptt_error *e);
 
 // ---- trainer --------------------------------------------------------------------------------------------------------
-
 // A text, its training and validation part, B streams with carried state, scheduled validation, checkpoints.
 // Text is bytes; the vocabulary is the distinct bytes of the whole text, ascending. n_train = floor((1 - valid) N);
-// stream b starts at byte b*len of the training part, len = (n_train - 1) / B; an epoch is len / T windows; the state
-// is zero at each epoch's start. Validation: one stream over the rest from zero state.
+// stream b starts at byte b*len of the training part, len = (n_train - 1) / B; an epoch is len / T windows and starts
+// from zero state. Validation: one stream over the rest from zero state.
 typedef struct bptt_trainer bptt_trainer;
-
 typedef struct bptt_trainer_config {
+    size_t size;             // sizeof(bptt_trainer_config), set by bptt_trainer_defaults
     bptt_model_config model; // vocab is taken from the text
+    int change_precision;    // resume: 1: with model.precision, not with that of the file
     size_t batch, steps;     // B, T; 32, 64
     double rate;             // 2e-3, constant
     double valid;            // part of the text for validation, 0 <= valid < 1; 0.05
     uint64_t valid_every;    // scheduled validation after every so many updates; 0: never.
     uint64_t iterations;     // updates in all; 0: by epochs
     double epochs;           // used when iterations is 0
-    int change_precision;    // resume: 1: with model.precision, not with that of the file
 } bptt_trainer_config;
-
-BPTT_API void bptt_trainer_defaults(bptt_trainer_config *c);
-// Sizes that suit a text of n bytes: H, L, B, T, valid_every, epochs. They depend on n and c->valid alone.
+#define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
+BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
+// H, L, B, T, valid_every, epochs that suit a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
 BPTT_API void bptt_trainer_suit(bptt_trainer_config *c, size_t n);
 
-// What a trainer knows of its work, for people.
 typedef struct bptt_trainer_info {
     size_t text, vocab, n_train, n_valid, stream, windows; // bytes; V; bytes; bytes; len; windows in an epoch
     size_t parameters;
@@ -407,61 +411,60 @@ typedef struct bptt_trainer_info {
     double best_loss;               // lowest scheduled validation loss, in nats
     uint64_t best_iteration;        // 0: none yet
 } bptt_trainer_info;
-
 // text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (a text too short for B and T: says what would fit).
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
-                                       bptt_error *error);
+                                       bptt_error *e);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
 // (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, and the model's backend, device, threads,
 // lowering, product and profile are used, and its precision with change_precision; iterations and epochs both 0 keep
-// what the file says. Where the backend has not the file's precision (NO_BACKEND), FP32 goes on in float.
-// Errors: NO_INPUT, BAD_FILE, and those of open.
+// what the file says. Where the backend lacks the file's precision (NO_BACKEND), a change to FP32 goes on.
+// Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
-                                         bptt_trainer **t, bptt_error *error);
+                                         bptt_trainer **t, bptt_error *e);
 BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is fine
-BPTT_API void bptt_trainer_get_info(const bptt_trainer *t, bptt_trainer_info *info);
-BPTT_API void bptt_trainer_get_config(const bptt_trainer *t, bptt_trainer_config *c);
+#define bptt_trainer_get_info(t, info) bptt_trainer_get_info_sized((t), (info), sizeof *(info))
+BPTT_API void bptt_trainer_get_info_sized(const bptt_trainer *t, bptt_trainer_info *info, size_t size);
+#define bptt_trainer_get_config(t, c) bptt_trainer_get_config_sized((t), (c), sizeof *(c), sizeof((c)->model))
+BPTT_API void bptt_trainer_get_config_sized(const bptt_trainer *t, bptt_trainer_config *c, size_t size,
+                                            size_t model_size);
 BPTT_API bptt_model *bptt_trainer_model(bptt_trainer *t); // belongs to the trainer
 
 // One update.  Errors: NOT_FINITE, DEVICE.
-BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *error);
+BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e);
 // The same in two halves (see bptt_run_submit); info.iteration and validation_due count updates submitted. step,
 // validate and save need all of them collected first (BAD_INPUT). Where collect fails, iteration falls back by one:
 // once all are collected it is the number of updates that were made.
-BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *error);
-BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *error);
+BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e);
+BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *e);
 // step, and keeps that update's window as one file in a folder, which is made if need be: inputs, states, dz, losses,
-// gradient, and the weights before it, for `bptt verify trace`. Training goes on as after step, to the last byte, and
-// does so too where the file could not be written: then kept->code is other than OK, and its words say why.
-// Takes, for as long as the call lasts, the memory of another run.  Errors: those of step.
+// gradient, and the weights before it, for `bptt verify trace`. Training goes on as after step, to the last byte, even
+// where the file could not be written (*kept says so and why). Takes the memory of another run meanwhile.
+// Errors: those of step.
 BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report *report, bptt_error *kept,
-                                        bptt_error *error);
+                                        bptt_error *e);
 // Validation loss now; training state, carried state and best_loss are untouched. stop, if not NULL, is called now and
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
-                                           bptt_error *error);
-// Whether a validation is due after the update just done or submitted, and what to do with its loss: notes it as best
-// if it is (*best = 1). Call note for scheduled validations only; it is part of the saved state.
+                                           bptt_error *e);
+// 1: a validation is due after the last update done or submitted. note keeps its loss if it is the best (*best = 1);
+// call it for scheduled validations only: it is part of the saved state.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
 BPTT_API void bptt_trainer_note(bptt_trainer *t, double loss, int *best);
-// The complete state, weights included: bptt_model_load reads it too. Whole or not at all.  Errors: IO, NO_MEMORY.
-BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *error);
+// The complete state: bptt_model_load reads its weights. Whole or not at all.  Errors: IO, NO_MEMORY.
+BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e);
 
 // ---- text -----------------------------------------------------------------------------------------------------------
-
 // Mean loss per byte of text [n] under a model with a vocabulary, one stream from zero state: the n - 1 bytes after the
 // first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte the model never saw: says which and where;
 // n < 2), CANCELLED, DEVICE. progress, if not NULL, hears how many are done and ends the work by returning non-zero.
 BPTT_API bptt_status bptt_score(bptt_model *m, const void *text, size_t n,
                                 int (*progress)(void *user, size_t done, size_t total), void *user, bptt_report *report,
-                                bptt_error *error);
-// How a text would be split: the number of bytes in its training part, floor((1 - valid) n).
+                                bptt_error *e);
+// Bytes in the training part of a text of n bytes: floor((1 - valid) n).
 BPTT_API size_t bptt_split(size_t n, double valid);
 
 // ---- devices --------------------------------------------------------------------------------------------------------
-
 typedef enum bptt_kind { BPTT_CPU = 0, BPTT_GPU = 1, BPTT_ACCELERATOR = 2 } bptt_kind;
-
 typedef struct bptt_device_info {
     char backend[16];  // the name for bptt_model_config.backend
     unsigned number;   // of this device within its backend, from 0: bptt_model_config.device
@@ -477,21 +480,19 @@ typedef struct bptt_device_info {
 } bptt_device_info;
 // The i-th device of all backends this library knows, usable or not (a backend without any is one row that says why);
 // it is opened to see whether it works. BAD_INPUT past the last.
-BPTT_API bptt_status bptt_device_describe(size_t i, bptt_device_info *info, bptt_error *error);
-// What a model runs on, and why that was chosen.
-BPTT_API void bptt_model_device(const bptt_model *m, bptt_device_info *info);
-
-// Where the time of a model with profile = 1 went since the last time this was asked for: the i-th row, a static name
-// ("gemm", "window_forward", "transfer_in", ...) and seconds; reset = 1 sets the row to 0. BAD_INPUT past the last row;
-// DEVICE, since work that is queued is waited for.
+#define bptt_device_describe(i, info, e) bptt_device_describe_sized((i), (info), sizeof *(info), (e))
+BPTT_API bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info, size_t size, bptt_error *e);
+// The device of a model; info->why is the reason for the choice.
+#define bptt_model_device(m, info) bptt_model_device_sized((m), (info), sizeof *(info))
+BPTT_API void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t size);
+// Time of a model with profile = 1 since the last reset: the i-th row, a static name ("gemm", "transfer_in", ...) and
+// seconds; reset = 1 sets the row to 0. Waits for queued work.  Errors: BAD_INPUT past the last row, DEVICE.
 BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
-                                      bptt_error *error);
+                                      bptt_error *e);
 
-// Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s: measured for about
-// `seconds`. From c only backend, device, threads, product and precision are used. For bench: what share of it a
-// training step reaches.
-// Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
-BPTT_API bptt_status bptt_gemm_rate(const bptt_model_config *c, double seconds, double *gflops, bptt_error *error);
+// Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s, measured for `seconds` or
+// so. Of c backend, device, threads, product, precision are used.  Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
+BPTT_API bptt_status bptt_gemm_rate(const bptt_model_config *c, double seconds, double *gflops, bptt_error *e);
 
 #ifdef __cplusplus
 }

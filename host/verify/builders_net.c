@@ -120,13 +120,15 @@ bptt_status small_net_go(small_net *n, const piece *p, outcome *o, scratch *mem,
         token[i] = n->token[from], target[i] = n->target[from];
         weight[i] = p->weight ? p->weight[from] : 1, keep[i] = n->keep[from];
     }
-    const bptt_run_config c = {.batch = p->B,
+    const bptt_run_config c = {.size = sizeof(bptt_run_config),
+                               .batch = p->B,
                                .steps = p->T,
                                .gradient = 1,
                                .keep = p->keep,
                                .input_gradient = I > 0,
                                .last_gradient = p->dlast != NULL};
-    const bptt_window w = {.token = I ? NULL : token,
+    const bptt_window w = {.size = sizeof(bptt_window),
+                           .token = I ? NULL : token,
                            .dense = I ? x : NULL,
                            .dense_type = BPTT_F64,
                            .target = target,

@@ -70,7 +70,7 @@ static bptt_status open_trial(trial *t, const whole_place *p, bptt_error *e)
     t->x = malloc(most(t->n) * sizeof *t->x);
     t->keep = malloc(t->n->N * sizeof *t->keep), t->weight = malloc(t->n->N * sizeof *t->weight);
     if (!t->x || !t->keep || !t->weight) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
-    bptt_run_config r = {.batch = s->B, .steps = s->T, .keep = s->masked};
+    bptt_run_config r = {.size = sizeof(bptt_run_config), .batch = s->B, .steps = s->T, .keep = s->masked};
     bptt_status st = whole_open(p, &c, &t->m, e);
     if (!st) st = bptt_run_open(t->m, &r, &t->ahead, e);
     r.gradient = 1, r.input_gradient = s->I > 0, r.last_gradient = s->last;
@@ -173,7 +173,8 @@ static bptt_status run_window(trial *t, bptt_error *e)
         t->weight[i] = w->weight ? (float)w->weight[i] : 1;
     }
     bptt_status s = write_last(t, e);
-    const bptt_window seen = {.token = n->s.I ? NULL : w->token,
+    const bptt_window seen = {.size = sizeof(bptt_window),
+                              .token = n->s.I ? NULL : w->token,
                               .dense = n->s.I ? scaled(t, w->x, 1, n->N * n->s.I) : NULL,
                               .dense_type = BPTT_F64,
                               .target = w->target,

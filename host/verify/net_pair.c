@@ -16,7 +16,7 @@ static bptt_status open_runs(net_pair *p, const net_tables *tables, bptt_error *
     m.optimizer = BPTT_SGD;
     bptt_status s = bptt_model_open_on(&tables->fp, &m, &p->m, e);
     if (!s) s = bptt_model_open_on(&tables->dual, &m, &p->dual_m, e);
-    bptt_run_config r = {.batch = c->B, .steps = c->T, .keep = c->masked};
+    bptt_run_config r = {.size = sizeof(bptt_run_config), .batch = c->B, .steps = c->T, .keep = c->masked};
     if (!s) s = bptt_run_open(p->dual_m, &r, &p->ahead, e);
     r.gradient = 1, r.input_gradient = c->I > 0;
     if (!s) s = bptt_run_open(p->m, &r, &p->r, e);
@@ -126,7 +126,8 @@ void pair_close(net_pair *p)
 
 bptt_window pair_window(const net_pair *p, bool dual)
 {
-    return (bptt_window){.token = p->c.I ? NULL : p->token,
+    return (bptt_window){.size = sizeof(bptt_window),
+                         .token = p->c.I ? NULL : p->token,
                          .dense = p->c.I ? dual ? p->pair[LEAF_INPUT] : p->value[LEAF_INPUT] : NULL,
                          .dense_type = dual ? BPTT_DUAL : BPTT_FP,
                          .target = p->target,

@@ -17,7 +17,7 @@ static bptt_status open_runs(stepper *p, const bptt_backend *judged, bptt_error 
     m.init = BPTT_INIT_UNIFORM, m.seed = 3, m.type = BPTT_F64, m.optimizer = BPTT_SGD;
     bptt_status s = bptt_model_open_on(judged, &m, &p->real, e);
     if (!s) s = bptt_model_open_on(&over_complex, &m, &p->complex_, e);
-    bptt_run_config r = {.batch = c->B, .steps = c->T, .keep = c->masked};
+    bptt_run_config r = {.size = sizeof(bptt_run_config), .batch = c->B, .steps = c->T, .keep = c->masked};
     if (!s) s = bptt_run_open(p->complex_, &r, &p->ahead, e);
     r.gradient = 1, r.input_gradient = c->I > 0;
     return s ? s : bptt_run_open(p->real, &r, &p->r, e);
@@ -60,7 +60,8 @@ void stepper_close(stepper *p)
 
 bptt_window stepper_window(const stepper *p, const void *dense, bptt_type type)
 {
-    return (bptt_window){.token = p->c.I ? NULL : p->token,
+    return (bptt_window){.size = sizeof(bptt_window),
+                         .token = p->c.I ? NULL : p->token,
                          .dense = p->c.I ? dense : NULL,
                          .dense_type = type,
                          .target = p->target,

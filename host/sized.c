@@ -1,0 +1,147 @@
+// Structs of callers that were built with an older or a newer bptt.h.
+#include "sized.h"
+#include "backend.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
+
+// The shortest structs that are taken end with these members. They never change.
+enum {
+    MODEL_LEAST = END_OF(bptt_model_config, clip),
+    RUN_LEAST = END_OF(bptt_run_config, steps),
+    WINDOW_LEAST = END_OF(bptt_window, target),
+    MODEL_AT = offsetof(bptt_trainer_config, model),
+    REST_AT = END_OF(bptt_trainer_config, model),
+    REST_LEAST = END_OF(bptt_trainer_config, rate) - REST_AT,
+    REST = sizeof(bptt_trainer_config) - REST_AT,
+    MOST = 4096 // a longer struct is one whose size was never set
+};
+
+// A member added at the end must not lie in an older caller's padding, so there is none.
+#define NO_PADDING(type, last) \
+    _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
+NO_PADDING(bptt_model_config, profile);
+NO_PADDING(bptt_run_config, last_gradient);
+NO_PADDING(bptt_window, keep);
+NO_PADDING(bptt_trainer_config, epochs);
+_Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
+
+// Words of a refusal, by kind of struct.
+typedef struct kind {
+    const char *type, *size, *defaults; // defaults: the call that sets the size, for a sentence
+    size_t least;
+    bptt_status status;
+} kind;
+
+static const kind model_kind = {"bptt_model_config", "size", "call bptt_model_defaults, or ", MODEL_LEAST,
+                                BPTT_BAD_CONFIG};
+static const kind nested_kind = {"bptt_model_config", "model.size", "call bptt_trainer_defaults, or ", MODEL_LEAST,
+                                 BPTT_BAD_CONFIG};
+static const kind run_kind = {"bptt_run_config", "size", "call bptt_run_defaults, or ", RUN_LEAST, BPTT_BAD_CONFIG};
+static const kind trainer_kind = {"bptt_trainer_config", "size", "call bptt_trainer_defaults, or ",
+                                  MODEL_AT + MODEL_LEAST + REST_LEAST, BPTT_BAD_CONFIG};
+static const kind window_kind = {"bptt_window", "size", "", WINDOW_LEAST, BPTT_BAD_INPUT};
+
+static bptt_status check_size(const kind *k, size_t size, bptt_error *e)
+{
+    if (size >= k->least && size <= MOST) return BPTT_OK;
+    return bptt_fail(e, k->status, "%s is %zu: %sset %s to sizeof(%s)", k->size, size, k->defaults, k->size, k->type);
+}
+
+// `size` bytes of a caller over the `whole_size` bytes of *whole, which hold the defaults.
+static bptt_status take(const kind *k, void *whole, size_t whole_size, const void *from, size_t size, bptt_error *e)
+{
+    const unsigned char *byte = from;
+    for (size_t i = whole_size; i < size; i++)
+        if (byte[i])
+            return bptt_fail(e, k->status,
+                             "a %s sets members that this library (%s) does not know: it was made for a newer bptt; "
+                             "leave them 0, or install that version",
+                             k->type, BPTT_VERSION);
+    memcpy(whole, from, size < whole_size ? size : whole_size);
+    return BPTT_OK;
+}
+
+bptt_status model_config_in(bptt_model_config *whole, const bptt_model_config *c, bptt_error *e)
+{
+    bptt_model_config made;
+    bptt_model_defaults(&made);
+    bptt_status s = check_size(&model_kind, c->size, e);
+    if (!s) s = take(&model_kind, &made, sizeof made, c, c->size, e);
+    made.size = sizeof made;
+    if (!s) *whole = made;
+    return s;
+}
+
+bptt_status run_config_in(bptt_run_config *whole, const bptt_run_config *c, bptt_error *e)
+{
+    bptt_run_config made;
+    bptt_run_defaults(&made);
+    bptt_status s = check_size(&run_kind, c->size, e);
+    if (!s) s = take(&run_kind, &made, sizeof made, c, c->size, e);
+    made.size = sizeof made;
+    if (!s) *whole = made;
+    return s;
+}
+
+bptt_status window_in(bptt_window *whole, const bptt_window *w, bptt_error *e)
+{
+    bptt_window made = {0};
+    bptt_status s = check_size(&window_kind, w->size, e);
+    if (!s) s = take(&window_kind, &made, sizeof made, w, w->size, e);
+    made.size = sizeof made;
+    if (!s) *whole = made;
+    return s;
+}
+
+// The nested configuration has the caller's size too, so what follows it lies where the caller's header puts it.
+bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_config *c, bptt_error *e)
+{
+    bptt_trainer_config made;
+    bptt_trainer_defaults(&made);
+    bptt_status s = check_size(&trainer_kind, c->size, e);
+    if (s) return s;
+    const unsigned char *const from = (const unsigned char *)c;
+    const size_t model = c->model.size;
+    s = check_size(&nested_kind, model, e);
+    if (!s && model > c->size - MODEL_AT - REST_LEAST)
+        s = bptt_fail(e, BPTT_BAD_CONFIG, "size is %zu with a model.size of %zu: call bptt_trainer_defaults", c->size,
+                      model);
+    if (!s) s = take(&nested_kind, &made.model, sizeof made.model, from + MODEL_AT, model, e);
+    const size_t rest = s ? 0 : c->size - MODEL_AT - model;
+    if (!s) s = take(&trainer_kind, (unsigned char *)&made + REST_AT, REST, from + MODEL_AT + model, rest, e);
+    made.size = sizeof made;
+    made.model.size = sizeof made.model;
+    if (!s) *whole = made;
+    return s;
+}
+
+// ---- out ------------------------------------------------------------------------------------------------------------
+
+void struct_out(void *to, size_t size, const void *whole, size_t whole_size)
+{
+    memcpy(to, whole, size < whole_size ? size : whole_size);
+    if (size > whole_size) memset((unsigned char *)to + whole_size, 0, size - whole_size);
+}
+
+static void set_size(void *to, size_t size)
+{
+    if (size >= sizeof size) memcpy(to, &size, sizeof size);
+}
+
+void model_config_out(void *to, size_t size, const bptt_model_config *whole)
+{
+    struct_out(to, size, whole, sizeof *whole);
+    set_size(to, size);
+}
+
+void trainer_config_out(void *to, size_t size, size_t model_size, const bptt_trainer_config *whole)
+{
+    unsigned char *const at = to;
+    if (size < MODEL_AT || model_size > size - MODEL_AT) return; // no header says so
+    set_size(at, size);
+    model_config_out(at + MODEL_AT, model_size, &whole->model);
+    struct_out(at + MODEL_AT + model_size, size - MODEL_AT - model_size, (const unsigned char *)whole + REST_AT, REST);
+}
