@@ -159,3 +159,30 @@ exits 64 "an update past the end is refused" train --iterations 60 -o x.safetens
 exits 78 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
 exits 73 "a folder in no folder is refused before training" train -o x.safetensors --trace nosuch/kept --iterations 9
 exits 64 "an output in the trace's place is refused" train -o kept/trace.safetensors --trace kept --iterations 9
+
+# ---- a file that does not name its cell, as PyTorch writes it -------------------------------------------------------
+if has_python "a file that does not name its cell"; then
+    # shellcheck disable=SC2086
+    exits 0 "a relu model is trained" "$bptt" train text $tiny --cell relu --iterations 20 -o relu.safetensors
+    # shellcheck disable=SC2016
+    python3 -c '
+import json, struct, sys
+data = open("relu.safetensors", "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:8 + n])
+header["__metadata__"] = {"vocabulary": header["__metadata__"]["vocabulary"]}
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open("foreign.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + data[8 + n:])'
+    exits 0 "the model is scored" "$bptt" score relu.safetensors text
+    cp out wanted
+    exits 0 "and so is the file without a cell, as relu" "$bptt" score foreign.safetensors text --cell relu
+    same out wanted "with the same loss"
+    empty err "and nothing is said"
+    exits 0 "without --cell it is taken for tanh" "$bptt" score foreign.safetensors text
+    has err '^bptt: foreign.safetensors does not name its cell: tanh is assumed; --cell relu for a relu network$' "in words"
+    ! cmp -s out wanted
+    say $? "which is another loss"
+    exits 0 "a sample says so too" "$bptt" sample foreign.safetensors --length 5
+    has err '^bptt: foreign.safetensors does not name its cell' "in the same words"
+fi

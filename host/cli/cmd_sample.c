@@ -43,7 +43,7 @@ exit_code run_sample(const options *o)
     bptt_status status = bptt_model_load(o->argument[0], &c.model, &m, &e);
     if (status == BPTT_OK) status = sampler_open(&s, m, &e);
     if (status == BPTT_OK) status = sampler_prime(&s, prime, strlen(prime), &e);
-    exit_code code = status == BPTT_OK ? check_cell(o, false) : complain_of(&e); // bptt_model_cell_assumed(m)
+    exit_code code = status == BPTT_OK ? check_cell(o, bptt_model_cell_assumed(m)) : complain_of(&e);
     if (code == CODE_OK) {
         fputs(prime, stdout);
         code = write_sample(&s, o);

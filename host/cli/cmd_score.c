@@ -48,7 +48,7 @@ exit_code run_score(const options *o)
     bptt_trainer_defaults(&c);
     config_apply(o, &c);
     bptt_status s = bptt_model_load(o->argument[0], &c.model, &m, &e);
-    if (s == BPTT_OK) code = check_cell(o, false); // bptt_model_cell_assumed(m)
+    if (s == BPTT_OK) code = check_cell(o, bptt_model_cell_assumed(m));
     if (s == BPTT_OK && code == CODE_OK)
         s = bptt_score(m, text + first, n - first, watched ? show : NULL, &percent, &report, &e);
     if (percent >= 0) fputs("\r    \r", stderr);
