@@ -1,15 +1,18 @@
 #!/bin/sh
 # Runs the two commands of README.md in a minimal Debian, each alone, as a stranger would: as root, where they install
 # everything, and as an ordinary user with the needed packages only: no nvcc, no OpenCL, no BLAS, no Python.
-# usage: sh tests/bare.sh FOLDER       as root; needs debootstrap, apt-get's sources, unshare
+# usage: sh tests/bare.sh FOLDER [NAME...]   as root; needs debootstrap, apt-get's sources, unshare
+#   NAME       quickstart-root, tests-root, quickstart-user, tests-user; without one all four
 #   FOLDER/base, FOLDER/compiler       the minimal Debian, and with the needed packages: kept for the next call
 #   FOLDER/NAME.log                    what each of the four runs printed
 # Exit code 1: a command failed, no text was written, or tests were skipped that could have run.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# = 1 ] || { echo "usage: sh tests/bare.sh FOLDER" >&2; exit 64; }
+[ $# -ge 1 ] || { echo "usage: sh tests/bare.sh FOLDER [NAME...]" >&2; exit 64; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- quickstart-root tests-root quickstart-user tests-user
 [ "$(id -u)" = 0 ] || { echo "bare.sh: only root can make a Debian and enter it" >&2; exit 69; }
 for program in debootstrap unshare chroot; do
     command -v $program >/dev/null || { echo "bare.sh: there is no $program (Debian: debootstrap, util-linux)" >&2; exit 69; }
@@ -78,10 +81,10 @@ try() {
     now=$(date +%s)
     printf 'bare Debian: %-28s %-5s exit code %d, %d s%s\n' "$command" "$user" $got $((now - begin)) \
         "$(sed -n 's/^tests: /, /p' "$folder/$name.log" | tail -n 1)"
-    if [ $got != 0 ]; then
-        tail -n 60 "$folder/$name.log"
-        failed=$((failed + 1))
-    fi
+    [ $got != 0 ] || return 0
+    tail -n 60 "$folder/$name.log"
+    failed=$((failed + 1))
+    return 0
 }
 
 wrong() {
@@ -112,13 +115,14 @@ failed=0
 needed=$(sh tests/run.sh --needed)
 [ -e "$folder/base/etc/debian_version" ] || make_base
 [ "$(cat "$folder/compiler/needed" 2>/dev/null)" = "$needed" ] || make_compiler
-try quickstart-root base root "sh samples/quickstart.sh"
-writes quickstart-root
-try tests-root base root "sh tests/run.sh"
-skips tests-root CUDA
-try quickstart-user compiler stranger "sh samples/quickstart.sh"
-writes quickstart-user
-try tests-user compiler stranger "sh tests/run.sh"
-skips tests-user CUDA OpenCL Python Consumer
+for name in "$@"; do
+    case $name in
+    quickstart-root) try "$name" base root "sh samples/quickstart.sh" && writes "$name" ;;
+    tests-root) try "$name" base root "sh tests/run.sh" && skips "$name" CUDA ;;
+    quickstart-user) try "$name" compiler stranger "sh samples/quickstart.sh" && writes "$name" ;;
+    tests-user) try "$name" compiler stranger "sh tests/run.sh" && skips "$name" CUDA OpenCL Python Consumer ;;
+    *) echo "bare.sh: there is no run $name" >&2; exit 64 ;;
+    esac
+done
 rm -rf "$folder/try"
 [ $failed = 0 ] || exit 1
