@@ -69,7 +69,7 @@ typedef enum bptt_status {
 
 typedef struct bptt_error {
     bptt_status code;
-    char words[504]; // one sentence, NUL-terminated; says what to do where something can be done
+    char words[504]; // error message: one sentence, NUL-terminated, with what to do where something can be done
 } bptt_error;
 BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NULL
 
@@ -172,7 +172,7 @@ typedef struct bptt_tensor {
     int rank;
 } bptt_tensor;
 
-// Parts of a tensor: the weights, the last gradient (before clipping), the optimizer's m and v.
+// Arrays that a tensor has: the weights, the last gradient (before clipping), the optimizer's m and v.
 typedef enum bptt_part { BPTT_WEIGHTS = 0, BPTT_GRADIENT = 1, BPTT_MOMENT1 = 2, BPTT_MOMENT2 = 3 } bptt_part;
 BPTT_API size_t bptt_model_tensors(const bptt_model *m);    // how many
 BPTT_API size_t bptt_model_parameters(const bptt_model *m); // elements, all tensors
@@ -293,7 +293,7 @@ typedef enum bptt_result {
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
 
-// Draws a token from one row logp [V] at a temperature: softmax(logp / temperature); 0 takes the largest.
+// Samples a token from one row logp [V] at a temperature: softmax(logp / temperature); 0 takes the largest.
 // *random is a SplitMix64 state and moves by one draw (by none at 0). Always in 0..V-1.
 BPTT_API int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random);
 
@@ -349,9 +349,9 @@ typedef struct bptt_builder {
                        bptt_error *e);
     void *user;
 } bptt_builder;
-// The builders that are here already; what they are given is constant, only `next` has a derivative.
+// The context builders of this library (kinds of joints); their data are constant, only `next` has a derivative.
 typedef enum bptt_joint {
-    BPTT_TEACHER = 0,  // x given, h = next                    the next token of a sequence
+    BPTT_TEACHER = 0,  // x given, h = next                    teacher forcing: the next token of a sequence
     BPTT_STACK = 1,    // x = next, h given                    the layer above
     BPTT_RESET = 2,    // x given, h = keep * next             a row with keep 0 starts a new document
     BPTT_TRUNCATE = 3, // TEACHER, but derivative of h 0       the state is carried, gradients end here
@@ -400,7 +400,7 @@ typedef struct bptt_trainer_config {
 } bptt_trainer_config;
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
-// H, L, B, T, valid_every, epochs that suit a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
+// Default H, L, B, T, valid_every, epochs for a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
 BPTT_API void bptt_trainer_suit(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
@@ -446,8 +446,8 @@ BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bpt
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
                                            bptt_error *e);
-// 1: a validation is due after the last update done or submitted. note keeps its loss if it is the best (*best = 1);
-// call it for scheduled validations only: it is part of the saved state.
+// 1: a validation is due after the last update done or submitted. note records its loss: *best = 1 if it is the
+// lowest so far. Call it for scheduled validations only: it is part of the saved state.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
 BPTT_API void bptt_trainer_note(bptt_trainer *t, double loss, int *best);
 // The complete state: bptt_model_load reads its weights. Whole or not at all.  Errors: IO, NO_MEMORY.
