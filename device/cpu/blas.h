@@ -14,7 +14,8 @@ typedef struct blas {
 
 // The BLAS is told to use one thread, in the whole process and for good: its calls come from our threads, and a sum
 // split over its own would depend on their number.
-void blas_open(blas *b);
+// core: the kernels that an OpenBLAS should use which does not know this processor; NULL: its own choice.
+void blas_open(blas *b, const char *core);
 void blas_close(blas *b);
 
 #endif

@@ -6,8 +6,9 @@
 void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
                  int ldb, float beta, float *c, int ldc);
 
-void blas_open(blas *b)
+void blas_open(blas *b, const char *core)
 {
+    (void)core; // chosen when the program started
     *b = (blas){.sgemm = cblas_sgemm};
     blas_use_one_thread(b->name, sizeof b->name);
 }

@@ -1,7 +1,10 @@
 // The BLAS of the cpu backend, loaded at run time (cmake -DBPTT_BLAS=load).
 #include "blas.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 // One name at a time: a library without cblas_sgemm must not hide the next one.
 static bool open_with_sgemm(blas *b, const char *file)
@@ -13,25 +16,55 @@ static bool open_with_sgemm(blas *b, const char *file)
     return false;
 }
 
-// OpenBLAS is told to use one thread, and gives its version: "OpenBLAS 0.3.21 NO_LAPACKE ...".
-static void describe_and_limit(blas *b, const char *file)
+typedef struct openblas {
+    void (*set_threads)(int n);
+    char *(*config)(void);   // "OpenBLAS 0.3.21 NO_LAPACKE ..."
+    char *(*corename)(void); // "SkylakeX"
+} openblas;
+
+static bool find_openblas(const blas *b, openblas *o)
 {
-    static const char *const symbol[] = {"openblas_set_num_threads", "openblas_get_config"};
-    struct {
-        void (*set_threads)(int n);
-        char *(*config)(void);
-    } openblas;
-    if (library_find(&b->library, symbol, 2, &openblas)) {
+    static const char *const symbol[] = {"openblas_set_num_threads", "openblas_get_config", "openblas_get_corename"};
+    return !library_find(&b->library, symbol, 3, o);
+}
+
+// OpenBLAS falls back to kernels of 2004 on an x86 processor that it does not know (0.3.21: Emerald Rapids).
+static bool is_fallback(const openblas *o) { return strcmp(o->corename(), "Prescott") == 0; }
+
+// Loads OpenBLAS again, with its own variable for the choice of kernels set meanwhile. The results are those of another
+// library where the program holds OpenBLAS for purposes of its own: then the first choice stays.
+static bool load_with_core(blas *b, const char *file, const char *core)
+{
+    static const char variable[] = "OPENBLAS_CORETYPE";
+    library_close(&b->library);
+    if (setenv(variable, core, 1)) return open_with_sgemm(b, file);
+    const bool opened = open_with_sgemm(b, file);
+    (void)unsetenv(variable);
+    return opened;
+}
+
+// OpenBLAS is told to use one thread.
+static void describe_and_limit(blas *b, const char *file, const char *core)
+{
+    openblas o;
+    if (!find_openblas(b, &o)) {
         (void)snprintf(b->name, sizeof b->name, "BLAS from %s", file);
         return;
     }
-    char word[64] = "";
-    openblas.set_threads(1);
-    (void)sscanf(openblas.config(), "%*s %63s", word);
-    (void)snprintf(b->name, sizeof b->name, "OpenBLAS %s", word);
+    if (core && is_fallback(&o) && !getenv("OPENBLAS_CORETYPE") &&
+        (!load_with_core(b, file, core) || !find_openblas(b, &o))) {
+        (void)snprintf(b->name, sizeof b->name, "no BLAS: %s could not be loaded twice", file);
+        return;
+    }
+    char word[40] = "";
+    o.set_threads(1);
+    (void)sscanf(o.config(), "%*s %39s", word);
+    (void)snprintf(b->name, sizeof b->name, "OpenBLAS %s%s%s", word,
+                   core && is_fallback(&o) ? ", slow: takes this for a " : "",
+                   core && is_fallback(&o) ? o.corename() : "");
 }
 
-void blas_open(blas *b)
+static void load(blas *b, const char *core)
 {
     static const char *const file[] = {"libopenblas.so.0", "libopenblas.so", "libcblas.so.3", "libblas.so.3"};
     *b = (blas){0};
@@ -42,10 +75,18 @@ void blas_open(blas *b)
     }
     for (size_t i = 0; i < sizeof file / sizeof file[0]; i++) {
         if (!open_with_sgemm(b, file[i])) continue;
-        describe_and_limit(b, file[i]);
+        describe_and_limit(b, file[i], core);
         return;
     }
     (void)snprintf(b->name, sizeof b->name, "no BLAS found: slow (install libopenblas0)");
+}
+
+void blas_open(blas *b, const char *core)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; // the environment is the process's
+    (void)pthread_mutex_lock(&one_at_a_time);
+    load(b, core);
+    (void)pthread_mutex_unlock(&one_at_a_time);
 }
 
 void blas_close(blas *b)

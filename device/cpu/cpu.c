@@ -47,7 +47,7 @@ static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_d
     }
     mine->tools.loops = l;
     mine->tools.ref = bptt_ref_f32();
-    blas_open(&mine->tools.blas);
+    blas_open(&mine->tools.blas, loops_best()->openblas_core);
     (void)snprintf(mine->words, sizeof mine->words, "%s, %s", mine->tools.loops->name, mine->tools.blas.name);
     *d = made;
     return BPTT_OK;

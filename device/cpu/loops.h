@@ -7,7 +7,8 @@
 #include "backend.h"
 
 typedef struct loops {
-    const char *name; // "AVX-512", ...
+    const char *name;          // "AVX-512", ...
+    const char *openblas_core; // the kernels of OpenBLAS for such processors, in its words; NULL: no matter
     // h[j] = f(z[j] + b[j] + b2[j]), j < n; b, b2 may be NULL; h may be z
     void (*cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h);
     void (*cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz);

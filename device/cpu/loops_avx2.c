@@ -1,6 +1,7 @@
 // Inner loops for x86 processors with AVX2 and FMA.
 #define LOOPS(name) avx2_##name
 #define LOOPS_NAME "AVX2"
+#define LOOPS_CORE "Haswell"
 #define LOOPS_MULTIPLY avx2_multiply
 
 #include "loops_text.h"

@@ -1,6 +1,7 @@
 // Inner loops for x86 processors with AVX-512 (F, DQ, VL, BW).
 #define LOOPS(name) avx512_##name
 #define LOOPS_NAME "AVX-512"
+#define LOOPS_CORE "SkylakeX"
 #define LOOPS_MULTIPLY avx512_multiply
 
 #include "loops_text.h"

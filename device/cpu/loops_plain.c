@@ -1,6 +1,7 @@
 // Inner loops for any processor.
 #define LOOPS(name) plain_##name
 #define LOOPS_NAME "plain C"
+#define LOOPS_CORE NULL
 #define LOOPS_MULTIPLY NULL
 
 #include "loops_text.h"

@@ -1,6 +1,8 @@
-// The table of one instruction set, after loops_text.h and multiply_text.h. LOOPS_NAME and LOOPS_MULTIPLY are given.
+// The table of one instruction set, after loops_text.h and multiply_text.h. LOOPS_NAME, LOOPS_CORE and LOOPS_MULTIPLY are
+// given.
 static const loops LOOPS(table) = {
     .name = LOOPS_NAME,
+    .openblas_core = LOOPS_CORE,
     .cell_forward = LOOPS(cell_forward),
     .cell_backward = LOOPS(cell_backward),
     .add = LOOPS(add),
