@@ -300,7 +300,8 @@ has err 'the parts are cell, unroll' "and the words name those that there are"
 exits 0 "the device of a backend can be given" train --backend cpu --device 0 --iterations 60 \
     -o e.safetensors --log e.log
 same m.safetensors e.safetensors "which changes nothing"
-has err 'backend cpu: .* threads* (asked for)' "the start tells backend, device and why"
+tr '\n' ' ' <err | sed 's/  */ /g' >told
+has told 'backend cpu: .* threads* (asked for) bptt: text' "the start tells backend, device and why"
 head -n 1 e.log | grep -q '"backend":"cpu",.*"device":"[^"].*"why":"asked for"'
 say $? "and so does the log"
 exits 69 "a device that is not there is unavailable" train --backend cpu --device 1 --iterations 1 -o x.safetensors

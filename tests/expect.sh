@@ -19,5 +19,8 @@ code() {
     [ "$got" = "$wanted" ] || { fail "exit code $got, not $wanted: $*"; cat "$work/out" "$work/err" >&2; }
 }
 
+# unwrap: lines that were wrapped between words, as one line.
+unwrap() { tr '\n' ' ' | sed 's/  */ /g'; }
+
 # says FILE PATTERN: the file of $work has a line like that.
 says() { grep -q -- "$2" "$work/$1" || { fail "no \"$2\" in $1:"; cat "$work/$1" >&2; }; }

@@ -1,5 +1,5 @@
-// An OpenBLAS that does not know the processor: what tests/no_device.sh puts in its place. Its version names the kernels
-// that it was told to use when it was loaded; FAKE_STUBBORN: it stays with its first choice.
+// An OpenBLAS that does not know the processor, for tests/no_device.sh. Its version names the kernels that it was told
+// to use when it was loaded; FAKE_STUBBORN: it stays with its first choice.
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-// The table of one instruction set, after loops_text.h and multiply_text.h. LOOPS_NAME, LOOPS_CORE and LOOPS_MULTIPLY are
-// given.
+// The table of one instruction set, after loops_text.h and multiply_text.h. The including file defines LOOPS_NAME,
+// LOOPS_CORE and LOOPS_MULTIPLY.
 static const loops LOOPS(table) = {
     .name = LOOPS_NAME,
     .openblas_core = LOOPS_CORE,

@@ -188,8 +188,9 @@ static void tell_device(const train *w)
     else
         n += snprintf(line + n, sizeof line - (size_t)n, "%u thread%s", w->config.model.threads,
                       plural(w->config.model.threads));
-    if (n + (int)strlen(d->why) <= 70) {
-        complain("%s (%s)", line, d->why);
+    const bool is_short = strlen(d->why) < 20; // "asked for" is no sentence of its own
+    if (is_short || n + (int)strlen(d->why) <= 70) {
+        complain_wrapped("%s (%s)", line, d->why);
     } else {
         complain_wrapped("%s", line);
         complain_wrapped("%s", d->why);
