@@ -112,7 +112,7 @@ for line in re.split("[\r\n]+|\033\\[K", said.decode()):
         print(line)
 sys.exit(p.wait())
 P
-    own="$own --iterations 2000 --backend cpu -o own.safetensors"
+    own="$own --iterations 400 --backend cpu -o own.safetensors"
     for columns in 30 50 80 200; do # shellcheck disable=SC2086
         python3 on_terminal.py $columns "$bptt" $own >lines 2>err
         awk -v n=$columns '/epoch/ { seen = 1; if (length($0) >= n) bad = 1 } END { exit !seen || bad }' lines

@@ -34,7 +34,7 @@ static bptt_model_config small(void)
     return c;
 }
 
-// Where a struct of an older bptt.h may have ended.
+// Possible ends of a struct of an older bptt.h.
 static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, threads), offsetof(bptt_model_config, product),
                                    sizeof(bptt_model_config)};
 enum { MODEL_CUTS = 3 };
@@ -234,7 +234,7 @@ static void *trainer_caller(const bptt_trainer_config *c, size_t model, size_t r
     return x;
 }
 
-// What an older or newer caller finds behind its nested configuration.
+// The members behind the nested configuration, where an older or newer caller has them.
 static size_t batch_of(const unsigned char *x, size_t model)
 {
     size_t B;

@@ -145,7 +145,7 @@ END_TEST
 
 // ---- without a trainer --------------------------------------------------------------------------
 
-// What a caller keeps of a model and a run, by the public calls alone.
+// The state of a model and a run that a caller keeps, by public calls alone.
 typedef struct kept {
     snapshot model;
     double *state;

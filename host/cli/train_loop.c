@@ -245,7 +245,7 @@ static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled
     return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || signals_leave();
 }
 
-// Which files there are, and which of them is the best.
+// Prints the output files, and which of them is the best.
 static void tell_files(const train *w, uint64_t iteration, double loss)
 {
     char number[32];
