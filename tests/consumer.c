@@ -1,5 +1,6 @@
-// The program of tests/consumers.sh, compiled against an installed bptt as C11 and as C++17: it trains for a few updates
-// and prints the loss; the device goes to stderr. SAVED: a file to save the state to. With an argument it prints its text.
+// The program of tests/consumers.sh, compiled against an installed bptt as C11 and as C++17. It trains for a few
+// updates and prints the loss; the device goes to stderr. SAVED: a file to save the state to. With an argument it
+// prints its text.
 #include <bptt.h>
 
 #include <stdio.h>

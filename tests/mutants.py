@@ -127,6 +127,7 @@ class Runner:
         self.lock = threading.Lock()
         self.running = set()
         self.stopped = False
+        self.brief = False  # of verify only the parts that must fail
         self.limit = {}  # of each program that judges, seconds: from when nothing was planted
         # what the caller's environment says to our programs is not meant for these
         self.environment = {k: v for k, v in os.environ.items() if not re.match("(BPTT|CK|STANDIN)_", k)}
@@ -209,9 +210,16 @@ class Tree:
         limit.setdefault(program, max(LEAST_LIMIT, 10 * (time.monotonic() - start)))
         return result
 
-    def verify(self):
-        """(exit code, parts in which a claim fails)"""
-        code, printed = self.judge("bptt", "verify", "--json")
+    def verify(self, parts=None):
+        """(exit code, parts in which a claim fails) of these parts, one after another; None: of all."""
+        if parts is not None:
+            results = [self.verify_once(part) for part in parts]
+            failed = [part for _, found in results for part in found]
+            return (next((code for code, _ in results if code != 1), 1) if results else 0), failed
+        return self.verify_once()
+
+    def verify_once(self, *part):
+        code, printed = self.judge("bptt", "verify", *part, "--json")
         failed = []
         for line in printed.split("\n"):
             claim = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
@@ -232,7 +240,7 @@ class Tree:
             failed = self.compile([m.test])
             if failed:
                 return Outcome("does not compile:\n" + failed)
-            return outcome(m, self.judge(m.test), self.verify())
+            return outcome(m, self.judge(m.test), self.verify(m.parts if self.runner.brief else None))
         finally:
             write(path, was)
 
@@ -328,9 +336,10 @@ def duration(seconds):
 
 
 class Gate:
-    def __init__(self, mutants, folder):
+    def __init__(self, mutants, folder, brief):
         self.mutants, self.folder = mutants, folder
         self.runner = Runner()
+        self.runner.brief = brief
         self.groups = slices(mutants)
         self.outcomes = {}
         self.broken = []  # why nothing can be said at all
@@ -412,7 +421,7 @@ class Gate:
         return 1 if wrong else 0
 
 
-def run_gate(mutants):
+def run_gate(mutants, brief):
     folder = tempfile.mkdtemp(prefix="bptt-mutants-")
     start = time.monotonic()
 
@@ -426,7 +435,7 @@ def run_gate(mutants):
     for n in heard:
         signal.signal(n, interrupted)
     try:
-        gate = Gate(mutants, folder)
+        gate = Gate(mutants, folder, brief)
         print(f"{len(mutants)} mutants, {gate.workers} at a time, in {folder}", flush=True)
         gate.run()
         if gate.broken:
@@ -457,11 +466,13 @@ def main(arguments):
         wrong += page_complaints(mutants) + judge_complaints()
         print(*wrong, f"{len(mutants)} mutants, {len(wrong)} complaints", sep="\n")
         return 1 if wrong else 0
+    brief = "--brief" in arguments
+    arguments = [a for a in arguments if a != "--brief"]
     unknown = [a for a in arguments if a not in [m.name for m in mutants]]
     if unknown:
         print(f"mutants.sh: no mutant {unknown[0]}; sh tests/mutants.sh --list names them", file=sys.stderr)
         return 64
-    return run_gate([m for m in mutants if m.name in arguments] if arguments else mutants)
+    return run_gate([m for m in mutants if m.name in arguments] if arguments else mutants, brief)
 
 
 if __name__ == "__main__":

@@ -90,10 +90,11 @@ else
     export CK_FORK ASAN_OPTIONS
     repeats='opencl_.*_never|opencl_(battery|pointwise|curve|layers)_always|cuda_.*_(nodes|tf32|bf16|fp16)'
     repeats="$repeats|cuda_(promises|curve|layers|pointwise)_graph|small_cuda_(lifo|7|eager)|cuda_program|gpu_kit"
+    repeats="$repeats|cuda_verify_device|opencl_predict_always|layers_bench"
     run_tests asan -LE 'oclgrind|cuda_archs' -E "$repeats"
     unset CK_FORK ASAN_OPTIONS
     phase mutants
-    sh tests/mutants.sh
+    sh tests/mutants.sh --brief
     if [ -z "$quick" ]; then
         phase "bare Debian"
         sh tests/bare.sh build/bare
