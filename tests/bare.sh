@@ -29,6 +29,7 @@ inside() {
         system=$1 user=$2 home=$3 command=$4
         mount -t proc proc "$system/proc"
         mount -t sysfs -o ro sys "$system/sys"
+        mount --bind /dev/pts "$system/dev/pts"
         mount --bind "$5" "$system/var/cache/apt/archives"
         blas=$(env | grep "^OPENBLAS_[A-Z0-9_]*=[A-Za-z0-9]*$" || true)
         exec chroot --userspec="$user:$user" "$system" env -i HOME="$home" LANG=C.UTF-8 $blas \

@@ -92,7 +92,10 @@ sed -n 's/.*"chars_per_s":\([^,}]*\).*/\1/p' rate.log | awk '{ printf "%.0f\n", 
 awk '{ x[NR] = $1 } END { exit !(NR == 300 && x[1] > 0 && x[NR] < 20 * x[150]) }' rates
 say $? "no rate in it is 20 times the median"
 has rate.log '"n_text":[0-9]\{5\}' "and no number has separators"
-if has_python "progress on a terminal"; then
+has_terminals() {
+    python3 -c 'import os; os.openpty()' 2>/dev/null || { echo "not tested: progress on a terminal: no /dev/pts"; return 1; }
+}
+if has_python "progress on a terminal" && has_terminals; then
     cat >on_terminal.py <<'P'
 # on_terminal.py COLUMNS COMMAND...: with standard input and error on a terminal; its lines of progress, one a line.
 import fcntl, os, re, signal, struct, subprocess, sys, termios
