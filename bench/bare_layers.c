@@ -25,7 +25,7 @@ void bare_close(bare_layers *b)
     bptt_device *d = b->r->model->device;
     for (size_t part = 0; part < BARE_PARTS; part++) {
         d->backend.forget(d, b->handle[part]);
-        free(b->plan[part].step);
+        free(b->plan[part].op);
     }
     layout_free(d, b->block);
     *b = (bare_layers){0};

@@ -129,11 +129,11 @@ static matrix_f64 matrix_of(bptt_mat m)
 }
 
 // GEMM of `ref` over double, on all cores.
-static void fast_gemm(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void fast_gemm(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat a = s->op[0], c = s->op[2];
-    product_f64(c.rows, a.cols, c.cols, matrix_of(a), matrix_of(s->op[1]), s->alpha < 0, s->beta, matrix_of(c));
+    const bptt_mat a = s->arg[0], c = s->arg[2];
+    product_f64(c.rows, a.cols, c.cols, matrix_of(a), matrix_of(s->arg[1]), s->alpha < 0, s->beta, matrix_of(c));
 }
 
 bptt_status layers_reference(const problem *p, const outcome *to, bptt_error *e)
@@ -145,7 +145,7 @@ bptt_status layers_reference(const problem *p, const outcome *to, bptt_error *e)
         return BPTT_OK;
     }
     bptt_backend table = bptt_ref_f64();
-    table.entry[BPTT_GEMM] = fast_gemm;
+    table.op[BPTT_GEMM] = fast_gemm;
     bptt_status s = open_on(p, &table, NULL, BPTT_LOWER_AUTO, &own, e);
     if (!s) s = bptt_go(own, BOTH, 1, &seconds, e);
     if (!s) s = bptt_read(own, to, e);

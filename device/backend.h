@@ -65,7 +65,7 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //                                  stat[3] = 1 and stat[2] stays 0; where both are finite stat[3] = 0 and the count
 //                                  goes up; at 2000 it becomes 0 and the scale is doubled, up to 2^24
 // clang-format off
-#define BPTT_ENTRY_LIST(X)                       \
+#define BPTT_OPCODE_LIST(X)                       \
     X(COPY, copy, "r=", "xx")                    \
     X(FILL, fill, "=", "x")                      \
     X(GEMM, gemm, "rw+", "xxx")                  \
@@ -84,16 +84,16 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
     X(GUARD, guard, "+", "s")
 // clang-format on
 
-typedef enum bptt_entry {
-#define BPTT_ENTRY_ENUM(name, function, roles, holds) BPTT_##name,
-    BPTT_ENTRY_LIST(BPTT_ENTRY_ENUM)
-#undef BPTT_ENTRY_ENUM
-        BPTT_ENTRIES
-} bptt_entry;
+typedef enum bptt_opcode {
+#define BPTT_OPCODE_ENUM(name, function, roles, holds) BPTT_##name,
+    BPTT_OPCODE_LIST(BPTT_OPCODE_ENUM)
+#undef BPTT_OPCODE_ENUM
+        BPTT_OPCODES
+} bptt_opcode;
 
-extern const char *const bptt_entry_name[BPTT_ENTRIES];  // "copy", ...
-extern const char *const bptt_entry_roles[BPTT_ENTRIES]; // as above, one letter an operand
-extern const char *const bptt_entry_holds[BPTT_ENTRIES]; // i indices, x reals, s sums
+extern const char *const bptt_opcode_name[BPTT_OPCODES];  // "copy", ...
+extern const char *const bptt_opcode_roles[BPTT_OPCODES]; // as above, one letter an operand
+extern const char *const bptt_opcode_holds[BPTT_OPCODES]; // i indices, x reals, s sums
 
 // Cells: their words, on the command line and in files. cells.h lists the same ones; launch.c demands it.
 #define BPTT_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
@@ -110,8 +110,8 @@ extern const char *const bptt_cell_word[BPTT_CELLS];
 
 #define BPTT_OPERANDS 5
 
-typedef struct bptt_step {
-    bptt_entry entry;
+typedef struct bptt_op {
+    bptt_opcode opcode;
     int alpha, beta;
     bptt_cell cell;    // CELL_*
     bool gradient;     // SOFTMAX_XENT
@@ -124,8 +124,8 @@ typedef struct bptt_step {
     // Steps next to each other with the same chain != 0 work on the same N rows: row i of all their outputs depends on
     // row i (and on what no step of the chain writes). A backend may take a tile of rows through the whole chain.
     unsigned chain;
-    bptt_mat op[BPTT_OPERANDS];
-} bptt_step;
+    bptt_mat arg[BPTT_OPERANDS];
+} bptt_op;
 
 // Precisions: their words, on the command line and in files.
 #define BPTT_PRECISION_LIST(X) X(FP32, fp32) X(TF32, tf32) X(BF16, bf16) X(FP16, fp16)
@@ -151,8 +151,8 @@ typedef struct bptt_slots {
 } bptt_slots;
 
 typedef struct bptt_plan {
-    bptt_step *step;
-    size_t steps, room;          // room: how many fit
+    bptt_op *op;
+    size_t ops, room;            // room: how many fit
     bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first step; buf NULL: none
     bptt_mat output;             // [1][<= BPTT_OUTPUTS] sums: what collect() gives of a run; buf NULL: nothing
     // With BPTT_PRECISION_FP16: [1][2] sums, else absent. The loss scale: gradients are multiplied by the first element
@@ -160,7 +160,7 @@ typedef struct bptt_plan {
     // scale last changed. GUARD looks after both, and then also writes stat[3]; see UPDATE, GUARD.
     bptt_mat scale;
     bool failed; // an add found no memory; it went into spare
-    bptt_step spare;
+    bptt_op spare;
 } bptt_plan;
 
 typedef struct bptt_device_config {
@@ -174,7 +174,7 @@ typedef struct bptt_device_config {
 
 // What time is charged to: an entry that runs by itself, or what entries were merged into.
 typedef enum bptt_charge {
-    BPTT_WINDOW_FORWARD = BPTT_ENTRIES, // a chain with cell_forward in it: a layer through all steps of time
+    BPTT_WINDOW_FORWARD = BPTT_OPCODES, // a chain with cell_forward in it: a layer through all steps of time
     BPTT_WINDOW_BACKWARD,               // the same with cell_backward
     BPTT_WINDOW_OUTPUT,                 // a chain with softmax_xent in it
     BPTT_TRANSFER_IN,                   // what run() writes
@@ -184,11 +184,11 @@ typedef enum bptt_charge {
 
 extern const char *const bptt_charge_name[BPTT_CHARGES]; // entries' names first
 // What n steps that are run as one thing are charged to.
-unsigned bptt_charge_of(const bptt_step *first, size_t n);
+unsigned bptt_charge_of(const bptt_op *first, size_t n);
 // How many steps from i on belong to one chain: at least 1.
 size_t bptt_chain_length(const bptt_plan *p, size_t i);
 
-typedef void bptt_entry_function(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
+typedef void bptt_op_function(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 
 // Queued work returns nothing; its first failure sticks until run, sync, read or write reports it.
 typedef struct bptt_backend bptt_backend;
@@ -222,7 +222,7 @@ struct bptt_backend {
     bptt_status (*run)(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
     bptt_status (*collect)(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
     void (*forget)(bptt_device *d, void *handle); // NULL is fine
-    bptt_entry_function *entry[BPTT_ENTRIES];
+    bptt_op_function *op[BPTT_OPCODES];
 };
 
 struct bptt_device {
@@ -257,7 +257,7 @@ typedef struct bptt_abi {
 } bptt_abi;
 #define BPTT_ABI_VERSION 2u // goes up with every change of meaning that the sizes do not show
 #define BPTT_ABI_HERE \
-    ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_step), sizeof(bptt_slots), \
+    ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_op), sizeof(bptt_slots), \
                 sizeof(bptt_plan), sizeof(bptt_device_config), sizeof(bptt_device_info)})
 #define BPTT_MODULE_SYMBOL "bptt_module"
 typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *table, bptt_error *e);

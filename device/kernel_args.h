@@ -10,7 +10,7 @@ typedef struct view {
     count rows, cols, down, across;
 } view;
 
-// The constants of a step, as in bptt_step. rest_x is 1 - x, rounded once.
+// The constants of a step, as in bptt_op. rest_x is 1 - x, rounded once.
 typedef struct knobs {
     int alpha, beta;
     int cell;      // bptt_cell: the numbers of CELL_LIST

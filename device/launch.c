@@ -32,7 +32,7 @@ view view_of(const bptt_mat *m)
 
 static int optimizer_number(bptt_optimizer o) { return o == BPTT_SGD ? 0 : o == BPTT_RMSPROP ? 1 : 2; }
 
-knobs knobs_of(const bptt_step *s)
+knobs knobs_of(const bptt_op *s)
 {
     const struct bptt_rule *r = &s->rule;
     return (knobs){
@@ -73,47 +73,47 @@ static size_t pieces(size_t n, size_t each) { return (n + each - 1) / each; }
 static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
 
 // The partial sums of a step, rows x cols of them; none for other entries.
-static void partial_sums(const bptt_step *s, size_t *rows, size_t *cols)
+static void partial_sums(const bptt_op *s, size_t *rows, size_t *cols)
 {
-    const bptt_mat x = s->entry == BPTT_COLSUM ? s->op[0] : lying(s->op[0]);
+    const bptt_mat x = s->opcode == BPTT_COLSUM ? s->arg[0] : lying(s->arg[0]);
     *rows = *cols = 0;
-    if (s->entry == BPTT_COLSUM) *rows = pieces(x.rows, COLSUM_ROWS), *cols = x.cols;
-    if (s->entry == BPTT_SUM || s->entry == BPTT_SUMSQ) *rows = x.rows, *cols = pieces(x.cols, SUM_PIECE);
+    if (s->opcode == BPTT_COLSUM) *rows = pieces(x.rows, COLSUM_ROWS), *cols = x.cols;
+    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces(x.cols, SUM_PIECE);
 }
 
-size_t launch_scratch(const bptt_step *s)
+size_t launch_scratch(const bptt_op *s)
 {
     size_t rows, cols;
     partial_sums(s, &rows, &cols);
     return rows * cols;
 }
 
-static size_t sum_launches(const bptt_step *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+static size_t sum_launches(const bptt_op *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
 {
     size_t rows, cols;
     partial_sums(s, &rows, &cols);
-    const bool columns = s->entry == BPTT_COLSUM;
+    const bool columns = s->opcode == BPTT_COLSUM;
     const bptt_mat part = {.buf = scratch, .rows = rows, .cols = cols, .ld = cols, .type = BPTT_F32};
     bptt_mat all = part;
     if (!columns) all.rows = 1, all.cols = all.ld = rows * cols;
-    const kernel_id chunks = s->entry == BPTT_SUM     ? KERNEL_sum_chunks
-                             : s->entry == BPTT_SUMSQ ? KERNEL_sumsq_chunks
-                                                      : KERNEL_colsum_chunks;
+    const kernel_id chunks = s->opcode == BPTT_SUM     ? KERNEL_sum_chunks
+                             : s->opcode == BPTT_SUMSQ ? KERNEL_sumsq_chunks
+                                                       : KERNEL_colsum_chunks;
     out[0] = (launch){.kernel = chunks,
-                      .entry = s->entry,
-                      .op = {columns ? s->op[0] : lying(s->op[0]), part},
+                      .opcode = s->opcode,
+                      .arg = {columns ? s->arg[0] : lying(s->arg[0]), part},
                       .k = knobs_of(s),
                       .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
                       .rows = columns ? rows : rows * cols,
                       .cols = columns ? cols : 1};
     out[1] = (launch){.kernel = columns ? KERNEL_colsum : KERNEL_sum,
-                      .entry = s->entry,
-                      .op = {all, s->op[1]},
+                      .opcode = s->opcode,
+                      .arg = {all, s->arg[1]},
                       .k = knobs_of(s),
                       .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
                       .rows = 1,
                       .cols = columns ? cols : 1};
-    if (s->entry == BPTT_SUMSQ) out[1].k.beta = 0;
+    if (s->opcode == BPTT_SUMSQ) out[1].k.beta = 0;
     return 2;
 }
 
@@ -126,7 +126,7 @@ typedef struct how {
 } how;
 
 // No default: the compiler names the entry that is missing.
-static how how_of(bptt_entry entry)
+static how how_of(bptt_opcode entry)
 {
     switch (entry) {
     case BPTT_COPY: return (how){KERNEL_copy, 1, GRID_ELEMENTS};
@@ -145,23 +145,23 @@ static how how_of(bptt_entry entry)
     case BPTT_COLSUM:
     case BPTT_SUM:
     case BPTT_SUMSQ: // sum_launches
-    case BPTT_ENTRIES: break;
+    case BPTT_OPCODES: break;
     }
     assert(false);
     return (how){KERNELS, 0, GRID_ELEMENTS};
 }
 
-static launch plain_launch(const bptt_step *s)
+static launch plain_launch(const bptt_op *s)
 {
-    const how h = how_of(s->entry);
-    const bptt_mat *m = &s->op[h.shape];
+    const how h = how_of(s->opcode);
+    const bptt_mat *m = &s->arg[h.shape];
     launch l = {.kernel = h.kernel,
-                .entry = s->entry,
+                .opcode = s->opcode,
                 .k = knobs_of(s),
                 .grid = h.grid,
                 .rows = m->rows,
-                .cols = h.grid == GRID_GROUPS || s->entry == BPTT_GUARD ? 1 : m->cols};
-    memcpy(l.op, s->op, sizeof l.op);
+                .cols = h.grid == GRID_GROUPS || s->opcode == BPTT_GUARD ? 1 : m->cols};
+    memcpy(l.arg, s->arg, sizeof l.arg);
     return l;
 }
 
@@ -170,30 +170,31 @@ static launch plain_launch(const bptt_step *s)
 enum { FOLD = 1024 };
 
 // How many operands a step has that may be folded together; 0: none.
-static size_t foldable(const bptt_step *s)
+static size_t foldable(const bptt_op *s)
 {
-    const size_t n = s->entry == BPTT_UPDATE ? 4 : s->entry == BPTT_COPY ? 2 : s->entry == BPTT_FILL ? 1 : 0;
+    const size_t n = s->opcode == BPTT_UPDATE ? 4 : s->opcode == BPTT_COPY ? 2 : s->opcode == BPTT_FILL ? 1 : 0;
     for (size_t k = 0; k < n; k++)
-        if (s->op[k].buf && (s->op[k].t || s->op[k].rows != 1 || s->op[k].cols < 2 * FOLD)) return 0;
+        if (s->arg[k].buf && (s->arg[k].t || s->arg[k].rows != 1 || s->arg[k].cols < 2 * FOLD)) return 0;
     return n;
 }
 
-static size_t folded(const bptt_step *s, size_t operands, launch out[MOST_LAUNCHES])
+static size_t folded(const bptt_op *s, size_t operands, launch out[MOST_LAUNCHES])
 {
-    const size_t n = s->op[0].cols, rows = n / FOLD, rest = n % FOLD;
-    bptt_step body = *s, tail = *s;
+    const size_t n = s->arg[0].cols, rows = n / FOLD, rest = n % FOLD;
+    bptt_op body = *s, tail = *s;
     for (size_t k = 0; k < operands; k++) {
-        body.op[k].rows = rows, body.op[k].cols = body.op[k].ld = FOLD;
-        tail.op[k].at += rows * FOLD, tail.op[k].cols = tail.op[k].ld = rest;
+        body.arg[k].rows = rows, body.arg[k].cols = body.arg[k].ld = FOLD;
+        tail.arg[k].at += rows * FOLD, tail.arg[k].cols = tail.arg[k].ld = rest;
     }
     out[0] = plain_launch(&body);
     if (rest) out[1] = plain_launch(&tail);
     return rest ? 2 : 1;
 }
 
-size_t launches_of(const bptt_step *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+size_t launches_of(const bptt_op *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
 {
-    if (s->entry == BPTT_COLSUM || s->entry == BPTT_SUM || s->entry == BPTT_SUMSQ) return sum_launches(s, scratch, out);
+    if (s->opcode == BPTT_COLSUM || s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ)
+        return sum_launches(s, scratch, out);
     const size_t operands = foldable(s);
     if (operands) return folded(s, operands, out);
     out[0] = plain_launch(s);

@@ -79,9 +79,9 @@ typedef enum grid_kind {
 } grid_kind;
 
 typedef struct launch {
-    unsigned kernel;  // kernel_id, or one of LOWERED_LIST
-    bptt_entry entry; // to charge time to
-    bptt_mat op[BPTT_OPERANDS];
+    unsigned kernel;    // kernel_id, or one of LOWERED_LIST
+    bptt_opcode opcode; // to charge time to
+    bptt_mat arg[BPTT_OPERANDS];
     knobs k;
     grid_kind grid;
     size_t rows, cols; // ELEMENTS: of the output; GROUPS: rows is the number of groups wanted
@@ -90,11 +90,11 @@ typedef struct launch {
 enum { MOST_LAUNCHES = 2 }; // of one step
 
 // Floats of scratch memory a step needs.
-size_t launch_scratch(const bptt_step *s);
+size_t launch_scratch(const bptt_op *s);
 // The kernels of a step in order; returns how many. scratch: a buffer with room for launch_scratch floats.
-size_t launches_of(const bptt_step *s, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
+size_t launches_of(const bptt_op *s, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
 view view_of(const bptt_mat *m); // m->buf NULL: absent
-knobs knobs_of(const bptt_step *s);
+knobs knobs_of(const bptt_op *s);
 void slots_of(const bptt_slots *s, float out[SLOTS]);
 
 #endif

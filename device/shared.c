@@ -66,9 +66,9 @@ bptt_mat bptt_flip(bptt_mat m)
     return m;
 }
 
-const char *const bptt_entry_name[BPTT_ENTRIES] = {
+const char *const bptt_opcode_name[BPTT_OPCODES] = {
 #define ENTRY_NAME(name, function, roles, holds) #function,
-    BPTT_ENTRY_LIST(ENTRY_NAME)
+    BPTT_OPCODE_LIST(ENTRY_NAME)
 #undef ENTRY_NAME
 };
 
@@ -84,21 +84,21 @@ const char *const bptt_precision_word[BPTT_PRECISIONS] = {
 #undef PRECISION_WORD
 };
 
-const char *const bptt_entry_roles[BPTT_ENTRIES] = {
+const char *const bptt_opcode_roles[BPTT_OPCODES] = {
 #define ENTRY_ROLES(name, function, roles, holds) roles,
-    BPTT_ENTRY_LIST(ENTRY_ROLES)
+    BPTT_OPCODE_LIST(ENTRY_ROLES)
 #undef ENTRY_ROLES
 };
 
-const char *const bptt_entry_holds[BPTT_ENTRIES] = {
+const char *const bptt_opcode_holds[BPTT_OPCODES] = {
 #define ENTRY_HOLDS(name, function, roles, holds) holds,
-    BPTT_ENTRY_LIST(ENTRY_HOLDS)
+    BPTT_OPCODE_LIST(ENTRY_HOLDS)
 #undef ENTRY_HOLDS
 };
 
 const char *const bptt_charge_name[BPTT_CHARGES] = {
 #define ENTRY_NAME(name, function, roles, holds) #function,
-    BPTT_ENTRY_LIST(ENTRY_NAME)
+    BPTT_OPCODE_LIST(ENTRY_NAME)
 #undef ENTRY_NAME
         [BPTT_WINDOW_FORWARD] = "window_forward",
     [BPTT_WINDOW_BACKWARD] = "window_backward",
@@ -109,20 +109,20 @@ const char *const bptt_charge_name[BPTT_CHARGES] = {
 
 size_t bptt_chain_length(const bptt_plan *p, size_t i)
 {
-    const unsigned chain = p->step[i].chain;
+    const unsigned chain = p->op[i].chain;
     size_t n = 1;
-    while (chain && i + n < p->steps && p->step[i + n].chain == chain) n++;
+    while (chain && i + n < p->ops && p->op[i + n].chain == chain) n++;
     return n;
 }
 
-unsigned bptt_charge_of(const bptt_step *first, size_t n)
+unsigned bptt_charge_of(const bptt_op *first, size_t n)
 {
     for (size_t i = 0; n > 1 && i < n; i++) {
-        if (first[i].entry == BPTT_CELL_FORWARD) return BPTT_WINDOW_FORWARD;
-        if (first[i].entry == BPTT_CELL_BACKWARD) return BPTT_WINDOW_BACKWARD;
-        if (first[i].entry == BPTT_SOFTMAX_XENT) return BPTT_WINDOW_OUTPUT;
+        if (first[i].opcode == BPTT_CELL_FORWARD) return BPTT_WINDOW_FORWARD;
+        if (first[i].opcode == BPTT_CELL_BACKWARD) return BPTT_WINDOW_BACKWARD;
+        if (first[i].opcode == BPTT_SOFTMAX_XENT) return BPTT_WINDOW_OUTPUT;
     }
-    return first->entry;
+    return first->opcode;
 }
 
 double bptt_seconds(void)

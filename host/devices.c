@@ -99,7 +99,7 @@ enum { BEST = 1024 };
 
 // Seconds of one product, the best of those made in about `seconds`. A device that queues is given several at a time,
 // so that what is measured is not how long it takes to ask.
-static bptt_status best_product(bptt_device *d, const bptt_step *product, double seconds, double *best, bptt_error *e)
+static bptt_status best_product(bptt_device *d, const bptt_op *product, double seconds, double *best, bptt_error *e)
 {
     const size_t at_once = d->backend.list ? 16 : 1;
     double spent = 0;
@@ -107,7 +107,7 @@ static bptt_status best_product(bptt_device *d, const bptt_step *product, double
     *best = 0;
     while (!s && (*best == 0 || spent < seconds)) {
         const double start = bptt_seconds();
-        for (size_t i = 0; i < at_once; i++) d->backend.entry[BPTT_GEMM](d, product, &(bptt_slots){0});
+        for (size_t i = 0; i < at_once; i++) d->backend.op[BPTT_GEMM](d, product, &(bptt_slots){0});
         s = d->backend.sync(d, e);
         const double took = bptt_seconds() - start;
         spent += took;
@@ -135,7 +135,7 @@ bptt_status bptt_gemm_rate(const bptt_model_config *m, double seconds, double *g
     const shape table[] = {{&x, BEST, BEST, c.b.real}, {&y, BEST, BEST, c.b.real}, {&z, BEST, BEST, c.b.real}};
     s = layout_alloc(d, table, 3, block, error);
     double best = 0;
-    if (!s) s = best_product(d, &(bptt_step){.entry = BPTT_GEMM, .alpha = 1, .op = {x, y, z}}, seconds, &best, error);
+    if (!s) s = best_product(d, &(bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .arg = {x, y, z}}, seconds, &best, error);
     if (!s) *gflops = 2.0 * BEST * BEST * BEST / best * 1e-9;
     layout_free(d, block);
     c.b.close(d);

@@ -9,94 +9,94 @@
 
 enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
-static bptt_step *add(bptt_plan *p, bptt_entry entry, unsigned chain)
+static bptt_op *add(bptt_plan *p, bptt_opcode entry, unsigned chain)
 {
-    if (p->steps == p->room) {
+    if (p->ops == p->room) {
         const size_t room = p->room ? 2 * p->room : 64;
-        bptt_step *more = realloc(p->step, room * sizeof *more);
+        bptt_op *more = realloc(p->op, room * sizeof *more);
         if (!more) {
             p->failed = true;
             return &p->spare;
         }
-        p->step = more;
+        p->op = more;
         p->room = room;
     }
-    bptt_step *s = &p->step[p->steps++];
-    *s = (bptt_step){.entry = entry, .alpha = 1, .chain = chain};
+    bptt_op *s = &p->op[p->ops++];
+    *s = (bptt_op){.opcode = entry, .alpha = 1, .chain = chain};
     return s;
 }
 
 static void copy(bptt_plan *p, bptt_mat x, bptt_mat y)
 {
-    bptt_step *s = add(p, BPTT_COPY, 0);
-    s->op[0] = x, s->op[1] = y;
+    bptt_op *s = add(p, BPTT_COPY, 0);
+    s->arg[0] = x, s->arg[1] = y;
 }
 
 static void gemm(bptt_plan *p, unsigned chain, bptt_mat a, bptt_mat b, int beta, bptt_mat c)
 {
-    bptt_step *s = add(p, BPTT_GEMM, chain);
+    bptt_op *s = add(p, BPTT_GEMM, chain);
     s->beta = beta;
-    s->op[0] = a, s->op[1] = b, s->op[2] = c;
+    s->arg[0] = a, s->arg[1] = b, s->arg[2] = c;
 }
 
 static void gather(bptt_plan *p, bptt_mat id, bptt_mat w, bptt_mat z)
 {
-    bptt_step *s = add(p, BPTT_GATHER, 0);
-    s->op[0] = id, s->op[1] = w, s->op[2] = z;
+    bptt_op *s = add(p, BPTT_GATHER, 0);
+    s->arg[0] = id, s->arg[1] = w, s->arg[2] = z;
 }
 
 static void scatter(bptt_plan *p, bptt_mat id, bptt_mat dz, bptt_mat dw)
 {
-    bptt_step *s = add(p, BPTT_SCATTER, 0);
-    s->op[0] = id, s->op[1] = dz, s->op[2] = dw;
+    bptt_op *s = add(p, BPTT_SCATTER, 0);
+    s->arg[0] = id, s->arg[1] = dz, s->arg[2] = dw;
 }
 
 static void scale_rows(bptt_plan *p, unsigned chain, bptt_mat k, bptt_mat x, int beta, bptt_mat y)
 {
-    bptt_step *s = add(p, BPTT_SCALE_ROWS, chain);
+    bptt_op *s = add(p, BPTT_SCALE_ROWS, chain);
     s->beta = beta;
-    s->op[0] = k, s->op[1] = x, s->op[2] = y;
+    s->arg[0] = k, s->arg[1] = x, s->arg[2] = y;
 }
 
 static void cell_forward(bptt_plan *p, unsigned chain, const bptt_model *m, size_t l, bptt_mat z, bptt_mat h)
 {
-    bptt_step *s = add(p, BPTT_CELL_FORWARD, chain);
+    bptt_op *s = add(p, BPTT_CELL_FORWARD, chain);
     s->cell = m->config.cell;
-    s->op[0] = z, s->op[3] = h;
-    s->op[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
-    s->op[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
+    s->arg[0] = z, s->arg[3] = h;
+    s->arg[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
+    s->arg[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
 }
 
 static void cell_backward(bptt_plan *p, unsigned chain, const bptt_model *m, bptt_mat y, bptt_mat dy, bptt_mat dz)
 {
-    bptt_step *s = add(p, BPTT_CELL_BACKWARD, chain);
+    bptt_op *s = add(p, BPTT_CELL_BACKWARD, chain);
     s->cell = m->config.cell;
-    s->op[0] = y, s->op[1] = dy, s->op[2] = dz;
+    s->arg[0] = y, s->arg[1] = dy, s->arg[2] = dz;
 }
 
 static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)
 {
-    bptt_step *s = add(p, BPTT_COLSUM, 0);
+    bptt_op *s = add(p, BPTT_COLSUM, 0);
     s->beta = beta;
-    s->op[0] = dz, s->op[1] = db;
+    s->arg[0] = dz, s->arg[1] = db;
 }
 
 static void add_row(bptt_plan *p, unsigned chain, bptt_mat b, bptt_mat x)
 {
-    bptt_step *s = add(p, BPTT_ADD_ROW, chain);
-    s->op[0] = b, s->op[1] = x;
+    bptt_op *s = add(p, BPTT_ADD_ROW, chain);
+    s->arg[0] = b, s->arg[1] = x;
 }
 
-static void reduce(bptt_plan *p, bptt_entry sum_or_sumsq, bptt_mat x, bptt_mat out)
+static void reduce(bptt_plan *p, bptt_opcode sum_or_sumsq, bptt_mat x, bptt_mat out)
 {
-    bptt_step *s = add(p, sum_or_sumsq, 0);
-    s->op[0] = x, s->op[1] = out;
+    bptt_op *s = add(p, sum_or_sumsq, 0);
+    s->arg[0] = x, s->arg[1] = out;
 }
 
 static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
 {
     const bptt_model_config *c = &m->config;
-    bptt_step *s = add(p, BPTT_UPDATE, 0);
+    bptt_op *s = add(p, BPTT_UPDATE, 0);
     s->rule = (struct bptt_rule){.optimizer = c->optimizer,
                                  .clip_mode = c->clip_mode,
                                  .clip = c->clip,
@@ -105,8 +105,8 @@ static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
                                  .beta1 = c->beta1,
                                  .beta2 = c->beta2,
                                  .epsilon = c->epsilon};
-    for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->op[part] = m->whole[part];
-    s->op[4] = stat;
+    for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->arg[part] = m->whole[part];
+    s->arg[4] = stat;
 }
 
 // ---- views ----------------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
         gather(p, span(r, mem->token, t0, S), w_ih, all); // z = rows of W_ih
     else
         gemm(p, 0, l == 0 ? span(r, mem->dense, t0, S) : below, w_ih, SET, all); // z = x W_ih
-    const unsigned chain = (unsigned)p->steps + 1;
+    const unsigned chain = (unsigned)p->ops + 1;
     for (size_t t = 0; t < S; t++) {
         bptt_mat before = at(r, h, t);
         if (r->config.keep) {
@@ -170,13 +170,13 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, b
     const run_memory *mem = &r->mem;
     const size_t n = h.rows;
     const bptt_mat w = model_decoder_weight(m, BPTT_WEIGHTS), logits = bptt_rows(mem->logits, 0, n);
-    const unsigned chain = (unsigned)p->steps + 1;
+    const unsigned chain = (unsigned)p->ops + 1;
     gemm(p, chain, h, w, SET, logits);
     add_row(p, chain, model_decoder_bias(m, BPTT_WEIGHTS), logits);
-    bptt_step *s = add(p, BPTT_SOFTMAX_XENT, chain);
+    bptt_op *s = add(p, BPTT_SOFTMAX_XENT, chain);
     s->gradient = gradient;
-    s->op[0] = bptt_rows(mem->target, first, n), s->op[1] = bptt_rows(mem->weight, first, n);
-    s->op[2] = logits, s->op[3] = bptt_rows(mem->losses, first, n);
+    s->arg[0] = bptt_rows(mem->target, first, n), s->arg[1] = bptt_rows(mem->weight, first, n);
+    s->arg[2] = logits, s->arg[3] = bptt_rows(mem->losses, first, n);
     if (!gradient) return;
     gemm(p, chain, logits, transposed(w, mem->out_flipped), SET, dh); // dh = dlogits W'
     gemm(p, 0, bptt_flip(h), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
@@ -213,8 +213,8 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
         layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), 0, 1);
     gemm(p, 0, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
     add_row(p, 0, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
-    bptt_step *s = add(p, BPTT_LOG_SOFTMAX, 0);
-    s->op[0] = logits;
+    bptt_op *s = add(p, BPTT_LOG_SOFTMAX, 0);
+    s->arg[0] = logits;
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l, bp
     const run_memory *mem = &r->mem;
     const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
     if (mem->dlast.buf) add_row(p, 0, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, dh, r->T - 1)));
-    const unsigned chain = (unsigned)p->steps + 1;
+    const unsigned chain = (unsigned)p->ops + 1;
     for (size_t t = r->T; t-- > 0;) {
         const bptt_mat dz = at(r, dh, t);
         const bptt_mat before = t > 0 ? at(r, dh, t - 1) : at(r, mem->dstate, l);
@@ -299,8 +299,8 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
     if (!train) return;
     update(p, m, mem->stat);
-    bptt_step *s = add(p, BPTT_GUARD, 0);
-    s->op[0] = mem->stat;
+    bptt_op *s = add(p, BPTT_GUARD, 0);
+    s->arg[0] = mem->stat;
 }
 
 // ---- plans ----------------------------------------------------------------------------------------------------------
@@ -308,8 +308,8 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
 // Gives back the room that is left over.
 static void trim(bptt_plan *p)
 {
-    bptt_step *trimmed = p->steps ? realloc(p->step, p->steps * sizeof *p->step) : NULL;
-    if (trimmed) p->step = trimmed, p->room = p->steps;
+    bptt_op *trimmed = p->ops ? realloc(p->op, p->ops * sizeof *p->op) : NULL;
+    if (trimmed) p->op = trimmed, p->room = p->ops;
 }
 
 static void window_inputs(bptt_plan *p, const bptt_run *r)
@@ -369,5 +369,5 @@ size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
     const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
     const size_t backward = in_time + 9 * m->layers + 9;
     const size_t next = 6 * m->layers + 3;
-    return (forward + next + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_step);
+    return (forward + next + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_op);
 }

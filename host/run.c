@@ -181,7 +181,7 @@ void bptt_run_close(bptt_run *r)
     while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // the model's count of updates must end up right
     for (work w = EVALUATE; w < WORKS; w++) {
         d->backend.forget(d, r->handle[w]);
-        free(r->plan[w].step);
+        free(r->plan[w].op);
     }
     layout_free(d, r->block);
     free(r->views);
@@ -192,8 +192,8 @@ void bptt_run_close(bptt_run *r)
 bptt_status bptt_run_reset(bptt_run *r, bptt_error *e)
 {
     bptt_device *d = r->model->device;
-    const bptt_step s = {.entry = BPTT_FILL, .op = {r->mem.state}};
-    d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+    const bptt_op s = {.opcode = BPTT_FILL, .arg = {r->mem.state}};
+    d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
     return d->backend.sync(d, e);
 }
 
@@ -209,8 +209,8 @@ bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     if (b >= r->B) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu streams, no number %zu", r->B, b);
-    const bptt_step s = {.entry = BPTT_FILL, .op = {stream_state(r, b)}};
-    d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+    const bptt_op s = {.opcode = BPTT_FILL, .arg = {stream_state(r, b)}};
+    d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
     return d->backend.sync(d, e);
 }
 

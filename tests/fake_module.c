@@ -79,13 +79,13 @@ static bptt_status fake_run(bptt_device *d, void *handle, const bptt_slots *slot
     const bptt_plan *p = ((host_plan *)handle)->plan;
     if (!p->scale.buf) return host_run(d, handle, slots, e);
     bptt_status s = host_begin(d, p, slots, e);
-    for (size_t i = 0; !s && i < p->steps; i++) {
-        const bptt_step *step = &p->step[i];
-        if (step->entry == BPTT_GUARD)
-            s = guard(d, step->op[0], p->scale);
+    for (size_t i = 0; !s && i < p->ops; i++) {
+        const bptt_op *step = &p->op[i];
+        if (step->opcode == BPTT_GUARD)
+            s = guard(d, step->arg[0], p->scale);
         else
-            d->backend.entry[step->entry](d, step, slots);
-        if (step->entry == BPTT_SUMSQ) s = overflow(d, step->op[1], p->scale);
+            d->backend.op[step->opcode](d, step, slots);
+        if (step->opcode == BPTT_SUMSQ) s = overflow(d, step->arg[1], p->scale);
     }
     return s ? s : host_end(d, handle, e);
 }

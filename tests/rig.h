@@ -257,9 +257,9 @@ static inline void slab_check(rig *r, const slab *s, const double *want, const d
 // An input is as it was.
 static inline void slab_same(rig *r, const slab *s, const char *what) { slab_check(r, s, s->x, NULL, what); }
 
-static inline void run_plan(rig *r, bptt_step *step, size_t n, const bptt_slots *slots)
+static inline void run_plan(rig *r, bptt_op *step, size_t n, const bptt_slots *slots)
 {
-    const bptt_plan p = {.step = step, .steps = n, .room = n};
+    const bptt_plan p = {.op = step, .ops = n, .room = n};
     void *handle = NULL;
     bptt_error e = {0};
     CK_TRUE(r->b.prepare(r->d, &p, &handle, &e) == BPTT_OK, "%s", e.words);
@@ -268,7 +268,7 @@ static inline void run_plan(rig *r, bptt_step *step, size_t n, const bptt_slots 
     r->b.forget(r->d, handle);
 }
 
-static inline void run_step(rig *r, bptt_step s) { run_plan(r, &s, 1, &(bptt_slots){0}); }
+static inline void run_step(rig *r, bptt_op s) { run_plan(r, &s, 1, &(bptt_slots){0}); }
 
 // What a case is given: sizes, and how everything lies.
 typedef struct variant {

@@ -189,8 +189,8 @@ static double *multiplied(const bptt_backend *b, bptt_device *d, const product *
 {
     bptt_mat m[3] = {operand(b, d, p->N, p->K, p->t & 1, 1), operand(b, d, p->K, p->M, p->t & 2, 2),
                      operand(b, d, p->N, p->M, p->t & 4, 3)};
-    bptt_step s = {.entry = BPTT_GEMM, .alpha = p->alpha, .beta = p->beta, .op = {m[0], m[1], m[2]}};
-    const bptt_plan plan = {.step = &s, .steps = 1, .room = 1};
+    bptt_op s = {.opcode = BPTT_GEMM, .alpha = p->alpha, .beta = p->beta, .arg = {m[0], m[1], m[2]}};
+    const bptt_plan plan = {.op = &s, .ops = 1, .room = 1};
     void *handle = NULL;
     CK_OK(b->prepare(d, &plan, &handle, NULL));
     CK_OK(b->run(d, handle, &(bptt_slots){0}, NULL));

@@ -104,9 +104,9 @@ static bptt_status twin_values(void *own, size_t n, const float *x, float *y, bp
     bptt_status s = d->backend.alloc(d, n * sizeof *x, &buf, e);
     if (s) return s;
     const bptt_mat m = {.buf = buf, .rows = 1, .cols = n, .ld = n, .type = BPTT_F32};
-    const bptt_step step = {.entry = BPTT_CELL_FORWARD, .alpha = 1, .cell = BPTT_TANH, .op = {m, {0}, {0}, m}};
+    const bptt_op step = {.opcode = BPTT_CELL_FORWARD, .alpha = 1, .cell = BPTT_TANH, .arg = {m, {0}, {0}, m}};
     s = d->backend.write(d, m, x, BPTT_F32, e);
-    if (!s) d->backend.entry[BPTT_CELL_FORWARD](d, &step, &(bptt_slots){0});
+    if (!s) d->backend.op[BPTT_CELL_FORWARD](d, &step, &(bptt_slots){0});
     if (!s) s = d->backend.read(d, y, BPTT_F32, m, e);
     d->backend.free(d, buf);
     return s;

@@ -60,7 +60,7 @@ static void gemm_case(rig *r, const variant *v)
     if (v->nan == 2 && v->beta) slab_plant_nan(r, &c);
     double *want = reals(v->N * v->M), *bound = reals(v->N * v->M);
     naive_gemm(v, &a, &b, &c, r->u, want, bound);
-    run_step(r, (bptt_step){.entry = BPTT_GEMM, .alpha = v->alpha, .beta = v->beta, .op = {a.m, b.m, c.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_GEMM, .alpha = v->alpha, .beta = v->beta, .arg = {a.m, b.m, c.m}});
     slab_check(r, &c, want, bound, v->nan < 0 ? "gemm" : "gemm with a NaN");
     slab_same(r, &a, "gemm's a");
     slab_same(r, &b, "gemm's b");
@@ -107,7 +107,7 @@ static void gather_case(rig *r, const variant *v)
         want[i] = v->beta ? z.x[i] + x : x;
         bound[i] = v->beta ? 2 * r->u * (fabs(z.x[i]) + fabs(x)) : 0;
     }
-    run_step(r, (bptt_step){.entry = BPTT_GATHER, .alpha = 1, .beta = v->beta, .op = {id.m, w.m, z.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_GATHER, .alpha = 1, .beta = v->beta, .arg = {id.m, w.m, z.m}});
     slab_check(r, &z, want, bound, "gather");
     slab_same(r, &id, "gather's id");
     slab_same(r, &w, "gather's w");
@@ -139,7 +139,7 @@ static void scatter_case(rig *r, const variant *v)
             }
         bound[i] = 2 * gamma_of((double)v->N + 1, r->u) * (size + (v->beta && size > 0 ? fabs(dw.x[i]) : 0));
     }
-    run_step(r, (bptt_step){.entry = BPTT_SCATTER, .alpha = 1, .beta = v->beta, .op = {id.m, dz.m, dw.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_SCATTER, .alpha = 1, .beta = v->beta, .arg = {id.m, dz.m, dw.m}});
     slab_check(r, &dw, want, bound, "scatter");
     slab_same(r, &dz, "scatter's dz");
     free(want);
@@ -161,7 +161,7 @@ static void copy_case(rig *r, const variant *v)
     slab x = slab_make(r, v->N, v->M, r->b.real, v->where, v->t & 1, 1);
     slab y = slab_output(r, v, v->N, v->M, v->t & 2);
     if (v->nan == 0) slab_plant_nan(r, &x);
-    run_step(r, (bptt_step){.entry = BPTT_COPY, .alpha = 1, .op = {x.m, y.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_COPY, .alpha = 1, .arg = {x.m, y.m}});
     slab_check(r, &y, x.x, NULL, "copy");
     slab_same(r, &x, "copy's x");
     slab_free(r, &x);
@@ -181,7 +181,7 @@ static void fill_case(rig *r, const variant *v)
     slab y = slab_output(r, v, v->N, v->M, v->t & 1);
     double *want = reals(v->N * v->M);
     for (size_t i = 0; i < v->N * v->M; i++) want[i] = v->beta ? 0 : -1.25;
-    run_step(r, (bptt_step){.entry = BPTT_FILL, .alpha = 1, .value = v->beta ? 0 : -1.25, .op = {y.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_FILL, .alpha = 1, .value = v->beta ? 0 : -1.25, .arg = {y.m}});
     slab_check(r, &y, want, NULL, "fill");
     free(want);
     slab_free(r, &y);
@@ -211,7 +211,7 @@ static void scale_rows_case(rig *r, const variant *v)
         want[i] = old + kx;
         bound[i] = 2 * gamma_of(2, r->u) * (fabs(kx) + fabs(old));
     }
-    run_step(r, (bptt_step){.entry = BPTT_SCALE_ROWS, .alpha = 1, .beta = v->beta, .op = {k.m, x.m, y.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_SCALE_ROWS, .alpha = 1, .beta = v->beta, .arg = {k.m, x.m, y.m}});
     slab_check(r, &y, want, bound, "scale_rows");
     slab_same(r, &k, "scale_rows' k");
     slab_same(r, &x, "scale_rows' x");
@@ -237,7 +237,7 @@ static void add_row_case(rig *r, const variant *v)
         want[i] = x.x[i] + b.x[i % v->M];
         bound[i] = 2 * r->u * (fabs(x.x[i]) + fabs(b.x[i % v->M]));
     }
-    run_step(r, (bptt_step){.entry = BPTT_ADD_ROW, .alpha = 1, .beta = 1, .op = {b.m, x.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_ADD_ROW, .alpha = 1, .beta = 1, .arg = {b.m, x.m}});
     slab_check(r, &x, want, bound, "add_row");
     slab_same(r, &b, "add_row's b");
     free(want);
@@ -268,7 +268,7 @@ static void colsum_case(rig *r, const variant *v)
         }
         bound[j] = 2 * gamma_of((double)v->N + 1, r->u) * size;
     }
-    run_step(r, (bptt_step){.entry = BPTT_COLSUM, .alpha = 1, .beta = v->beta, .op = {dz.m, db.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_COLSUM, .alpha = 1, .beta = v->beta, .arg = {dz.m, db.m}});
     slab_check(r, &db, want, bound, "colsum");
     slab_same(r, &dz, "colsum's dz");
     free(want);
@@ -287,7 +287,7 @@ END_TEST
 
 // SUM adds numbers of the type of sums, SUMSQ squares of reals; both put one
 // number of the type of sums.
-static void total_case(rig *r, const variant *v, bptt_entry entry)
+static void total_case(rig *r, const variant *v, bptt_opcode entry)
 {
     const bool square = entry == BPTT_SUMSQ;
     slab x = slab_make(r, v->N, v->M, square ? r->b.real : r->b.sum, v->where, false, 1);
@@ -302,8 +302,8 @@ static void total_case(rig *r, const variant *v, bptt_entry entry)
         size += fabs(term);
     }
     const double bound = 2 * gamma_of((double)(v->N * v->M) + 2, r->b.sum == BPTT_F64 ? U64 : U32) * size;
-    run_step(r, (bptt_step){.entry = entry, .alpha = 1, .beta = v->beta, .op = {x.m, out.m}});
-    slab_check(r, &out, &want, &bound, bptt_entry_name[entry]);
+    run_step(r, (bptt_op){.opcode = entry, .alpha = 1, .beta = v->beta, .arg = {x.m, out.m}});
+    slab_check(r, &out, &want, &bound, bptt_opcode_name[entry]);
     slab_same(r, &x, "a sum's x");
     slab_free(r, &x);
     slab_free(r, &out);
@@ -339,8 +339,8 @@ START_TEST(no_entry_of_any_backend_is_missing)
         if (!rig_wanted(&RIG[i])) continue;
         rig r;
         rig_open(&r, &RIG[i]);
-        for (int e = 0; e < BPTT_ENTRIES; e++)
-            CK_TRUE(r.b.entry[e] && r.d->backend.entry[e], "%s has no %s", r.name, bptt_entry_name[e]);
+        for (int e = 0; e < BPTT_OPCODES; e++)
+            CK_TRUE(r.b.op[e] && r.d->backend.op[e], "%s has no %s", r.name, bptt_opcode_name[e]);
         rig_close(&r);
     }
 }

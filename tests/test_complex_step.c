@@ -41,14 +41,14 @@ END_TEST
 
 // ---- seen failing -----------------------------------------------------------------------------------
 
-static void column_sums_a_millionth_too_large(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void column_sums_a_millionth_too_large(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_ref_f64().entry[BPTT_COLSUM](d, s, slots);
-    double *const db = (double *)s->op[1].buf->data + s->op[1].at;
-    for (size_t j = 0; j < s->op[1].cols; j++) db[j] *= 1 + 1e-6;
+    bptt_ref_f64().op[BPTT_COLSUM](d, s, slots);
+    double *const db = (double *)s->arg[1].buf->data + s->arg[1].at;
+    for (size_t j = 0; j < s->arg[1].cols; j++) db[j] *= 1 + 1e-6;
 }
 
-static void nothing(bptt_device *d, const bptt_step *s, const bptt_slots *slots) { (void)d, (void)s, (void)slots; }
+static void nothing(bptt_device *d, const bptt_op *s, const bptt_slots *slots) { (void)d, (void)s, (void)slots; }
 
 START_TEST(wrong_gradients_are_noticed)
 {
@@ -56,7 +56,7 @@ START_TEST(wrong_gradients_are_noticed)
     double least = 0, largest = 0;
     for (int bug = 0; bug < 2; bug++) {
         bptt_backend judged = bptt_ref_f64();
-        judged.entry[BPTT_COLSUM] = bug ? nothing : column_sums_a_millionth_too_large;
+        judged.op[BPTT_COLSUM] = bug ? nothing : column_sums_a_millionth_too_large;
         step_found f = {0};
         judge(&judged, BPTT_TANH, 0, &f);
         CK_TRUE(!(f.worst <= 1e-13), "a wrong bias gradient was not noticed");

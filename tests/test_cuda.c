@@ -340,8 +340,8 @@ START_TEST(a_plan_without_output_runs_any_number_of_times)
     enum { N = 70 };
     bptt_device *d = open_cuda(BPTT_PRECISION_FP32);
     const bptt_mat x = matrix_on(d, 1, N, N, false), sum = matrix_on(d, 1, 1, 1, false);
-    bptt_step s = {.entry = BPTT_SUM, .beta = 1, .op = {x, sum}};
-    const bptt_plan p = {.step = &s, .steps = 1, .room = 1, .input = {x}};
+    bptt_op s = {.opcode = BPTT_SUM, .beta = 1, .arg = {x, sum}};
+    const bptt_plan p = {.op = &s, .ops = 1, .room = 1, .input = {x}};
     void *handle = NULL;
     float in[N], out = 0;
     CK_OK(d->backend.prepare(d, &p, &handle, NULL));
@@ -371,8 +371,8 @@ START_TEST(operands_are_rounded_to_what_was_asked_for)
         for (int k = 1; k <= 23; k++) {
             for (size_t i = 0; i < 8 * 64; i++) x[i] = 1 + ldexp(1, -k);
             CK_OK(d->backend.write(d, a, x, BPTT_F64, NULL));
-            const bptt_step s = {.entry = BPTT_GEMM, .alpha = 1, .op = {a, b, c}};
-            d->backend.entry[BPTT_GEMM](d, &s, &(bptt_slots){0});
+            const bptt_op s = {.opcode = BPTT_GEMM, .alpha = 1, .arg = {a, b, c}};
+            d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});
             CK_OK(d->backend.read(d, y, BPTT_F64, c, NULL));
             const double want = k <= bits[p] ? x[0] : 1; // a half goes to the even one
             for (size_t i = 0; i < 8 * 64; i++)

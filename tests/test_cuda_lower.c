@@ -132,7 +132,7 @@ static bool conflict(const node *a, const node *b)
 {
     for (size_t i = 0; i < a->operands; i++)
         for (size_t k = 0; k < b->operands; k++)
-            if ((written(a, i) || written(b, k)) && meet(&a->op[i], &b->op[k])) return true;
+            if ((written(a, i) || written(b, k)) && meet(&a->arg[i], &b->arg[k])) return true;
     return false;
 }
 
@@ -234,7 +234,7 @@ START_TEST(gradients_of_weights_leave_the_recurrence_alone)
     size_t aside = 0;
     for (size_t i = 0; i < x->nodes.n; i++) {
         const node *n = &x->nodes.at[i];
-        if (n->kind != NODE_PRODUCT || !n->op[0].t) continue; // dW = h' dz
+        if (n->kind != NODE_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
         for (size_t k = i + 1; k < x->nodes.n; k++) {
             const node *later = &x->nodes.at[k];
             if (!later->chain || later->level <= n->level) continue;
@@ -258,7 +258,7 @@ START_TEST(pieces_cover_their_product)
             rows[pass] = 0;
             for (size_t k = 0; k < x->nodes.n; k++)
                 if (x->nodes.at[k].kind == NODE_PRODUCT)
-                    rows[pass] += x->nodes.at[k].op[2].rows * x->nodes.at[k].op[2].cols * x->nodes.at[k].op[0].cols;
+                    rows[pass] += x->nodes.at[k].arg[2].rows * x->nodes.at[k].arg[2].cols * x->nodes.at[k].arg[0].cols;
             drop(x);
         }
         ck_assert_uint_eq(rows[0], rows[1]);
@@ -301,7 +301,7 @@ static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
     const node *n = &x->nodes.at[i];
     size_t scaled_operands = 0;
     for (size_t k = 0; k < n->operands; k++) {
-        const bptt_mat *m = &n->op[k];
+        const bptt_mat *m = &n->arg[k];
         if (!m->buf || n->kind != NODE_PRODUCT || k >= 2) continue;
         versions *v = versions_of(all, m);
         bool scaled = false;
@@ -316,18 +316,18 @@ static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
     if (n->kind == NODE_PRODUCT) ck_assert_uint_eq(scaled_operands, n->alpha >= ALPHA_PER_SCALE);
     const bool backward = n->kind == LOWERED_cell_backward_cast, softmax = n->kind == KERNEL_softmax_xent;
     for (size_t k = 0; k < n->operands; k++) {
-        const bptt_mat *m = &n->op[k];
+        const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || is_half(m)) continue;
         versions *v = versions_of(all, m);
         EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (softmax && k == 2 && n->k.gradient);
     }
     for (size_t k = 0; k < n->operands; k++) {
-        const bptt_mat *m = &n->op[k];
+        const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || !is_half(m)) continue;
         versions *v = versions_of(all, m);
         const size_t scale = n->kind == LOWERED_cast ? 2 : 4;
         EACH_ELEMENT(m, at)
-        v->copy[at] = v->own[at], v->scaled[at] = n->kind != LOWERED_cell_forward_cast && n->op[scale].buf != NULL;
+        v->copy[at] = v->own[at], v->scaled[at] = n->kind != LOWERED_cell_forward_cast && n->arg[scale].buf != NULL;
     }
 }
 
@@ -362,21 +362,21 @@ static bptt_mat some_rows(bptt_buf *b, uint64_t *random, size_t rows)
 }
 
 // Steps as no plan of ours has them: products, cells and plain kernels over pieces of the same few matrices.
-static void random_step(bptt_step *s, bptt_buf *b, uint64_t *random)
+static void random_step(bptt_op *s, bptt_buf *b, uint64_t *random)
 {
-    static const bptt_entry kind[] = {BPTT_GEMM, BPTT_GEMM,         BPTT_COPY,
-                                      BPTT_FILL, BPTT_CELL_FORWARD, BPTT_CELL_BACKWARD};
+    static const bptt_opcode kind[] = {BPTT_GEMM, BPTT_GEMM,         BPTT_COPY,
+                                       BPTT_FILL, BPTT_CELL_FORWARD, BPTT_CELL_BACKWARD};
     static const size_t some[] = {8, 16, 32};
     const size_t rows = some[random_below(random, 3)];
-    *s = (bptt_step){.entry = kind[random_below(random, 6)], .alpha = 1};
+    *s = (bptt_op){.opcode = kind[random_below(random, 6)], .alpha = 1};
     const bptt_mat x = some_rows(b, random, rows), y = some_rows(b, random, rows), z = some_rows(b, random, rows);
     bptt_mat weight = {.buf = &b[3], .rows = 64, .cols = 64, .ld = 64, .type = BPTT_F32, .t = random_below(random, 2)};
-    switch (s->entry) {
-    case BPTT_GEMM: s->op[0] = x, s->op[1] = weight, s->op[2] = y; break;
-    case BPTT_COPY: s->op[0] = x, s->op[1] = y; break;
-    case BPTT_FILL: s->op[0] = y; break;
-    case BPTT_CELL_FORWARD: s->op[0] = x, s->op[3] = y; break;
-    default: s->op[0] = x, s->op[1] = z, s->op[2] = y; break;
+    switch (s->opcode) {
+    case BPTT_GEMM: s->arg[0] = x, s->arg[1] = weight, s->arg[2] = y; break;
+    case BPTT_COPY: s->arg[0] = x, s->arg[1] = y; break;
+    case BPTT_FILL: s->arg[0] = y; break;
+    case BPTT_CELL_FORWARD: s->arg[0] = x, s->arg[3] = y; break;
+    default: s->arg[0] = x, s->arg[1] = z, s->arg[2] = y; break;
     }
 }
 
@@ -385,9 +385,9 @@ START_TEST(copies_follow_whatever_is_written)
     uint64_t random = 7;
     for (size_t i = 0; i < 200; i++) {
         enum { STEPS = 40 };
-        bptt_step step[STEPS];
+        bptt_op step[STEPS];
         bptt_buf b[4] = {0}, per = {0};
-        lowered x = {.p = {.step = step, .steps = STEPS}, .rules = {.precision = BPTT_PRECISION_BF16}};
+        lowered x = {.p = {.op = step, .ops = STEPS}, .rules = {.precision = BPTT_PRECISION_BF16}};
         x.rules.per_scale = made_up(&per, 0, 1, 2, BPTT_F32);
         for (size_t k = 0; k < STEPS; k++) random_step(&step[k], b, &random);
         lower_plan(&x.p, &x.rules, &x.nodes);

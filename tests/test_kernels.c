@@ -138,16 +138,16 @@ static void updated(rig *r, int o, bool clip, double *w, double *v)
     slab_write(r, &s[3]);
     slab stat = slab_make(r, 1, 3, r->b.sum, TIGHT, false, 0);
     const bptt_mat none = {.type = r->b.real};
-    bptt_step step = {.entry = BPTT_UPDATE,
-                      .rule = {.optimizer = (bptt_optimizer)o,
-                               .clip_mode = BPTT_CLIP_VALUE,
-                               .clip = clip ? 0.375 : 0,
-                               .momentum = 0.6,
-                               .decay = 0.95,
-                               .beta1 = 0.9,
-                               .beta2 = 0.999,
-                               .epsilon = 1e-8},
-                      .op = {s[0].m, s[1].m, o == BPTT_RMSPROP ? none : s[2].m, o == BPTT_SGD ? none : s[3].m, stat.m}};
+    bptt_op step = {.opcode = BPTT_UPDATE,
+                    .rule = {.optimizer = (bptt_optimizer)o,
+                             .clip_mode = BPTT_CLIP_VALUE,
+                             .clip = clip ? 0.375 : 0,
+                             .momentum = 0.6,
+                             .decay = 0.95,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .epsilon = 1e-8},
+                    .arg = {s[0].m, s[1].m, o == BPTT_RMSPROP ? none : s[2].m, o == BPTT_SGD ? none : s[3].m, stat.m}};
     run_plan(r, &step, 1, &(bptt_slots){.scalar = {[BPTT_RATE] = 0.0125, [BPTT_ROOT] = o == BPTT_ADAM ? 0.0547 : 1}});
     flat_read(r, s[0].m, w, WEIGHTS);
     flat_read(r, s[3].m, v, WEIGHTS);

@@ -58,8 +58,8 @@ static void load(fixture *f, const double *x, const double *dy, const double *h0
     const run_memory *mem = &f->n.r->mem;
     const bptt_mat spoilt[] = {mem->dh[0], mem->dh[1], mem->dx, mem->dstate, mem->h[0], mem->h[f->n.c.layers - 1]};
     for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
-        const bptt_step s = {.entry = BPTT_FILL, .value = (double)NAN, .op = {spoilt[i]}};
-        if (spoilt[i].buf) d->backend.entry[BPTT_FILL](d, &s, &(bptt_slots){0});
+        const bptt_op s = {.opcode = BPTT_FILL, .value = (double)NAN, .arg = {spoilt[i]}};
+        if (spoilt[i].buf) d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
     }
     CK_OK(bare_write(&f->b, x, dy, BPTT_F64, NULL));
     CK_OK(bptt_run_write_state(f->n.r, h0, BPTT_F64, NULL));

@@ -13,15 +13,15 @@ static const cl_limits no_groups = {BPTT_ACCELERATOR, 0, false, 1, 0, 0, false};
 static const cl_limits *const DEVICES[] = {&processor, &many_cores, &large_gpu, &small_gpu, &no_groups};
 enum { DEVICE_KINDS = sizeof DEVICES / sizeof *DEVICES };
 
-static bool windowed(const bptt_step *s, size_t n, const cl_limits *l, task *t)
+static bool windowed(const bptt_op *s, size_t n, const cl_limits *l, task *t)
 {
     return window_of(s, n, tile_class_of(l), l, t);
 }
 
-static bool has(const bptt_step *s, size_t n, bptt_entry e)
+static bool has(const bptt_op *s, size_t n, bptt_opcode e)
 {
     for (size_t i = 0; i < n; i++)
-        if (s[i].entry == e) return true;
+        if (s[i].opcode == e) return true;
     return false;
 }
 
@@ -34,41 +34,41 @@ static bool same(const bptt_mat *a, const bptt_mat *b)
 // The view that operand i of the window has after t steps is m.
 static bool is_at(const task *k, size_t i, size_t t, word stride, const bptt_mat *m)
 {
-    bptt_mat o = k->op[i];
+    bptt_mat o = k->arg[i];
     o.at += t * stride;
     return same(&o, m);
 }
 
-static bool forward_is(const task *k, const bptt_step *s, size_t n)
+static bool forward_is(const task *k, const bptt_op *s, size_t n)
 {
     const window_args *w = &k->constants.w;
     const size_t period = w->masked ? 3 : 2;
     bool ok = k->kernel == TUNED_FORWARD && k->charge == BPTT_WINDOW_FORWARD && n == w->T * period;
     for (size_t t = 0; ok && t < w->T; t++, s += period) {
-        const bptt_step *product = w->masked ? s + 1 : s, *cell = product + 1;
-        ok = is_at(k, 1, t, w->stride_h, w->masked ? &s->op[1] : &s->op[0]) &&
-             is_at(k, 1, t + 1, w->stride_h, &cell->op[3]) && is_at(k, 3, 0, 0, &product->op[1]) &&
-             is_at(k, 4, 0, 0, &cell->op[1]) && is_at(k, 5, 0, 0, &cell->op[2]) &&
-             w->cell == (cell->cell == BPTT_RELU) && product->op[2].at == cell->op[0].at;
+        const bptt_op *product = w->masked ? s + 1 : s, *cell = product + 1;
+        ok = is_at(k, 1, t, w->stride_h, w->masked ? &s->arg[1] : &s->arg[0]) &&
+             is_at(k, 1, t + 1, w->stride_h, &cell->arg[3]) && is_at(k, 3, 0, 0, &product->arg[1]) &&
+             is_at(k, 4, 0, 0, &cell->arg[1]) && is_at(k, 5, 0, 0, &cell->arg[2]) &&
+             w->cell == (cell->cell == BPTT_RELU) && product->arg[2].at == cell->arg[0].at;
         if (w->masked)
-            ok = ok && is_at(k, 0, t, w->stride_keep, &s->op[0]) && is_at(k, 2, t, w->stride_kept, &s->op[2]);
+            ok = ok && is_at(k, 0, t, w->stride_keep, &s->arg[0]) && is_at(k, 2, t, w->stride_kept, &s->arg[2]);
     }
     return ok;
 }
 
-static bool backward_is(const task *k, const bptt_step *s, size_t n)
+static bool backward_is(const task *k, const bptt_op *s, size_t n)
 {
     const window_args *w = &k->constants.w;
     const size_t period = w->masked ? 3 : 2;
     bool ok = k->kernel == TUNED_BACKWARD && k->charge == BPTT_WINDOW_BACKWARD && n == w->T * period;
     for (size_t t = 0; ok && t < w->T; t++, s += period) {
-        const bptt_step *last = s + period - 1;
+        const bptt_op *last = s + period - 1;
         const bool beyond = t + 1 == w->T;
-        ok = is_at(k, 1, t, w->stride_h, &s->op[0]) && is_at(k, 2, t, w->stride_dz, &s->op[2]) &&
-             is_at(k, 3, 0, 0, &s[1].op[1]) &&
-             is_at(k, beyond ? 5 : 2, beyond ? 0 : t + 1, w->stride_dz, &last->op[2]) &&
+        ok = is_at(k, 1, t, w->stride_h, &s->arg[0]) && is_at(k, 2, t, w->stride_dz, &s->arg[2]) &&
+             is_at(k, 3, 0, 0, &s[1].arg[1]) &&
+             is_at(k, beyond ? 5 : 2, beyond ? 0 : t + 1, w->stride_dz, &last->arg[2]) &&
              last->beta == (beyond ? w->last_beta : 1) && w->cell == (s->cell == BPTT_RELU);
-        if (w->masked) ok = ok && is_at(k, 0, t, w->stride_keep, &s[2].op[0]) && is_at(k, 4, 0, 0, &s[1].op[2]);
+        if (w->masked) ok = ok && is_at(k, 0, t, w->stride_keep, &s[2].arg[0]) && is_at(k, 4, 0, 0, &s[1].arg[2]);
     }
     return ok;
 }
@@ -77,8 +77,8 @@ static bool backward_is(const task *k, const bptt_step *s, size_t n)
 static size_t check_plan(const bptt_plan *p, const bptt_run *r, const cl_limits *l)
 {
     size_t windows = 0;
-    for (size_t i = 0, n; i < p->steps; i += n) {
-        const bptt_step *s = p->step + i;
+    for (size_t i = 0, n; i < p->ops; i += n) {
+        const bptt_op *s = p->op + i;
         n = bptt_chain_length(p, i);
         const bool forward = has(s, n, BPTT_CELL_FORWARD), backward = has(s, n, BPTT_CELL_BACKWARD);
         task t;
@@ -135,15 +135,15 @@ END_TEST
 // ---- what must be refused -------------------------------------------------------------------------------------------
 
 // The chain of a training plan with `cell` in it, copied; *n steps.
-static bptt_step *chain_of(const net *w, bptt_entry cell, size_t *n)
+static bptt_op *chain_of(const net *w, bptt_opcode cell, size_t *n)
 {
     const bptt_plan *p = &w->r->plan[TRAIN];
     for (size_t i = 0;; i += *n) {
-        ck_assert_uint_lt(i, p->steps);
+        ck_assert_uint_lt(i, p->ops);
         *n = bptt_chain_length(p, i);
-        if (!has(p->step + i, *n, cell)) continue;
-        bptt_step *s = must_alloc(*n, sizeof *s);
-        memcpy(s, p->step + i, *n * sizeof *s);
+        if (!has(p->op + i, *n, cell)) continue;
+        bptt_op *s = must_alloc(*n, sizeof *s);
+        memcpy(s, p->op + i, *n * sizeof *s);
         return s;
     }
 }
@@ -163,11 +163,11 @@ static void change(bptt_mat *m, int which, bptt_buf *other)
 
 enum { STEP_CHANGES = 6 };
 
-static void change_step(bptt_step *s, int which)
+static void change_step(bptt_op *s, int which)
 {
     if (which == 0) s->beta = 1 - s->beta;
     if (which == 1) s->beta = 2;
-    if (which == 2) s->entry = BPTT_COPY;
+    if (which == 2) s->opcode = BPTT_COPY;
     if (which == 3) s->alpha = -1;
     if (which == 4) s->chain++;
     if (which == 5) s->cell = s->cell == BPTT_TANH ? BPTT_RELU : BPTT_TANH;
@@ -175,18 +175,18 @@ static void change_step(bptt_step *s, int which)
 
 // One thing changed in one step, then another: refused, but for `may`: an operand of the last step and its beta, which
 // say where the window ends.
-static void check_changes(bptt_step *s, size_t n, size_t may)
+static void check_changes(bptt_op *s, size_t n, size_t may)
 {
     task t;
     net other = net_of("ref", BPTT_TANH, 3, 1, 1, 1, false, false);
     ck_assert(windowed(s, n, &processor, &t));
     for (size_t i = 0; i < n; i++) {
-        const bptt_step kept = s[i];
+        const bptt_op kept = s[i];
         const bool last = i + 1 == n && may;
         for (size_t o = 0; o < BPTT_OPERANDS; o++)
             for (int c = 0; c < CHANGES; c++) {
-                if (!s[i].op[o].buf && c < 6) continue;
-                change(&s[i].op[o], c, other.r->mem.logits.buf);
+                if (!s[i].arg[o].buf && c < 6) continue;
+                change(&s[i].arg[o], c, other.r->mem.logits.buf);
                 const bool fine = last && o == may && (c == 0 || c == 3 || c == 6);
                 ck_assert_msg(fine || !windowed(s, n, &processor, &t), "step %zu, operand %zu, change %d", i, o, c);
                 s[i] = kept;
@@ -211,7 +211,7 @@ START_TEST(a_chain_with_anything_changed_is_refused)
     for (int keep = 0; keep < 2; keep++) {
         net w = net_of("cpu", BPTT_TANH, 9, 1, 5, 4, true, keep);
         size_t n;
-        bptt_step *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
+        bptt_op *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
         check_changes(s, n, 0);
         free(s);
         s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
@@ -224,28 +224,28 @@ START_TEST(a_chain_with_anything_changed_is_refused)
 END_TEST
 
 // Operands of a chain that are the view m, changed.
-static void change_everywhere(bptt_step *s, size_t n, const bptt_mat *m, int which)
+static void change_everywhere(bptt_op *s, size_t n, const bptt_mat *m, int which)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t o = 0; o < BPTT_OPERANDS; o++)
-            if (s[i].op[o].buf && same(&s[i].op[o], m)) change(&s[i].op[o], which, NULL);
+            if (s[i].arg[o].buf && same(&s[i].arg[o], m)) change(&s[i].arg[o], which, NULL);
 }
 
 // Operand o of the i-th step of every step of time, changed alike, wherever else that view is an operand.
-static void check_changes_of_all(bptt_step *s, size_t n, size_t period)
+static void check_changes_of_all(bptt_op *s, size_t n, size_t period)
 {
     task t;
-    bptt_step *all = must_alloc(n, sizeof *all);
+    bptt_op *all = must_alloc(n, sizeof *all);
     for (size_t i = 0; i < period; i++)
         for (size_t o = 0; o < BPTT_OPERANDS; o++)
             for (int c = 1; c < 6; c++) {
                 memcpy(all, s, n * sizeof *s);
-                if (!s[i].op[o].buf || c == 3) continue;
+                if (!s[i].arg[o].buf || c == 3) continue;
                 for (size_t k = i; k < n; k += period) {
-                    const bptt_mat *was = &s[k].op[o];
-                    if (same(was, &all[k].op[o])) change_everywhere(all, n, was, c);
+                    const bptt_mat *was = &s[k].arg[o];
+                    if (same(was, &all[k].arg[o])) change_everywhere(all, n, was, c);
                 }
-                const bool flipped = c == 5 && s[i].entry == BPTT_GEMM && o == 1; // W may lie either way
+                const bool flipped = c == 5 && s[i].opcode == BPTT_GEMM && o == 1; // W may lie either way
                 ck_assert_msg(windowed(all, n, &processor, &t) == flipped, "%zu, operand %zu, change %d", i, o, c);
             }
     free(all);
@@ -257,7 +257,7 @@ START_TEST(a_chain_with_a_strange_view_everywhere_is_refused)
         for (size_t T = 1; T < 4; T++) {
             net w = net_of("cpu", BPTT_TANH, 9, 1, 5, T, true, keep);
             size_t n;
-            bptt_step *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
+            bptt_op *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
             check_changes_of_all(s, n, keep ? 3 : 2);
             free(s);
             s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
@@ -273,28 +273,28 @@ START_TEST(matrices_that_overlap_are_refused)
     net w = net_of("cpu", BPTT_TANH, 9, 1, 5, 4, true, true);
     task t;
     size_t n;
-    bptt_step *s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
-    bptt_mat *into = &s[n - 1].op[2];
-    const bptt_mat state = *into, dz = s[0].op[1], y = s[0].op[0], dkept = s[1].op[2];
+    bptt_op *s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
+    bptt_mat *into = &s[n - 1].arg[2];
+    const bptt_mat state = *into, dz = s[0].arg[1], y = s[0].arg[0], dkept = s[1].arg[2];
     ck_assert(windowed(s, n, &processor, &t));
-    const size_t taken[] = {dz.at,         dz.at + 4 * dz.ld + 8, s[n - 3].op[1].at - 4 * dz.ld - 8, y.at, dkept.at,
-                            s[1].op[1].at, s[2].op[0].at};
+    const size_t taken[] = {dz.at,          dz.at + 4 * dz.ld + 8, s[n - 3].arg[1].at - 4 * dz.ld - 8, y.at, dkept.at,
+                            s[1].arg[1].at, s[2].arg[0].at};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         into->at = taken[i];
         ck_assert_msg(!windowed(s, n, &processor, &t), "case %zu", i);
     }
     *into = state;
     ck_assert(windowed(s, n, &processor, &t));
-    for (size_t i = 0; i < n; i += 3) s[i].op[0].at = y.at; // the states do not move
+    for (size_t i = 0; i < n; i += 3) s[i].arg[0].at = y.at; // the states do not move
     ck_assert(!windowed(s, n, &processor, &t));
     free(s);
     s = chain_of(&w, BPTT_CELL_FORWARD, &n);
     for (size_t by = w.r->mem.h[0].ld - 9; by < w.r->mem.h[0].ld - 7; by++) { // as close as they may be, then closer
-        bptt_step *closer = must_alloc(n, sizeof *closer);
+        bptt_op *closer = must_alloc(n, sizeof *closer);
         memcpy(closer, s, n * sizeof *s);
         for (size_t i = 0; i < n; i += 3) {
-            bptt_mat *const after[] = {&closer[i + 1].op[2], &closer[i + 2].op[0], &closer[i + 2].op[3]};
-            closer[i].op[1].at -= i / 3 * by;
+            bptt_mat *const after[] = {&closer[i + 1].arg[2], &closer[i + 2].arg[0], &closer[i + 2].arg[3]};
+            closer[i].arg[1].at -= i / 3 * by;
             for (size_t k = 0; k < 3; k++) after[k]->at -= (i / 3 + 1) * by;
         }
         ck_assert_int_eq(windowed(closer, n, &processor, &t), by == w.r->mem.h[0].ld - 9);
@@ -311,7 +311,7 @@ START_TEST(a_window_takes_no_more_local_memory_than_there_is)
     for (size_t i = 0; i < 4; i++) {
         net w = net_of("cpu", BPTT_TANH, H[i], 1, 5, 3, true, false);
         size_t n;
-        bptt_step *s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
+        bptt_op *s = chain_of(&w, BPTT_CELL_BACKWARD, &n);
         cl_limits l = large_gpu;
         task t;
         const size_t tiles = 2 * tile_class_of(&l)->window_rows * H[i] * sizeof(float);
@@ -341,7 +341,7 @@ START_TEST(a_processor_takes_windows_whose_weights_stay_in_its_cache)
         net w = net_of("ref", BPTT_TANH, H, 1, 1, 1, true, false);
         size_t n;
         task t;
-        bptt_step *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
+        bptt_op *s = chain_of(&w, BPTT_CELL_FORWARD, &n);
         ck_assert_int_eq(windowed(s, n, &processor, &t), H == 512);
         ck_assert(windowed(s, n, &large_gpu, &t));
         cl_limits told = processor;
@@ -358,10 +358,10 @@ END_TEST
 static launch product(size_t N, size_t K, size_t M, bool a_t)
 {
     bptt_buf *some = (bptt_buf *)&processor; // never looked into
-    launch l = {.kernel = KERNEL_gemm, .entry = BPTT_GEMM, .k = {.alpha = -1, .beta = 1}, .rows = N, .cols = M};
-    l.op[0] = (bptt_mat){some, 0, N, K, a_t ? N : K, BPTT_F32, a_t};
-    l.op[1] = (bptt_mat){some, N * K, K, M, M, BPTT_F32, false};
-    l.op[2] = (bptt_mat){some, N * K + K * M, N, M, M, BPTT_F32, false};
+    launch l = {.kernel = KERNEL_gemm, .opcode = BPTT_GEMM, .k = {.alpha = -1, .beta = 1}, .rows = N, .cols = M};
+    l.arg[0] = (bptt_mat){some, 0, N, K, a_t ? N : K, BPTT_F32, a_t};
+    l.arg[1] = (bptt_mat){some, N * K, K, M, M, BPTT_F32, false};
+    l.arg[2] = (bptt_mat){some, N * K + K * M, N, M, M, BPTT_F32, false};
     return l;
 }
 
@@ -404,7 +404,7 @@ START_TEST(grids_fit_the_device_and_have_work_for_every_group)
         const cl_limits *l = DEVICES[i % DEVICE_KINDS];
         const tile_class *c = tile_class_of(l);
         launch e = product(SIZES[i / DEVICE_KINDS % SIZES_N], 1, SIZES[i / DEVICE_KINDS / SIZES_N], false);
-        e.kernel = KERNEL_cell_backward, e.entry = BPTT_CELL_BACKWARD, e.grid = GRID_ELEMENTS;
+        e.kernel = KERNEL_cell_backward, e.opcode = BPTT_CELL_BACKWARD, e.grid = GRID_ELEMENTS;
         task t = task_of(&e, c, l);
         check_grid(&t, l);
         ck_assert(t.kernel == KERNEL_cell_backward && t.operands == 3 && t.charge == BPTT_CELL_BACKWARD);
@@ -412,7 +412,7 @@ START_TEST(grids_fit_the_device_and_have_work_for_every_group)
         ck_assert_uint_le(t.global[1] - t.local[1], e.rows - 1);
         ck_assert(t.local[0] < 2 * e.cols && t.local[1] < 2 * e.rows);
         if (c->group_rows * c->group_cols == 1) ck_assert(t.global[0] == 1 && t.local[1] == 1);
-        e.kernel = KERNEL_softmax_xent, e.entry = BPTT_SOFTMAX_XENT, e.grid = GRID_GROUPS;
+        e.kernel = KERNEL_softmax_xent, e.opcode = BPTT_SOFTMAX_XENT, e.grid = GRID_GROUPS;
         t = task_of(&e, c, l);
         check_grid(&t, l);
         ck_assert(t.operands == 4 && t.local[0] == c->lanes_of_groups && t.global[1] == 1);

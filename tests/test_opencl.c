@@ -89,8 +89,8 @@ START_TEST(what_kernels_cannot_count_is_refused)
     char *text = small_text(&size);
     bptt_device *d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_device_config){0});
     bptt_buf *b = must_have(d, 64);
-    bptt_step s = {.entry = BPTT_SUMSQ, .op = {tight(b, 1, (size_t)1 << 32, BPTT_F32), tight(b, 1, 1, BPTT_F32)}};
-    const bptt_plan p = {.step = &s, .steps = 1, .room = 1};
+    bptt_op s = {.opcode = BPTT_SUMSQ, .arg = {tight(b, 1, (size_t)1 << 32, BPTT_F32), tight(b, 1, 1, BPTT_F32)}};
+    const bptt_plan p = {.op = &s, .ops = 1, .room = 1};
     void *handle = NULL;
     CK_FAILS(d->backend.prepare(d, &p, &handle, error), BPTT_BAD_CONFIG, "4294967295");
     ck_assert_ptr_null(handle);
@@ -304,7 +304,7 @@ enum { N = 33, W = 7 };
 typedef struct summing {
     bptt_device *d;
     bptt_buf *real, *index;
-    bptt_step step[4];
+    bptt_op op[4];
     bptt_plan plan;
     void *handle;
 } summing;
@@ -319,11 +319,11 @@ static void summing_open(summing *s, bptt_device *d, bool output)
     const float value[5] = {1, 10, 100, 1000, 10000};
     CK_DONE(cl_write(d, table, value, BPTT_F32, error));
     const bptt_mat id = tight(s->index, N, 1, BPTT_I32);
-    s->step[0] = (bptt_step){.entry = BPTT_COPY, .alpha = 1, .op = {dense, copied}};
-    s->step[1] = (bptt_step){.entry = BPTT_SUM, .alpha = 1, .op = {copied, bptt_cols(out, 0, 1)}};
-    s->step[2] = (bptt_step){.entry = BPTT_GATHER, .alpha = 1, .op = {id, table, picked}};
-    s->step[3] = (bptt_step){.entry = BPTT_SUM, .alpha = 1, .beta = !output, .op = {picked, bptt_cols(out, 1, 1)}};
-    s->plan = (bptt_plan){.step = s->step, .steps = 4, .room = 4, .input = {id, dense}};
+    s->op[0] = (bptt_op){.opcode = BPTT_COPY, .alpha = 1, .arg = {dense, copied}};
+    s->op[1] = (bptt_op){.opcode = BPTT_SUM, .alpha = 1, .arg = {copied, bptt_cols(out, 0, 1)}};
+    s->op[2] = (bptt_op){.opcode = BPTT_GATHER, .alpha = 1, .arg = {id, table, picked}};
+    s->op[3] = (bptt_op){.opcode = BPTT_SUM, .alpha = 1, .beta = !output, .arg = {picked, bptt_cols(out, 1, 1)}};
+    s->plan = (bptt_plan){.op = s->op, .ops = 4, .room = 4, .input = {id, dense}};
     if (output) s->plan.output = out;
     CK_DONE(d->backend.prepare(d, &s->plan, &s->handle, error));
 }
@@ -437,7 +437,7 @@ START_TEST(the_profile_charges_what_ran_and_no_more_than_the_time_it_took)
             i == BPTT_COPY || i == BPTT_SUM || i == BPTT_GATHER || i == BPTT_TRANSFER_IN || i == BPTT_TRANSFER_OUT;
         CK_TRUE((d->spent[i] > 0) == ran, "%g s were charged to %s", d->spent[i], bptt_charge_name[i]);
     }
-    d->backend.entry[BPTT_COPY](d, &s.step[0], &(bptt_slots){0});
+    d->backend.op[BPTT_COPY](d, &s.op[0], &(bptt_slots){0});
     before = d->spent[BPTT_COPY];
     CK_DONE(cl_sync(d, error));
     CK_TRUE(d->spent[BPTT_COPY] > before, "a single step was charged to nothing");

@@ -149,7 +149,7 @@ END_TEST
 typedef struct filling {
     bptt_device *d;
     bptt_buf *memory;
-    bptt_step step[2];
+    bptt_op op[2];
     bptt_plan plan; // its input is y
     void *handle;
     char *text;
@@ -164,9 +164,9 @@ static void filling_open(filling *f, const cl_api *api, bool profile)
     f->memory = must_have(f->d, 4096);
     bptt_mat y = tight(f->memory, 7, 33, BPTT_F32), out = tight(f->memory, 1, 1, BPTT_F32);
     out.at = 500;
-    f->step[0] = (bptt_step){.entry = BPTT_FILL, .alpha = 1, .value = 2, .op = {y}};
-    f->step[1] = (bptt_step){.entry = BPTT_SUM, .alpha = 1, .op = {y, out}};
-    f->plan = (bptt_plan){.step = f->step, .steps = 2, .room = 2, .input = {y}, .output = out};
+    f->op[0] = (bptt_op){.opcode = BPTT_FILL, .alpha = 1, .value = 2, .arg = {y}};
+    f->op[1] = (bptt_op){.opcode = BPTT_SUM, .alpha = 1, .arg = {y, out}};
+    f->plan = (bptt_plan){.op = f->op, .ops = 2, .room = 2, .input = {y}, .output = out};
     CK_DONE(f->d->backend.prepare(f->d, &f->plan, &f->handle, error));
 }
 
@@ -194,7 +194,7 @@ static void all_report(filling *f, bptt_status code, const char *part)
     CK_FAILS(d->backend.write(d, one, &x, BPTT_F32, error), code, part);
     CK_FAILS(d->backend.collect(d, f->handle, out, error), code, part);
     CK_FAILS(d->backend.alloc(d, 64, &b, error), code, part);
-    d->backend.entry[BPTT_FILL](d, &f->step[0], &(bptt_slots){0});
+    d->backend.op[BPTT_FILL](d, &f->op[0], &(bptt_slots){0});
     ck_assert(out[0] == 42 && x == 1 && !b);
 }
 
@@ -243,7 +243,7 @@ START_TEST(a_single_step_that_fails_is_told_by_the_next_sync)
     filling f;
     filling_open(&f, &api, false);
     fake_now.call = "EnqueueNDRangeKernel", fake_now.code = CL_INVALID_WORK_GROUP_SIZE, fake_now.times = 1;
-    f.d->backend.entry[BPTT_FILL](f.d, &f.step[0], &(bptt_slots){0});
+    f.d->backend.op[BPTT_FILL](f.d, &f.op[0], &(bptt_slots){0});
     CK_FAILS(f.d->backend.sync(f.d, error), BPTT_DEVICE, "failed for fill: CL_INVALID_WORK_GROUP_SIZE");
     all_report(&f, BPTT_DEVICE, "failed for fill");
     filling_close(&f);
@@ -295,15 +295,15 @@ END_TEST
 // ones.
 static void tasks_fit(bptt_device *d, bptt_mat y, size_t allowed)
 {
-    const bptt_step step[] = {{.entry = BPTT_FILL, .alpha = 1, .op = {y}},
-                              {.entry = BPTT_SUM, .alpha = 1, .op = {y, bptt_cols(bptt_rows(y, 0, 1), 0, 1)}}};
+    const bptt_op op[] = {{.opcode = BPTT_FILL, .alpha = 1, .arg = {y}},
+                          {.opcode = BPTT_SUM, .alpha = 1, .arg = {y, bptt_cols(bptt_rows(y, 0, 1), 0, 1)}}};
     task before[MOST_LAUNCHES], after[MOST_LAUNCHES];
     for (size_t i = 0; i < 2; i++) {
-        const size_t n = cl_tasks_of(own(d), &step[i], y.buf, before);
+        const size_t n = cl_tasks_of(own(d), &op[i], y.buf, before);
         size_t kept[KERNELS];
         memcpy(kept, own(d)->largest_group, sizeof kept);
         for (size_t k = 0; k < KERNELS; k++) own(d)->largest_group[k] = allowed;
-        ck_assert_uint_eq(cl_tasks_of(own(d), &step[i], y.buf, after), n);
+        ck_assert_uint_eq(cl_tasks_of(own(d), &op[i], y.buf, after), n);
         memcpy(own(d)->largest_group, kept, sizeof kept);
         for (size_t k = 0; k < n; k++) {
             const task *a = &after[k], *b = &before[k];
@@ -343,8 +343,8 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
         smaller += own(d)->tiles != largest;
         bptt_buf *m = must_have(d, 16384);
         const bptt_mat y = tight(m, 33, 65, BPTT_F32);
-        const bptt_step fill = {.entry = BPTT_FILL, .alpha = 1, .value = 3, .op = {y}};
-        d->backend.entry[BPTT_FILL](d, &fill, &(bptt_slots){0});
+        const bptt_op fill = {.opcode = BPTT_FILL, .alpha = 1, .value = 3, .arg = {y}};
+        d->backend.op[BPTT_FILL](d, &fill, &(bptt_slots){0});
         float got[33 * 65];
         CK_DONE(cl_read(d, got, BPTT_F32, y, error));
         for (size_t i = 0; i < 33 * 65; i++) CK_TRUE(got[i] == 3, "groups of %zu: %g at %zu", group, (double)got[i], i);
@@ -372,7 +372,7 @@ START_TEST(twenty_opens_and_closes_leave_nothing)
             CK_DONE(f.d->backend.run(f.d, f.handle, &slots, error));
             if (k < 2) CK_DONE(f.d->backend.collect(f.d, f.handle, out, error));
         }
-        f.d->backend.entry[BPTT_SUM](f.d, &f.step[1], &(bptt_slots){0});
+        f.d->backend.op[BPTT_SUM](f.d, &f.op[1], &(bptt_slots){0});
         if (i % 3 == 0) f.handle = NULL; // not forgotten: close does it
         filling_close(&f);               // with a run that nobody collected
     }

@@ -90,8 +90,8 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
     CK_DONE(cl_write(d, a, x, BPTT_F32, error));
     CK_DONE(cl_write(d, b, y, BPTT_F32, error));
     own(d)->sgemm = sgemm, library.how = RIGHT, library.calls = 0;
-    const bptt_step s = {.entry = BPTT_GEMM, .alpha = -1, .op = {a, b, c}};
-    d->backend.entry[BPTT_GEMM](d, &s, &(bptt_slots){0});
+    const bptt_op s = {.opcode = BPTT_GEMM, .alpha = -1, .arg = {a, b, c}};
+    d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});
     CK_DONE(cl_read(d, got, BPTT_F32, c, error));
     for (size_t i = 0; i < N * M; i++) {
         z[i] = 0;
@@ -99,10 +99,10 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
         ck_assert_float_eq(got[i], z[i]); // whole numbers
     }
     ck_assert_uint_eq(library.calls, 1);
-    task across = {.kernel = TUNED_MULTIPLY, .op = {a, b, bptt_flip(c)}};
+    task across = {.kernel = TUNED_MULTIPLY, .arg = {a, b, bptt_flip(c)}};
     ck_assert(!clblast_takes(own(d), &across));
     library.how = REFUSES;
-    d->backend.entry[BPTT_GEMM](d, &s, &(bptt_slots){0});
+    d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});
     CK_FAILS(d->backend.sync(d, error), BPTT_DEVICE, "BlastSgemm");
     d->backend.free(d, a.buf), d->backend.free(d, b.buf), d->backend.free(d, c.buf);
     close_device(d);

@@ -58,9 +58,9 @@ static void cell_forward_case(rig *r, const variant *v)
     for (size_t i = 0; i < v->N * v->M; i++)
         want[i] = activation(v, r->u, z.x[i], b.x[i % v->M], second ? b2.x[i % v->M] : 0, &bound[i]);
     const bptt_mat none = {.type = r->b.real};
-    run_step(r, (bptt_step){.entry = BPTT_CELL_FORWARD,
-                            .cell = v->t & RELU ? BPTT_RELU : BPTT_TANH,
-                            .op = {z.m, b.m, second ? b2.m : none, in_place ? z.m : h.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_CELL_FORWARD,
+                          .cell = v->t & RELU ? BPTT_RELU : BPTT_TANH,
+                          .arg = {z.m, b.m, second ? b2.m : none, in_place ? z.m : h.m}});
     slab_check(r, in_place ? &z : &h, want, bound, v->t & RELU ? "relu" : "tanh");
     slab_same(r, in_place ? &h : &z, "cell_forward's other");
     slab_same(r, &b, "cell_forward's b");
@@ -93,9 +93,9 @@ static void cell_backward_case(rig *r, const variant *v)
         want[i] = relu ? (a > 0 ? d : isnan(a) ? a : 0) : d * (1 - a * a);
         bound[i] = relu ? 0 : 2 * gamma_of(3, r->u) * fabs(d) * (1 + a * a);
     }
-    run_step(r, (bptt_step){.entry = BPTT_CELL_BACKWARD,
-                            .cell = relu ? BPTT_RELU : BPTT_TANH,
-                            .op = {y.m, dy.m, in_place ? dy.m : dz.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_CELL_BACKWARD,
+                          .cell = relu ? BPTT_RELU : BPTT_TANH,
+                          .arg = {y.m, dy.m, in_place ? dy.m : dz.m}});
     slab_check(r, in_place ? &dy : &dz, want, bound, relu ? "relu back" : "tanh back");
     slab_same(r, &y, "cell_backward's y");
     free(want);
@@ -171,7 +171,7 @@ static void xent_case(rig *r, const variant *v)
     const double weight = v->t & NO_WEIGHT ? 0 : 17.5;
     double *dx = reals(v->N * v->M), *dx_bound = reals(v->N * v->M), *l = reals(v->N), *l_bound = reals(v->N);
     naive_xent(r, v, &id, &k, &x, weight, dx, dx_bound, l, l_bound);
-    bptt_step s = {.entry = BPTT_SOFTMAX_XENT, .gradient = v->t & GRADIENT, .op = {id.m, k.m, x.m, loss.m}};
+    bptt_op s = {.opcode = BPTT_SOFTMAX_XENT, .gradient = v->t & GRADIENT, .arg = {id.m, k.m, x.m, loss.m}};
     run_plan(r, &s, 1, &(bptt_slots){.scalar = {[BPTT_WEIGHT] = weight}});
     slab_check(r, &loss, l, l_bound, "loss");
     if (!(v->t & GRADIENT))
@@ -207,7 +207,7 @@ static void log_softmax_case(rig *r, const variant *v)
             bound[i * v->M + j] = 2 * (s.error + 4 * r->u * (fabs(s.top) + fabs(xj) + fabs(s.log)));
         }
     }
-    run_step(r, (bptt_step){.entry = BPTT_LOG_SOFTMAX, .op = {x.m}});
+    run_step(r, (bptt_op){.opcode = BPTT_LOG_SOFTMAX, .arg = {x.m}});
     slab_check(r, &x, want, bound, "log_softmax");
     free(want);
     free(bound);
@@ -305,10 +305,10 @@ static void update_one(rig *r, const variant *v)
     slab_write(r, &c.v);
     slab_write(r, &c.stat);
     const bptt_mat none = {.type = r->b.real};
-    bptt_step s = {.entry = BPTT_UPDATE,
-                   .rule = c.o,
-                   .op = {c.w.m, c.g.m, c.o.optimizer == BPTT_RMSPROP ? none : c.m.m,
-                          c.o.optimizer == BPTT_SGD ? none : c.v.m, c.stat.m}};
+    bptt_op s = {.opcode = BPTT_UPDATE,
+                 .rule = c.o,
+                 .arg = {c.w.m, c.g.m, c.o.optimizer == BPTT_RMSPROP ? none : c.m.m,
+                         c.o.optimizer == BPTT_SGD ? none : c.v.m, c.stat.m}};
     run_plan(r, &s, 1, &(bptt_slots){.scalar = {[BPTT_RATE] = c.rate, [BPTT_ROOT] = c.root}});
     update_check(r, &c, v->N * v->M, v->nan >= 0);
     slab_free(r, &c.w);
@@ -340,7 +340,7 @@ static void guard_cases(rig *r)
         slab_write(r, &stat);
         const bool finite = isfinite(stat.x[0]) && isfinite(stat.x[1]);
         const double want[] = {stat.x[0], stat.x[1], finite ? stat.x[2] : 1};
-        run_step(r, (bptt_step){.entry = BPTT_GUARD, .op = {stat.m}});
+        run_step(r, (bptt_op){.opcode = BPTT_GUARD, .arg = {stat.m}});
         slab_check(r, &stat, want, NULL, "guard");
         slab_free(r, &stat);
     }
@@ -370,29 +370,29 @@ static void window(rig *r, size_t N, size_t H, bool chained, double *h_out, doub
         for (size_t i = 0; i < whole[k]->m.rows * whole[k]->m.cols; i++) whole[k]->x[i] = rint(1.4 * whole[k]->x[i]);
         slab_write(r, whole[k]);
     }
-    bptt_step s[CHAIN_STEPS];
+    bptt_op s[CHAIN_STEPS];
     size_t n = 0;
     const bptt_mat none = {.type = r->b.real};
     for (size_t t = 0; t < T; t++) {
         const bptt_mat now = bptt_rows(h.m, t * N, N), next = bptt_rows(h.m, (t + 1) * N, N);
         const bptt_mat zt = bptt_rows(z.m, t * N, N);
-        s[n++] = (bptt_step){.entry = BPTT_GATHER, .alpha = 1, .op = {bptt_rows(id.m, t * N, N), w.m, zt}};
-        s[n++] = (bptt_step){.entry = BPTT_GEMM, .alpha = 1, .beta = 1, .op = {now, u.m, zt}};
-        s[n++] = (bptt_step){.entry = BPTT_CELL_FORWARD, .cell = BPTT_RELU, .op = {zt, b.m, none, next}};
+        s[n++] = (bptt_op){.opcode = BPTT_GATHER, .alpha = 1, .arg = {bptt_rows(id.m, t * N, N), w.m, zt}};
+        s[n++] = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1, .arg = {now, u.m, zt}};
+        s[n++] = (bptt_op){.opcode = BPTT_CELL_FORWARD, .cell = BPTT_RELU, .arg = {zt, b.m, none, next}};
     }
     for (size_t i = 0; i < n; i++) s[i].chain = chained ? 1 : 0;
     for (size_t t = T; t-- > 0;) {
         const bptt_mat d = bptt_rows(dh.m, t * N, N);
-        s[n++] = (bptt_step){.entry = BPTT_CELL_BACKWARD,
-                             .cell = BPTT_RELU,
-                             .chain = chained ? 2 : 0,
-                             .op = {bptt_rows(h.m, (t + 1) * N, N), d, d}};
+        s[n++] = (bptt_op){.opcode = BPTT_CELL_BACKWARD,
+                           .cell = BPTT_RELU,
+                           .chain = chained ? 2 : 0,
+                           .arg = {bptt_rows(h.m, (t + 1) * N, N), d, d}};
         if (t > 0)
-            s[n++] = (bptt_step){.entry = BPTT_GEMM,
-                                 .alpha = 1,
-                                 .beta = 1,
-                                 .chain = chained ? 2 : 0,
-                                 .op = {d, bptt_flip(u.m), bptt_rows(dh.m, (t - 1) * N, N)}};
+            s[n++] = (bptt_op){.opcode = BPTT_GEMM,
+                               .alpha = 1,
+                               .beta = 1,
+                               .chain = chained ? 2 : 0,
+                               .arg = {d, bptt_flip(u.m), bptt_rows(dh.m, (t - 1) * N, N)}};
     }
     run_plan(r, s, n, &(bptt_slots){0});
     bptt_error e;

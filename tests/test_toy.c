@@ -50,7 +50,7 @@ END_TEST
 START_TEST(an_entry_of_its_own_takes_the_place_of_the_shims)
 {
     bptt_backend own = bptt_toy(), rest = bptt_toy();
-    rest.entry[BPTT_CELL_FORWARD] = rest.entry[BPTT_COPY]; // the shim's, for all entries
+    rest.op[BPTT_CELL_FORWARD] = rest.op[BPTT_COPY]; // the shim's, for all entries
     const bptt_model_config c = net_config("", BPTT_F32, 7, 5, 2);
     net n, m;
     net_open_on(&n, &own, &c, BATCH, STEPS);
@@ -126,7 +126,7 @@ typedef struct bench {
     bptt_backend b;
     bptt_device *d;
     bptt_buf *memory, *sums;
-    bptt_step step;
+    bptt_op step;
     bptt_plan plan;
     void *handle;
 } bench;
@@ -139,8 +139,8 @@ static void bench_open(bench *w)
     CK_OK(w->b.alloc(w->d, 16, &w->sums, NULL));
     const bptt_mat x = {.buf = w->memory, .at = 4, .rows = 3, .cols = 5, .ld = 7, .type = BPTT_F32};
     const bptt_mat out = {.buf = w->sums, .at = 1, .rows = 1, .cols = 1, .ld = 1, .type = BPTT_F64};
-    w->step = (bptt_step){.entry = BPTT_SUMSQ, .op = {x, out}};
-    w->plan = (bptt_plan){.step = &w->step, .steps = 1, .room = 1, .input = {x}, .output = out};
+    w->step = (bptt_op){.opcode = BPTT_SUMSQ, .arg = {x, out}};
+    w->plan = (bptt_plan){.op = &w->step, .ops = 1, .room = 1, .input = {x}, .output = out};
     CK_OK(w->b.prepare(w->d, &w->plan, &w->handle, NULL));
 }
 
@@ -218,20 +218,20 @@ START_TEST(an_entry_by_itself_keeps_its_failure_until_it_is_asked)
 {
     bench w;
     bench_open(&w);
-    const bptt_step fill = {.entry = BPTT_FILL, .op = {w.plan.input[0]}, .value = 2};
+    const bptt_op fill = {.opcode = BPTT_FILL, .arg = {w.plan.input[0]}, .value = 2};
     bptt_error e = {0};
     float x[15];
     toy_of(w.d)->until = 1;
-    w.b.entry[BPTT_FILL](w.d, &fill, &(bptt_slots){0});
-    w.b.entry[BPTT_FILL](w.d, &fill, &(bptt_slots){0}); // does nothing: the first failed
+    w.b.op[BPTT_FILL](w.d, &fill, &(bptt_slots){0});
+    w.b.op[BPTT_FILL](w.d, &fill, &(bptt_slots){0}); // does nothing: the first failed
     ck_assert_uint_eq(toy_of(w.d)->transfers, 1);
-    ck_assert_int_eq(w.b.read(w.d, x, BPTT_F32, fill.op[0], &e), BPTT_DEVICE);
+    ck_assert_int_eq(w.b.read(w.d, x, BPTT_F32, fill.arg[0], &e), BPTT_DEVICE);
     ck_assert_int_eq(e.code, BPTT_DEVICE);
-    CK_OK(w.b.read(w.d, x, BPTT_F32, fill.op[0], NULL));
+    CK_OK(w.b.read(w.d, x, BPTT_F32, fill.arg[0], NULL));
     for (int i = 0; i < 15; i++) ck_assert(x[i] == 0);
-    w.b.entry[BPTT_FILL](w.d, &fill, &(bptt_slots){0});
+    w.b.op[BPTT_FILL](w.d, &fill, &(bptt_slots){0});
     CK_OK(w.b.sync(w.d, NULL));
-    CK_OK(w.b.read(w.d, x, BPTT_F32, fill.op[0], NULL));
+    CK_OK(w.b.read(w.d, x, BPTT_F32, fill.arg[0], NULL));
     for (int i = 0; i < 15; i++) ck_assert(x[i] == 2);
     bench_close(&w);
 }

@@ -23,134 +23,134 @@ END_TEST
 
 // ---- planted ------------------------------------------------------------------------------------
 
-static void as_it_is(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void as_it_is(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_ref_f32().entry[s->entry](d, s, slots);
+    bptt_ref_f32().op[s->opcode](d, s, slots);
 }
 
 static bptt_mat row(bptt_mat m, size_t i) { return bptt_rows(m, i, 1); }
 
-typedef void planted(bptt_device *d, bptt_step *s, const bptt_slots *slots);
+typedef void planted(bptt_device *d, bptt_op *s, const bptt_slots *slots);
 
-static void transposed(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void transposed(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GEMM && s->op[1].rows == s->op[1].cols) s->op[1] = bptt_flip(s->op[1]);
+    if (s->opcode == BPTT_GEMM && s->arg[1].rows == s->arg[1].cols) s->arg[1] = bptt_flip(s->arg[1]);
     as_it_is(d, s, slots);
 }
 
-static void product_overwrites(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void product_overwrites(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GEMM) s->beta = 0;
+    if (s->opcode == BPTT_GEMM) s->beta = 0;
     as_it_is(d, s, slots);
 }
 
-static void product_adds(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void product_adds(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GEMM) s->beta = 1;
+    if (s->opcode == BPTT_GEMM) s->beta = 1;
     as_it_is(d, s, slots);
 }
 
-static void sign_lost(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void sign_lost(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
     s->alpha = 1;
     as_it_is(d, s, slots);
 }
 
-static void packed(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void packed(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GEMM) s->op[0].ld = s->op[0].t ? s->op[0].rows : s->op[0].cols;
+    if (s->opcode == BPTT_GEMM) s->arg[0].ld = s->arg[0].t ? s->arg[0].rows : s->arg[0].cols;
     as_it_is(d, s, slots);
 }
 
-static void recurrence_dropped(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void recurrence_dropped(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GEMM && s->chain && s->op[1].t) return;
+    if (s->opcode == BPTT_GEMM && s->chain && s->arg[1].t) return;
     as_it_is(d, s, slots);
 }
 
 // dz by the state before the step instead of the one after it.
-static void state_before(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void state_before(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    const size_t early = s->op[0].rows * s->op[0].ld;
-    if (s->entry == BPTT_CELL_BACKWARD && s->op[0].at >= early) s->op[0].at -= early;
+    const size_t early = s->arg[0].rows * s->arg[0].ld;
+    if (s->opcode == BPTT_CELL_BACKWARD && s->arg[0].at >= early) s->arg[0].at -= early;
     as_it_is(d, s, slots);
 }
 
-static void second_bias_lost(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void second_bias_lost(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_CELL_FORWARD) s->op[2].buf = NULL;
+    if (s->opcode == BPTT_CELL_FORWARD) s->arg[2].buf = NULL;
     as_it_is(d, s, slots);
 }
 
-static void scatter_overwrites(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void scatter_overwrites(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    const bptt_mat id = s->op[0], dz = s->op[1];
+    const bptt_mat id = s->arg[0], dz = s->arg[1];
     as_it_is(d, s, slots);
-    for (size_t i = 0; s->entry == BPTT_SCATTER && i < dz.rows; i++) {
+    for (size_t i = 0; s->opcode == BPTT_SCATTER && i < dz.rows; i++) {
         int32_t v = 0;
         CK_OK(d->backend.read(d, &v, BPTT_I32, row(id, i), NULL));
-        as_it_is(d, &(bptt_step){.entry = BPTT_COPY, .op = {row(dz, i), row(s->op[2], (size_t)v)}}, slots);
+        as_it_is(d, &(bptt_op){.opcode = BPTT_COPY, .arg = {row(dz, i), row(s->arg[2], (size_t)v)}}, slots);
     }
 }
 
 // Row i is computed with the index of row n - 1 - i: time runs backwards.
-static void backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots, size_t rows, size_t others)
+static void backwards(bptt_device *d, bptt_op *s, const bptt_slots *slots, size_t rows, size_t others)
 {
     for (size_t i = 0; i < rows; i++) {
-        bptt_step one = *s;
-        one.op[0] = row(s->op[0], rows - 1 - i);
+        bptt_op one = *s;
+        one.arg[0] = row(s->arg[0], rows - 1 - i);
         for (size_t k = 1; k <= 3; k++)
-            if (others >> k & 1) one.op[k] = row(s->op[k], i);
+            if (others >> k & 1) one.arg[k] = row(s->arg[k], i);
         as_it_is(d, &one, slots);
     }
 }
 
-static void tokens_backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void tokens_backwards(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_GATHER)
-        backwards(d, s, slots, s->op[2].rows, 1 << 2);
+    if (s->opcode == BPTT_GATHER)
+        backwards(d, s, slots, s->arg[2].rows, 1 << 2);
     else
         as_it_is(d, s, slots);
 }
 
-static void targets_backwards(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void targets_backwards(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_SOFTMAX_XENT)
-        backwards(d, s, slots, s->op[2].rows, 1 << 1 | 1 << 2 | 1 << 3);
+    if (s->opcode == BPTT_SOFTMAX_XENT)
+        backwards(d, s, slots, s->arg[2].rows, 1 << 1 | 1 << 2 | 1 << 3);
     else
         as_it_is(d, s, slots);
 }
 
-static void mask_ignored(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void mask_ignored(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_SCALE_ROWS && !s->beta)
-        *s = (bptt_step){.entry = BPTT_COPY, .alpha = 1, .op = {s->op[1], s->op[2]}};
+    if (s->opcode == BPTT_SCALE_ROWS && !s->beta)
+        *s = (bptt_op){.opcode = BPTT_COPY, .alpha = 1, .arg = {s->arg[1], s->arg[2]}};
     as_it_is(d, s, slots);
 }
 
-static void row_forgotten(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void row_forgotten(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_COLSUM && s->op[0].rows > 1) s->op[0] = bptt_rows(s->op[0], 0, s->op[0].rows - 1);
+    if (s->opcode == BPTT_COLSUM && s->arg[0].rows > 1) s->arg[0] = bptt_rows(s->arg[0], 0, s->arg[0].rows - 1);
     as_it_is(d, s, slots);
 }
 
-static void bias_gradient_adds(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void bias_gradient_adds(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_COLSUM) s->beta = 1;
+    if (s->opcode == BPTT_COLSUM) s->beta = 1;
     as_it_is(d, s, slots);
 }
 
-static void state_not_carried(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void state_not_carried(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_COPY && !s->op[0].t && s->op[0].rows > 1) return;
+    if (s->opcode == BPTT_COPY && !s->arg[0].t && s->arg[0].rows > 1) return;
     as_it_is(d, s, slots);
 }
 
-static void one_element(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void one_element(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
     as_it_is(d, s, slots);
-    const bptt_mat c = s->op[2];
-    if (s->entry != BPTT_GEMM || c.rows < 20 || c.cols < 5) return;
+    const bptt_mat c = s->arg[2];
+    if (s->opcode != BPTT_GEMM || c.rows < 20 || c.cols < 5) return;
     const bptt_mat last = bptt_cols(row(c, c.rows - 1), c.cols - 1, 1);
     double x = 0;
     CK_OK(d->backend.read(d, &x, BPTT_F64, last, NULL));
@@ -159,29 +159,29 @@ static void one_element(bptt_device *d, bptt_step *s, const bptt_slots *slots)
 }
 
 // One column more than it was given.
-static void strays(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void strays(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
     as_it_is(d, s, slots);
-    if (s->entry != BPTT_FILL) return;
-    s->op[0].cols++;
+    if (s->opcode != BPTT_FILL) return;
+    s->arg[0].cols++;
     as_it_is(d, s, slots);
 }
 
-static void slope_of_dy(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void slope_of_dy(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
-    if (s->entry == BPTT_CELL_BACKWARD) s->op[0] = s->op[1];
+    if (s->opcode == BPTT_CELL_BACKWARD) s->arg[0] = s->arg[1];
     as_it_is(d, s, slots);
 }
 
 // A state that is no number: the window is refused, and that is a finding, not an error.
-static void not_a_number(bptt_device *d, bptt_step *s, const bptt_slots *slots)
+static void not_a_number(bptt_device *d, bptt_op *s, const bptt_slots *slots)
 {
     as_it_is(d, s, slots);
-    if (s->entry != BPTT_CELL_FORWARD) return;
-    as_it_is(d, &(bptt_step){.entry = BPTT_FILL, .value = (double)NAN, .op = {row(s->op[3], 0)}}, slots);
+    if (s->opcode != BPTT_CELL_FORWARD) return;
+    as_it_is(d, &(bptt_op){.opcode = BPTT_FILL, .value = (double)NAN, .arg = {row(s->arg[3], 0)}}, slots);
 }
 
-static void nothing(bptt_device *d, bptt_step *s, const bptt_slots *slots) { as_it_is(d, s, slots); }
+static void nothing(bptt_device *d, bptt_op *s, const bptt_slots *slots) { as_it_is(d, s, slots); }
 
 enum { NETS = 1, STEPS = 2, BOTH = 3 };
 static const struct {
@@ -213,9 +213,9 @@ static const struct {
 enum { BUGS = sizeof BUG / sizeof BUG[0] };
 
 static planted *bug; // a test program is one thread
-static void bent(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void bent(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_step own = *s;
+    bptt_op own = *s;
     bug(d, &own, slots);
 }
 
@@ -224,7 +224,7 @@ START_TEST(every_bug_in_a_backend_is_noticed)
     static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false},
                                         {7, 3, 33, 1, 5, 4, 1, true, false, false}};
     bptt_backend b = bptt_ref_f32();
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = bent;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = bent;
     const whole_place p = {.name = "planted", .table = &b};
     whole_found nets = {0}, steps = {0};
     bptt_error e = {0};

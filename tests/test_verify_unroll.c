@@ -25,9 +25,9 @@ static bptt_status bent_prepare(bptt_device *d, const bptt_plan *p, void **handl
 {
     bptt_plan *bent = must_alloc(1, sizeof *bent);
     *bent = *p;
-    bent->room = 2 * p->steps;
-    bent->step = must_alloc(bent->room, sizeof *bent->step);
-    memcpy(bent->step, p->step, p->steps * sizeof *p->step);
+    bent->room = 2 * p->ops;
+    bent->op = must_alloc(bent->room, sizeof *bent->op);
+    memcpy(bent->op, p->op, p->ops * sizeof *p->op);
     bend(bent);
     return host_prepare(d, bent, handle, e);
 }
@@ -35,21 +35,21 @@ static bptt_status bent_prepare(bptt_device *d, const bptt_plan *p, void **handl
 static void bent_forget(bptt_device *d, void *handle)
 {
     bptt_plan *bent = handle ? (bptt_plan *)((host_plan *)handle)->plan : NULL;
-    if (bent) free(bent->step);
+    if (bent) free(bent->op);
     free(bent);
     host_forget(d, handle);
 }
 
 static void drop(bptt_plan *p, size_t i)
 {
-    memmove(&p->step[i], &p->step[i + 1], (p->steps - i - 1) * sizeof *p->step);
-    p->steps--;
+    memmove(&p->op[i], &p->op[i + 1], (p->ops - i - 1) * sizeof *p->op);
+    p->ops--;
 }
 
-static bool is_gemm(const bptt_step *s, bool a_t, bool b_t, int beta, size_t rows, size_t cols)
+static bool is_gemm(const bptt_op *s, bool a_t, bool b_t, int beta, size_t rows, size_t cols)
 {
-    return s->entry == BPTT_GEMM && s->op[0].t == a_t && s->op[1].t == b_t && s->beta == beta &&
-           s->op[2].rows == rows && s->op[2].cols == cols;
+    return s->opcode == BPTT_GEMM && s->arg[0].t == a_t && s->arg[1].t == b_t && s->beta == beta &&
+           s->arg[2].rows == rows && s->arg[2].cols == cols;
 }
 
 static void one_step_early(bptt_mat *m, size_t B) { m->at -= B * m->ld; }
@@ -59,88 +59,88 @@ static void one_step_late(bptt_mat *m, size_t B) { m->at += B * m->ld; }
 static void forward_reads_h_before(bptt_plan *p)
 {
     size_t t = 0;
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_SCALE_ROWS && !p->step[i].beta && p->step[i].op[2].rows == 2 && t++ % 32 > 0 &&
-            p->step[i + 1].entry == BPTT_GEMM && !p->step[i + 1].op[1].t)
-            one_step_early(&p->step[i].op[1], 2);
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_SCALE_ROWS && !p->op[i].beta && p->op[i].arg[2].rows == 2 && t++ % 32 > 0 &&
+            p->op[i + 1].opcode == BPTT_GEMM && !p->op[i + 1].arg[1].t)
+            one_step_early(&p->op[i].arg[1], 2);
 }
 
 // TWO: in the forward loops, from the second step on
 static void forward_reads_h_twice_removed(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], false, false, 1, 3, 4) && p->step[i - 1].entry == BPTT_CELL_FORWARD)
-            one_step_early(&p->step[i].op[0], 3);
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], false, false, 1, 3, 4) && p->op[i - 1].opcode == BPTT_CELL_FORWARD)
+            one_step_early(&p->op[i].arg[0], 3);
 }
 
 static void reverse_reads_y_one_step_early(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_CELL_BACKWARD) one_step_early(&p->step[i].op[0], p->step[i].op[0].rows);
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_CELL_BACKWARD) one_step_early(&p->op[i].arg[0], p->op[i].arg[0].rows);
 }
 
 static void dW_hh_from_the_states_after(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], true, false, 0, 4, 4)) {
-            one_step_late(&p->step[i].op[0], 3);
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], true, false, 0, 4, 4)) {
+            one_step_late(&p->op[i].arg[0], 3);
             return; // the others are dW_ih
         }
 }
 
 static void recurrence_dropped_in_reverse(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], false, true, 1, 3, 4)) drop(p, i--);
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], false, true, 1, 3, 4)) drop(p, i--);
 }
 
 static void recurrence_overwrites_in_reverse(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], false, true, 1, 3, 4)) p->step[i].beta = 0;
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], false, true, 1, 3, 4)) p->op[i].beta = 0;
 }
 
 static void reverse_stops_one_step_early(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], false, true, 0, 3, 4)) drop(p, i--); // the one into dstate
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], false, true, 0, 3, 4)) drop(p, i--); // the one into dstate
 }
 
 static void dW_is_added_to_what_was_there(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_GEMM && p->step[i].op[0].t) p->step[i].beta = 1;
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_GEMM && p->op[i].arg[0].t) p->op[i].beta = 1;
 }
 
 static void db_is_added_to_what_was_there(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_COLSUM && p->step[i].op[1].cols == 4) p->step[i].beta = 1;
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_COLSUM && p->op[i].arg[1].cols == 4) p->op[i].beta = 1;
 }
 
 static void decoder_blocks_overwrite(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], true, false, 1, 4, 5)) p->step[i].beta = 0;
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], true, false, 1, 4, 5)) p->op[i].beta = 0;
 }
 
 static void second_bias_has_no_gradient(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_COPY && p->step[i].op[0].rows == 1) drop(p, i--);
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_COPY && p->op[i].arg[0].rows == 1) drop(p, i--);
 }
 
 static void layer_below_gets_nothing(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (is_gemm(&p->step[i], false, true, 0, 15, 4) && p->step[i - 1].entry == BPTT_GEMM) drop(p, i--);
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], false, true, 0, 15, 4) && p->op[i - 1].opcode == BPTT_GEMM) drop(p, i--);
 }
 
 static void keep_is_forgotten_in_reverse(bptt_plan *p)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_SCALE_ROWS && p->step[i - 1].entry == BPTT_GEMM && p->step[i - 1].op[1].t) {
-            p->step[i - 1].op[2] = p->step[i].op[2], p->step[i - 1].beta = p->step[i].beta;
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_SCALE_ROWS && p->op[i - 1].opcode == BPTT_GEMM && p->op[i - 1].arg[1].t) {
+            p->op[i - 1].arg[2] = p->op[i].arg[2], p->op[i - 1].beta = p->op[i].beta;
             drop(p, i--);
         }
 }
@@ -149,29 +149,29 @@ static void keep_is_forgotten_in_reverse(bptt_plan *p)
 static void drop_state_copies(bptt_plan *p, size_t odd)
 {
     size_t n = 0;
-    for (size_t i = 0; i < p->steps; i++)
-        if (p->step[i].entry == BPTT_COPY && p->step[i].op[0].rows == 2 && n++ % 2 == odd) drop(p, i--);
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_COPY && p->op[i].arg[0].rows == 2 && n++ % 2 == odd) drop(p, i--);
 }
 static void last_state_is_not_carried(bptt_plan *p) { drop_state_copies(p, 1); }
 static void window_does_not_start_from_the_state(bptt_plan *p) { drop_state_copies(p, 0); }
 
 // Step i of the plan, on B rows at a time, becomes T steps whose token blocks stand in reverse order.
-static void reverse_time(bptt_plan *p, bptt_entry entry)
+static void reverse_time(bptt_plan *p, bptt_opcode entry)
 {
     const size_t B = 2;
-    for (size_t i = 0; i < p->steps; i++) {
-        if (p->step[i].entry != entry) continue;
-        const bptt_step whole = p->step[i];
-        const size_t T = whole.op[0].rows / B;
-        memmove(&p->step[i + T], &p->step[i + 1], (p->steps - i - 1) * sizeof whole);
+    for (size_t i = 0; i < p->ops; i++) {
+        if (p->op[i].opcode != entry) continue;
+        const bptt_op whole = p->op[i];
+        const size_t T = whole.arg[0].rows / B;
+        memmove(&p->op[i + T], &p->op[i + 1], (p->ops - i - 1) * sizeof whole);
         for (size_t t = 0; t < T; t++) {
-            p->step[i + t] = whole;
-            p->step[i + t].op[0] = bptt_rows(whole.op[0], (T - 1 - t) * B, B);
-            bptt_mat *const rows = &p->step[i + t].op[entry == BPTT_GATHER ? 2 : 1];
+            p->op[i + t] = whole;
+            p->op[i + t].arg[0] = bptt_rows(whole.arg[0], (T - 1 - t) * B, B);
+            bptt_mat *const rows = &p->op[i + t].arg[entry == BPTT_GATHER ? 2 : 1];
             *rows = bptt_rows(*rows, t * B, B);
-            if (entry == BPTT_SCATTER) p->step[i + t].beta = t > 0;
+            if (entry == BPTT_SCATTER) p->op[i + t].beta = t > 0;
         }
-        p->steps += T - 1, i += T - 1;
+        p->ops += T - 1, i += T - 1;
     }
 }
 static void forward_reads_tokens_backwards(bptt_plan *p) { reverse_time(p, BPTT_GATHER); }
@@ -187,66 +187,67 @@ static uint64_t *word(bptt_mat m, size_t i, size_t j)
 {
     return (uint64_t *)m.buf->data + m.at + (m.t ? j * m.ld + i : i * m.ld + j);
 }
-static void as_it_is(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void as_it_is(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_ref_fp().entry[s->entry](d, s, slots);
+    bptt_ref_fp().op[s->opcode](d, s, slots);
 }
 
 // 1 - y where it must be 1 - y y.
-static void rule_without_square(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void rule_without_square(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    for (size_t i = 0; i < s->op[2].rows; i++)
-        for (size_t j = 0; j < s->op[2].cols; j++)
-            *word(s->op[2], i, j) = modp_mul(*word(s->op[1], i, j), modp_sub(1, *word(s->op[0], i, j)));
+    for (size_t i = 0; i < s->arg[2].rows; i++)
+        for (size_t j = 0; j < s->arg[2].cols; j++)
+            *word(s->arg[2], i, j) = modp_mul(*word(s->arg[1], i, j), modp_sub(1, *word(s->arg[0], i, j)));
 }
 
-static void relu_lets_all_through(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void relu_lets_all_through(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    for (size_t i = 0; i < s->op[2].rows; i++)
-        for (size_t j = 0; j < s->op[2].cols; j++) *word(s->op[2], i, j) = *word(s->op[1], i, j);
+    for (size_t i = 0; i < s->arg[2].rows; i++)
+        for (size_t j = 0; j < s->arg[2].cols; j++) *word(s->arg[2], i, j) = *word(s->arg[1], i, j);
 }
 
-static void one_wrong_element_of_dW(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void one_wrong_element_of_dW(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     as_it_is(d, s, slots);
-    if (s->op[0].t) *word(s->op[2], 1, 2) = modp_add(*word(s->op[2], 1, 2), 1);
+    if (s->arg[0].t) *word(s->arg[2], 1, 2) = modp_add(*word(s->arg[2], 1, 2), 1);
 }
 
-static void beta_is_ignored(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void beta_is_ignored(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_step set = *s;
+    bptt_op set = *s;
     set.beta = 0;
     as_it_is(d, &set, slots);
 }
 
-static void last_row_is_not_summed(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void last_row_is_not_summed(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_step fewer = *s;
-    fewer.op[0].rows--;
+    bptt_op fewer = *s;
+    fewer.arg[0].rows--;
     as_it_is(d, &fewer, slots);
 }
 
-static void repeated_tokens_overwrite(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void repeated_tokens_overwrite(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    for (size_t i = 0; i < s->op[1].rows; i++)
-        for (size_t j = 0; j < s->op[1].cols; j++)
-            *word(s->op[2], (size_t)((const int32_t *)s->op[0].buf->data)[s->op[0].at + i], j) = *word(s->op[1], i, j);
+    for (size_t i = 0; i < s->arg[1].rows; i++)
+        for (size_t j = 0; j < s->arg[1].cols; j++)
+            *word(s->arg[2], (size_t)((const int32_t *)s->arg[0].buf->data)[s->arg[0].at + i], j) =
+                *word(s->arg[1], i, j);
 }
 
-static void target_is_one_off(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void target_is_one_off(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_step off = *s;
-    for (size_t i = 0; i < s->op[2].rows; i++) {
-        off.op[0] = bptt_rows(s->op[0], (i + 1) % s->op[2].rows, 1), off.op[1] = bptt_rows(s->op[1], i, 1);
-        off.op[2] = bptt_rows(s->op[2], i, 1), off.op[3] = bptt_rows(s->op[3], i, 1);
+    bptt_op off = *s;
+    for (size_t i = 0; i < s->arg[2].rows; i++) {
+        off.arg[0] = bptt_rows(s->arg[0], (i + 1) % s->arg[2].rows, 1), off.arg[1] = bptt_rows(s->arg[1], i, 1);
+        off.arg[2] = bptt_rows(s->arg[2], i, 1), off.arg[3] = bptt_rows(s->arg[3], i, 1);
         as_it_is(d, &off, slots);
     }
 }
 
-static void weights_are_not_divided_by(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void weights_are_not_divided_by(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     bptt_slots ones = *slots;
     ones.scalar[BPTT_WEIGHT] = 1;
@@ -259,8 +260,8 @@ static const struct {
     const char *what;
     const net_case *net;
     void (*plan)(bptt_plan *p);
-    bptt_entry entry; // instead, an entry of the backend that the gradient is computed on
-    bptt_entry_function *function;
+    bptt_opcode opcode; // instead, an entry of the backend that the gradient is computed on
+    bptt_op_function *function;
     int noticed_by; // exactly these claims
 } BUG[] = {
     {"none", &ONE, NULL, 0, NULL, 0},
@@ -303,7 +304,7 @@ START_TEST(every_planted_bug_is_noticed_by_the_claims_that_it_breaks)
         t.fp.prepare = t.dual.prepare = bent_prepare;
         t.fp.forget = t.dual.forget = bent_forget;
     }
-    if (BUG[_i].function) t.fp.entry[BUG[_i].entry] = BUG[_i].function;
+    if (BUG[_i].function) t.fp.op[BUG[_i].opcode] = BUG[_i].function;
     bool holds[NET_CLAIMS];
     bptt_error e = {0};
     CK_TRUE(identity_net(&t, BUG[_i].net, holds, &e) == BPTT_OK, "%s: %s", BUG[_i].what, e.words);
@@ -316,22 +317,22 @@ END_TEST
 
 // ---- numbers that are none --------------------------------------------------------------------------
 
-static void first_loss_is_nan(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void first_loss_is_nan(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_ref_f64().entry[BPTT_SOFTMAX_XENT](d, s, slots);
-    ((double *)s->op[3].buf->data)[s->op[3].at] = (double)NAN;
+    bptt_ref_f64().op[BPTT_SOFTMAX_XENT](d, s, slots);
+    ((double *)s->arg[3].buf->data)[s->arg[3].at] = (double)NAN;
 }
 
-static void last_dz_is_nan(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void last_dz_is_nan(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    bptt_ref_f64().entry[BPTT_CELL_BACKWARD](d, s, slots);
-    ((double *)s->op[2].buf->data)[s->op[2].at + s->op[2].cols - 1] = (double)NAN;
+    bptt_ref_f64().op[BPTT_CELL_BACKWARD](d, s, slots);
+    ((double *)s->arg[2].buf->data)[s->arg[2].at + s->arg[2].cols - 1] = (double)NAN;
 }
 
 START_TEST(a_number_that_is_none_is_no_error_but_a_claim_that_fails)
 {
     bptt_backend judged = bptt_ref_f64();
-    judged.entry[_i ? BPTT_SOFTMAX_XENT : BPTT_CELL_BACKWARD] = _i ? first_loss_is_nan : last_dz_is_nan;
+    judged.op[_i ? BPTT_SOFTMAX_XENT : BPTT_CELL_BACKWARD] = _i ? first_loss_is_nan : last_dz_is_nan;
     step_found f = {0};
     double least = 2, largest = 2;
     ck_assert_int_eq(step_net(&judged, &SHORT, 50, &f, NULL), BPTT_OK);

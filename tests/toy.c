@@ -162,10 +162,10 @@ static float at(const bptt_mat *m, size_t i, size_t j)
     return x;
 }
 
-static void toy_cell_forward(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void toy_cell_forward(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)slots;
-    const bptt_mat z = s->op[0], b = s->op[1], b2 = s->op[2], h = s->op[3];
+    const bptt_mat z = s->arg[0], b = s->arg[1], b2 = s->arg[2], h = s->arg[3];
     toy_of(d)->cells++;
     for (size_t i = 0; i < h.rows; i++)
         for (size_t j = 0; j < h.cols; j++) {
@@ -193,7 +193,7 @@ bptt_backend bptt_toy(void)
         .write = toy_write,
         .read = toy_read,
     });
-    b.entry[BPTT_CELL_FORWARD] = toy_cell_forward;
+    b.op[BPTT_CELL_FORWARD] = toy_cell_forward;
     return b;
 }
 

@@ -65,8 +65,8 @@ static size_t twin_pad(size_t cols) { return (cols + 15) / 16 * 16; }
 
 static bptt_status twin_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
 {
-    for (size_t i = 0; i < p->steps; i++) {
-        const bptt_status s = need_scratch(d, launch_scratch(&p->step[i]), e);
+    for (size_t i = 0; i < p->ops; i++) {
+        const bptt_status s = need_scratch(d, launch_scratch(&p->op[i]), e);
         if (s) return s;
     }
     return host_prepare(d, p, handle, e);
@@ -81,8 +81,8 @@ static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
     float changing[SLOTS];
     slots_of(slots, changing);
     for (size_t i = 0; host_kernel_types(l->kernel)[i]; i++) {
-        data[i] = l->op[i].buf ? l->op[i].buf->data : NULL;
-        at[i] = view_of(&l->op[i]);
+        data[i] = l->arg[i].buf ? l->arg[i].buf->data : NULL;
+        at[i] = view_of(&l->arg[i]);
     }
     const bool groups = l->grid == GRID_GROUPS;
     const count columns = groups ? 1 : t->columns;
@@ -99,7 +99,7 @@ static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
         }
 }
 
-static void twin_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void twin_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     if (need_scratch(d, launch_scratch(s), NULL)) { // a step that was not prepared
         fprintf(stderr, "twin: no memory\n");
@@ -121,6 +121,6 @@ bptt_backend bptt_twin(void)
     b.close = twin_close;
     b.describe = twin_describe;
     b.prepare = twin_prepare;
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = twin_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = twin_entry;
     return b;
 }

@@ -72,7 +72,7 @@ static size_t cpu_pad(size_t cols)
 // Steps first .. first + n - 1, cut into tiles: one step any way it likes, a chain by rows.
 typedef struct job {
     bptt_device *d;
-    const bptt_step *step;
+    const bptt_op *op;
     size_t n;
     tiling tiling;
     const bptt_slots *slots;
@@ -82,14 +82,14 @@ static void run_tile(void *work, size_t i)
 {
     const job *j = work;
     for (size_t k = 0; k < j->n; k++) {
-        const bptt_step part = tile_of(&j->step[k], j->tiling, i);
+        const bptt_op part = tile_of(&j->op[k], j->tiling, i);
         one_step(&own(j->d)->tools, j->d, &part, j->slots);
     }
 }
 
 static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tiling.cols, run_tile, j); }
 
-static void cpu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void cpu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     run_job(&(job){d, s, 1, tiling_of(s), slots});
 }
@@ -100,8 +100,8 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     const bptt_plan *p = h->plan;
     const bptt_status s = host_begin(d, p, slots, e);
     if (s) return s;
-    for (size_t i = 0, n; i < p->steps; i += n) {
-        const bptt_step *first = &p->step[i];
+    for (size_t i = 0, n; i < p->ops; i += n) {
+        const bptt_op *first = &p->op[i];
         const double start = d->profile ? bptt_seconds() : 0;
         n = bptt_chain_length(p, i);
         const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
@@ -121,7 +121,7 @@ bptt_backend bptt_cpu(void)
     b.close = cpu_close;
     b.describe = cpu_describe;
     b.run = cpu_run;
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cpu_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cpu_entry;
     return b;
 }
 

@@ -23,9 +23,9 @@ static void transpose(bptt_mat x, bptt_mat y)
                 for (size_t j = j0; j < y.cols && j < j0 + BLOCK; j++) to[i * y.ld + j] = from[j * x.ld + i];
 }
 
-static void copy(const bptt_step *s)
+static void copy(const bptt_op *s)
 {
-    const bptt_mat x = s->op[0], y = s->op[1];
+    const bptt_mat x = s->arg[0], y = s->arg[1];
     if (x.t)
         transpose(x, y);
     else
@@ -44,9 +44,9 @@ static bool fits_blas(bptt_mat a, bptt_mat b, bptt_mat y)
     return true;
 }
 
-static bool gemm(const cpu_tools *c, const bptt_step *s)
+static bool gemm(const cpu_tools *c, const bptt_op *s)
 {
-    const bptt_mat a = s->op[0], b = s->op[1], y = s->op[2];
+    const bptt_mat a = s->arg[0], b = s->arg[1], y = s->arg[2];
     const bool small = a.rows <= FEW || b.rows * b.cols <= CACHED;
     if (c->loops->multiply && !a.t && !b.t && !y.t && s->alpha == 1 && small) {
         c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
@@ -60,9 +60,9 @@ static bool gemm(const cpu_tools *c, const bptt_step *s)
     return true;
 }
 
-static void gather(const cpu_tools *c, const bptt_step *s)
+static void gather(const cpu_tools *c, const bptt_op *s)
 {
-    const bptt_mat ids = s->op[0], w = s->op[1], z = s->op[2];
+    const bptt_mat ids = s->arg[0], w = s->arg[1], z = s->arg[2];
     for (size_t i = 0; i < z.rows; i++)
         if (s->beta)
             c->loops->add(z.cols, at(w, id(ids, i)), at(z, i));
@@ -70,9 +70,9 @@ static void gather(const cpu_tools *c, const bptt_step *s)
             memcpy(at(z, i), at(w, id(ids, i)), z.cols * sizeof(float));
 }
 
-static void scatter(const cpu_tools *c, const bptt_step *s)
+static void scatter(const cpu_tools *c, const bptt_op *s)
 {
-    const bptt_mat ids = s->op[0], dz = s->op[1], dw = s->op[2];
+    const bptt_mat ids = s->arg[0], dz = s->arg[1], dw = s->arg[2];
     for (size_t v = 0; !s->beta && v < dw.rows; v++) memset(at(dw, v), 0, dw.cols * sizeof(float));
     for (size_t i = 0; i < dz.rows; i++) c->loops->add(dz.cols, at(dz, i), at(dw, id(ids, i)));
 }
@@ -80,9 +80,9 @@ static void scatter(const cpu_tools *c, const bptt_step *s)
 // Sums of CHUNK rows first, then their sum: each element passes N / CHUNK + CHUNK additions at most, not N.
 enum { CHUNK = 64, WIDTH = 64 };
 
-static void colsum(const cpu_tools *c, const bptt_step *s)
+static void colsum(const cpu_tools *c, const bptt_op *s)
 {
-    const bptt_mat dz = s->op[0], db = s->op[1];
+    const bptt_mat dz = s->arg[0], db = s->arg[1];
     if (!s->beta) memset(at(db, 0), 0, db.cols * sizeof(float));
     for (size_t j = 0; j < db.cols; j += WIDTH) {
         const size_t n = db.cols - j < WIDTH ? db.cols - j : WIDTH;
@@ -94,9 +94,9 @@ static void colsum(const cpu_tools *c, const bptt_step *s)
     }
 }
 
-static void softmax_xent(const cpu_tools *c, const bptt_step *s, const bptt_slots *slots)
+static void softmax_xent(const cpu_tools *c, const bptt_op *s, const bptt_slots *slots)
 {
-    const bptt_mat ids = s->op[0], k = s->op[1], x = s->op[2], loss = s->op[3];
+    const bptt_mat ids = s->arg[0], k = s->arg[1], x = s->arg[2], loss = s->arg[3];
     const double weight = slots->scalar[BPTT_WEIGHT];
     for (size_t i = 0; i < x.rows; i++) {
         const double ki = (double)*at(k, i);
@@ -105,9 +105,9 @@ static void softmax_xent(const cpu_tools *c, const bptt_step *s, const bptt_slot
     }
 }
 
-static void update(const cpu_tools *c, const bptt_step *s, const bptt_slots *slots)
+static void update(const cpu_tools *c, const bptt_op *s, const bptt_slots *slots)
 {
-    const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
+    const bptt_mat w = s->arg[0], g = s->arg[1], m = s->arg[2], v = s->arg[3], stat = s->arg[4];
     const struct bptt_rule *o = &s->rule;
     const double *const at_stat = total(stat, 0), loss = at_stat[0], norm = sqrt(at_stat[1]);
     if (!isfinite(loss) || !isfinite(norm) || at_stat[2] != 0) return;
@@ -119,54 +119,55 @@ static void update(const cpu_tools *c, const bptt_step *s, const bptt_slots *slo
                          (float)slots->scalar[BPTT_RATE], (float)slots->scalar[BPTT_ROOT]);
 }
 
-static void cell(const cpu_tools *c, const bptt_step *s)
+static void cell(const cpu_tools *c, const bptt_op *s)
 {
-    const bptt_mat b = s->op[1], b2 = s->op[2];
-    if (s->entry == BPTT_CELL_FORWARD)
-        for (size_t i = 0; i < s->op[3].rows; i++)
-            c->loops->cell_forward(s->cell, s->op[3].cols, at(s->op[0], i), b.buf ? at(b, 0) : NULL,
-                                   b2.buf ? at(b2, 0) : NULL, at(s->op[3], i));
+    const bptt_mat b = s->arg[1], b2 = s->arg[2];
+    if (s->opcode == BPTT_CELL_FORWARD)
+        for (size_t i = 0; i < s->arg[3].rows; i++)
+            c->loops->cell_forward(s->cell, s->arg[3].cols, at(s->arg[0], i), b.buf ? at(b, 0) : NULL,
+                                   b2.buf ? at(b2, 0) : NULL, at(s->arg[3], i));
     else
-        for (size_t i = 0; i < s->op[2].rows; i++)
-            c->loops->cell_backward(s->cell, s->op[2].cols, at(s->op[0], i), at(s->op[1], i), at(s->op[2], i));
+        for (size_t i = 0; i < s->arg[2].rows; i++)
+            c->loops->cell_backward(s->cell, s->arg[2].cols, at(s->arg[0], i), at(s->arg[1], i), at(s->arg[2], i));
 }
 
 // In fixed pieces, so that the sum is the same however a matrix is padded or tiled.
-static void sumsq(const cpu_tools *c, const bptt_step *s)
+static void sumsq(const cpu_tools *c, const bptt_op *s)
 {
     enum { PIECE = 1 << 12 };
-    const bptt_mat x = s->op[0];
+    const bptt_mat x = s->arg[0];
     double sum = 0;
     for (size_t i = 0; i < x.rows; i++)
         for (size_t j = 0; j < x.cols; j += PIECE)
             sum += c->loops->sumsq(x.cols - j < PIECE ? x.cols - j : PIECE, at(x, i) + j);
-    *total(s->op[1], 0) = sum;
+    *total(s->arg[1], 0) = sum;
 }
 
-static bool transposed(const bptt_step *s)
+static bool transposed(const bptt_op *s)
 {
-    for (size_t i = 0; bptt_entry_roles[s->entry][i]; i++)
-        if (s->op[i].buf && s->op[i].t) return true;
+    for (size_t i = 0; bptt_opcode_roles[s->opcode][i]; i++)
+        if (s->arg[i].buf && s->arg[i].t) return true;
     return false;
 }
 
-void one_step(const cpu_tools *c, bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+void one_step(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     const bool plain = !transposed(s);
-    if (s->entry == BPTT_GEMM && gemm(c, s)) return;
-    if (s->entry == BPTT_COPY && s->op[1].type == BPTT_F32 && !s->op[1].t) {
+    if (s->opcode == BPTT_GEMM && gemm(c, s)) return;
+    if (s->opcode == BPTT_COPY && s->arg[1].type == BPTT_F32 && !s->arg[1].t) {
         copy(s);
         return;
     }
     if (plain) {
-        switch (s->entry) {
+        switch (s->opcode) {
         case BPTT_GATHER: gather(c, s); return;
         case BPTT_SCATTER: scatter(c, s); return;
         case BPTT_CELL_FORWARD:
         case BPTT_CELL_BACKWARD: cell(c, s); return;
         case BPTT_COLSUM: colsum(c, s); return;
         case BPTT_ADD_ROW:
-            for (size_t i = 0; i < s->op[1].rows; i++) c->loops->add(s->op[1].cols, at(s->op[0], 0), at(s->op[1], i));
+            for (size_t i = 0; i < s->arg[1].rows; i++)
+                c->loops->add(s->arg[1].cols, at(s->arg[0], 0), at(s->arg[1], i));
             return;
         case BPTT_SOFTMAX_XENT: softmax_xent(c, s, slots); return;
         case BPTT_SUMSQ: sumsq(c, s); return;
@@ -174,5 +175,5 @@ void one_step(const cpu_tools *c, bptt_device *d, const bptt_step *s, const bptt
         default: break;
         }
     }
-    c->ref.entry[s->entry](d, s, slots);
+    c->ref.op[s->opcode](d, s, slots);
 }

@@ -15,15 +15,15 @@ enum {
 };
 
 // The operand that decides the shape: the last one written.
-static const bptt_mat *output(const bptt_step *s)
+static const bptt_mat *output(const bptt_op *s)
 {
-    const char *roles = bptt_entry_roles[s->entry];
+    const char *roles = bptt_opcode_roles[s->opcode];
     for (size_t i = strlen(roles); i-- > 0;)
-        if (roles[i] == '=' || roles[i] == '+') return &s->op[i];
-    return &s->op[strlen(roles) - 1];
+        if (roles[i] == '=' || roles[i] == '+') return &s->arg[i];
+    return &s->arg[strlen(roles) - 1];
 }
 
-size_t step_rows(const bptt_step *s) { return output(s)->rows; }
+size_t step_rows(const bptt_op *s) { return output(s)->rows; }
 
 void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count)
 {
@@ -34,9 +34,9 @@ void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count)
 static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 static size_t at_least_one(size_t a) { return a > 0 ? a : 1; }
 
-static tiling product(const bptt_step *s)
+static tiling product(const bptt_op *s)
 {
-    const size_t N = s->op[2].rows, M = s->op[2].cols, K = at_least_one(s->op[0].cols);
+    const size_t N = s->arg[2].rows, M = s->arg[2].cols, K = at_least_one(s->arg[0].cols);
     tiling t = {1, 1};
     while (t.rows * t.cols < PRODUCT_MOST && N / t.rows * (M / t.cols) * K > 2 * (size_t)PRODUCT_WORK) {
         const bool down = N / t.rows >= M / t.cols;
@@ -46,18 +46,18 @@ static tiling product(const bptt_step *s)
     return t;
 }
 
-tiling tiling_of(const bptt_step *s)
+tiling tiling_of(const bptt_op *s)
 {
-    switch (s->entry) {
+    switch (s->opcode) {
     case BPTT_GEMM: return product(s);
     case BPTT_SUM:
     case BPTT_SUMSQ: return (tiling){1, 1};
-    case BPTT_UPDATE: return (tiling){1, at_least_one(at_most(s->op[0].cols / ELEMENTS, MOST))};
+    case BPTT_UPDATE: return (tiling){1, at_least_one(at_most(s->arg[0].cols / ELEMENTS, MOST))};
     case BPTT_SCATTER:
     case BPTT_COLSUM:
-        return (tiling){1, at_least_one(at_most(s->op[strlen(bptt_entry_roles[s->entry]) - 1].cols / 32, 16))};
+        return (tiling){1, at_least_one(at_most(s->arg[strlen(bptt_opcode_roles[s->opcode]) - 1].cols / 32, 16))};
     default: {
-        if (strchr(bptt_entry_roles[s->entry], 'O')) return (tiling){1, 1}; // rows of the output are not rows of x
+        if (strchr(bptt_opcode_roles[s->opcode], 'O')) return (tiling){1, 1}; // rows of the output are not rows of x
         const bptt_mat *y = output(s);
         const size_t tiles = y->rows * y->cols / ELEMENTS;
         return (tiling){at_least_one(at_most(at_most(tiles, MOST), y->rows)), 1};
@@ -72,30 +72,30 @@ static bptt_mat across(bptt_mat m, tiling t, size_t i)
     return m.buf ? bptt_cols(m, first, count) : m;
 }
 
-bptt_step tile_of(const bptt_step *s, tiling t, size_t i)
+bptt_op tile_of(const bptt_op *s, tiling t, size_t i)
 {
-    const char *roles = bptt_entry_roles[s->entry];
-    bptt_step part = *s;
+    const char *roles = bptt_opcode_roles[s->opcode];
+    bptt_op part = *s;
     size_t first, count;
     cut(step_rows(s), t.rows, i / t.cols, &first, &count);
     for (size_t k = 0; roles[k]; k++) {
-        if (!s->op[k].buf) continue;
-        if (t.rows > 1 && strchr("r=+", roles[k])) part.op[k] = bptt_rows(part.op[k], first, count);
+        if (!s->arg[k].buf) continue;
+        if (t.rows > 1 && strchr("r=+", roles[k])) part.arg[k] = bptt_rows(part.arg[k], first, count);
         if (t.cols == 1) continue;
-        const bool index = s->entry == BPTT_SCATTER && k == 0; // ids have one column and are read by all
-        const bool stat = s->entry == BPTT_UPDATE && k == 4;
-        const bool left = s->entry == BPTT_GEMM && k == 0; // a is cut by rows only, b by columns
-        if (!index && !stat && !left) part.op[k] = across(part.op[k], t, i % t.cols);
+        const bool index = s->opcode == BPTT_SCATTER && k == 0; // ids have one column and are read by all
+        const bool stat = s->opcode == BPTT_UPDATE && k == 4;
+        const bool left = s->opcode == BPTT_GEMM && k == 0; // a is cut by rows only, b by columns
+        if (!index && !stat && !left) part.arg[k] = across(part.arg[k], t, i % t.cols);
     }
     return part;
 }
 
-size_t chain_tiles(const bptt_step *s, size_t n)
+size_t chain_tiles(const bptt_op *s, size_t n)
 {
     const size_t rows = step_rows(s);
     size_t tiles = 1, lowest = CHAIN_ROWS;
     for (size_t i = 0; i < n; i++)
-        if (s[i].entry == BPTT_GEMM && s[i].op[1].rows * s[i].op[1].cols > WIDE) lowest = CHAIN_ROWS_WIDE;
+        if (s[i].opcode == BPTT_GEMM && s[i].arg[1].rows * s[i].arg[1].cols > WIDE) lowest = CHAIN_ROWS_WIDE;
     while (tiles < MOST && rows / (2 * tiles) >= lowest) tiles *= 2;
     return tiles;
 }

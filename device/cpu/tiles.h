@@ -9,10 +9,10 @@ typedef struct tiling {
     size_t rows, cols; // tiles down and across; a step is rows * cols tiles
 } tiling;
 
-tiling tiling_of(const bptt_step *s);                      // of one step by itself
-bptt_step tile_of(const bptt_step *s, tiling t, size_t i); // the i-th part of a step, as a step
-size_t chain_tiles(const bptt_step *s, size_t n);          // of a chain of n steps: into how many its rows are cut
-size_t step_rows(const bptt_step *s);                      // of its output
+tiling tiling_of(const bptt_op *s);                    // of one step by itself
+bptt_op tile_of(const bptt_op *s, tiling t, size_t i); // the i-th part of a step, as a step
+size_t chain_tiles(const bptt_op *s, size_t n);        // of a chain of n steps: into how many its rows are cut
+size_t step_rows(const bptt_op *s);                    // of its output
 void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count);
 
 #endif

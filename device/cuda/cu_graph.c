@@ -12,9 +12,9 @@ enum { ALIGNED = 64 }; // elements: more than any kernel asks for
 static bool alike(const node *x, const node *y)
 {
     for (size_t k = 0; k < 3; k++)
-        if (x->op[k].at % ALIGNED != y->op[k].at % ALIGNED || x->op[k].rows != y->op[k].rows ||
-            x->op[k].cols != y->op[k].cols || x->op[k].ld != y->op[k].ld || x->op[k].t != y->op[k].t ||
-            x->op[k].type != y->op[k].type)
+        if (x->arg[k].at % ALIGNED != y->arg[k].at % ALIGNED || x->arg[k].rows != y->arg[k].rows ||
+            x->arg[k].cols != y->arg[k].cols || x->arg[k].ld != y->arg[k].ld || x->arg[k].t != y->arg[k].t ||
+            x->arg[k].type != y->arg[k].type)
             return false;
     return x->k.beta == y->k.beta && x->alpha == y->alpha;
 }
@@ -28,7 +28,7 @@ static size_t reach(const bptt_mat *m)
 static void queue_apart(cu_own *c, const node *product, bptt_buf *out, const cu_lane *lane)
 {
     node n = *product;
-    n.op[2].buf = out, n.op[2].at %= ALIGNED;
+    n.arg[2].buf = out, n.arg[2].at %= ALIGNED;
     cu_queue_node(c, &n, lane, 0);
 }
 
@@ -46,7 +46,7 @@ static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
         size_t k = 0;
         while (n->kind == NODE_PRODUCT && k < kinds && !alike(n, kind[k])) k++;
         if (n->kind == NODE_PRODUCT && k == kinds) kind[kinds++] = n;
-        if (n->kind == NODE_PRODUCT && reach(&n->op[2]) > most) most = reach(&n->op[2]);
+        if (n->kind == NODE_PRODUCT && reach(&n->arg[2]) > most) most = reach(&n->arg[2]);
     }
     bptt_buf *out = NULL;
     const bptt_status s = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;

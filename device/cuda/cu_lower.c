@@ -69,15 +69,15 @@ static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
     n->grid[1] = least((rows + n->block[1] - 1) / n->block[1], MOST_ROWS);
 }
 
-static void kernel_node(lowering *w, const bptt_step *s, const launch *l)
+static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
 {
     if (l->rows == 0 || l->cols == 0) return;
     const char *types = l->kernel < KERNELS ? kernel_types[l->kernel] : lowered_types[l->kernel - KERNELS];
     node *n = add_node(w->out, l->kernel, strlen(types));
     if (!n) return;
-    memcpy(n->op, l->op, sizeof l->op);
+    memcpy(n->arg, l->arg, sizeof l->arg);
     n->k = l->k;
-    n->charge = s->entry;
+    n->charge = s->opcode;
     n->chain = s->chain;
     set_grid(n, l->grid, l->rows, l->cols);
 }
@@ -95,7 +95,7 @@ static bptt_mat shadow_of(const lower_rules *r, bptt_mat m)
     return m;
 }
 
-static knobs half_knobs(const lower_rules *r, const bptt_step *s)
+static knobs half_knobs(const lower_rules *r, const bptt_op *s)
 {
     knobs k = knobs_of(s);
     k.half_kind = r->precision == BPTT_PRECISION_FP16 ? 2 : 1;
@@ -120,14 +120,14 @@ static bool is_gradient(const lowering *w, const bptt_mat *m)
 }
 
 // The copy of an operand in 16 bits, made here if it is not up to date. *scaled: it is that of a gradient.
-static bptt_mat fresh_copy(lowering *w, const bptt_step *s, bptt_mat m, bool *scaled)
+static bptt_mat fresh_copy(lowering *w, const bptt_op *s, bptt_mat m, bool *scaled)
 {
     const bptt_mat shadow = shadow_of(w->rules, m);
     if (spans_have(&w->fresh, &m, scaled)) return shadow;
     *scaled = is_gradient(w, &m);
     const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(shadow) : shadow; // as they lie
     launch l = {.kernel = LOWERED_cast,
-                .op = {x, y, *scaled ? w->plan->scale : (bptt_mat){0}},
+                .arg = {x, y, *scaled ? w->plan->scale : (bptt_mat){0}},
                 .k = half_knobs(w->rules, s),
                 .grid = GRID_ELEMENTS,
                 .rows = x.rows,
@@ -139,7 +139,7 @@ static bptt_mat fresh_copy(lowering *w, const bptt_step *s, bptt_mat m, bool *sc
 
 // ---- products -------------------------------------------------------------------------------------------------------
 
-static void product_node(lowering *w, const bptt_step *s, bptt_mat a, bptt_mat b, bptt_mat c)
+static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, bptt_mat c)
 {
     bool a_scaled = false, b_scaled = false;
     if (halves(w->rules)) {
@@ -149,14 +149,14 @@ static void product_node(lowering *w, const bptt_step *s, bptt_mat a, bptt_mat b
     }
     node *n = add_node(w->out, NODE_PRODUCT, 3);
     if (!n) return;
-    n->op[0] = a, n->op[1] = b, n->op[2] = c;
+    n->arg[0] = a, n->arg[1] = b, n->arg[2] = c;
     n->k = knobs_of(s);
     n->alpha = s->alpha < 0 ? ALPHA_MINUS : ALPHA_PLUS;
     if (a_scaled || b_scaled) {
         n->alpha = s->alpha < 0 ? ALPHA_MINUS_PER_SCALE : ALPHA_PER_SCALE;
-        n->op[n->operands++] = w->rules->per_scale; // read where it lies
+        n->arg[n->operands++] = w->rules->per_scale; // read where it lies
     }
-    n->charge = s->entry;
+    n->charge = s->opcode;
     n->chain = s->chain;
 }
 
@@ -170,20 +170,20 @@ static bool overlap(const bptt_mat *a, const bptt_mat *b)
 // The rows of a time loop one of whose cells writes (or whose cells read) elements of m; 0: there is none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
-    for (size_t i = 0; i < p->steps; i++) {
-        const bptt_step *s = &p->step[i];
-        const bool forward = s->entry == BPTT_CELL_FORWARD;
-        if (!s->chain || (!forward && s->entry != BPTT_CELL_BACKWARD)) continue;
-        const bptt_mat *x = written ? &s->op[forward ? 3 : 2] : &s->op[forward ? 0 : 1];
+    for (size_t i = 0; i < p->ops; i++) {
+        const bptt_op *s = &p->op[i];
+        const bool forward = s->opcode == BPTT_CELL_FORWARD;
+        if (!s->chain || (!forward && s->opcode != BPTT_CELL_BACKWARD)) continue;
+        const bptt_mat *x = written ? &s->arg[forward ? 3 : 2] : &s->arg[forward ? 0 : 1];
         if (overlap(x, m)) return x->rows;
     }
     return 0;
 }
 
 // Rows of a piece of a product over a window: those of some steps of time; all of them where cutting gains nothing.
-static size_t piece_rows(const lowering *w, const bptt_step *s)
+static size_t piece_rows(const lowering *w, const bptt_op *s)
 {
-    const bptt_mat *a = &s->op[0], *c = &s->op[2];
+    const bptt_mat *a = &s->arg[0], *c = &s->arg[2];
     if (!w->rules->pieces || s->chain || a->t || c->t) return c->rows;
     const size_t B = loop_rows(w->plan, a, true), other = B ? loop_rows(w->plan, c, false) : 0;
     if (B == 0 || other != B || c->rows % B != 0) return c->rows;
@@ -191,9 +191,9 @@ static size_t piece_rows(const lowering *w, const bptt_step *s)
     return B * (steps < LEAST_STEPS ? LEAST_STEPS : steps);
 }
 
-static void product(lowering *w, const bptt_step *s)
+static void product(lowering *w, const bptt_op *s)
 {
-    const bptt_mat a = s->op[0], b = s->op[1], c = s->op[2];
+    const bptt_mat a = s->arg[0], b = s->arg[1], c = s->arg[2];
     const size_t each = piece_rows(w, s);
     for (size_t i = 0; i < c.rows; i += each) {
         const size_t n = c.rows - i < each ? c.rows - i : each;
@@ -207,19 +207,19 @@ static void product(lowering *w, const bptt_step *s)
 
 // ---- everything else ------------------------------------------------------------------------------------------------
 
-static void cell(lowering *w, const bptt_step *s)
+static void cell(lowering *w, const bptt_op *s)
 {
-    const bool forward = s->entry == BPTT_CELL_FORWARD;
-    const bptt_mat *h = &s->op[forward ? 3 : 2];
+    const bool forward = s->opcode == BPTT_CELL_FORWARD;
+    const bptt_mat *h = &s->arg[forward ? 3 : 2];
     const bool scaled = !forward && w->plan->scale.buf;
     launch l = {.kernel = forward ? LOWERED_cell_forward_cast : LOWERED_cell_backward_cast,
                 .k = half_knobs(w->rules, s),
                 .grid = GRID_ELEMENTS,
                 .rows = h->rows,
                 .cols = h->cols};
-    memcpy(l.op, s->op, sizeof l.op);
-    l.op[forward ? 4 : 3] = shadow_of(w->rules, *h);
-    if (!forward) l.op[4] = scaled ? w->plan->scale : (bptt_mat){0};
+    memcpy(l.arg, s->arg, sizeof l.arg);
+    l.arg[forward ? 4 : 3] = shadow_of(w->rules, *h);
+    if (!forward) l.arg[4] = scaled ? w->plan->scale : (bptt_mat){0};
     kernel_node(w, s, &l);
     forget_written(w, h);
     spans_put(&w->fresh, h, scaled, whole_ld(h));
@@ -231,25 +231,25 @@ static bool same_view(const bptt_mat *a, const bptt_mat *b)
     return a->buf == b->buf && a->at == b->at && a->rows == b->rows && a->cols == b->cols;
 }
 
-static bool sorted_scatter(lowering *w, const bptt_step *s)
+static bool sorted_scatter(lowering *w, const bptt_op *s)
 {
     const lower_rules *r = w->rules;
-    if (!r->order.buf || !same_view(&s->op[0], &w->plan->input[r->sorted]) || s->op[2].rows + 1 != r->start.rows)
+    if (!r->order.buf || !same_view(&s->arg[0], &w->plan->input[r->sorted]) || s->arg[2].rows + 1 != r->start.rows)
         return false;
     launch l = {.kernel = LOWERED_scatter_sorted,
-                .op = {r->order, r->start, s->op[1], s->op[2]},
+                .arg = {r->order, r->start, s->arg[1], s->arg[2]},
                 .k = knobs_of(s),
                 .grid = GRID_ELEMENTS,
-                .rows = s->op[2].rows,
-                .cols = s->op[2].cols};
+                .rows = s->arg[2].rows,
+                .cols = s->arg[2].cols};
     kernel_node(w, s, &l);
     return true;
 }
 
-static void guard_with_scale(lowering *w, const bptt_step *s)
+static void guard_with_scale(lowering *w, const bptt_op *s)
 {
     launch l = {.kernel = LOWERED_rescale,
-                .op = {s->op[0], w->plan->scale},
+                .arg = {s->arg[0], w->plan->scale},
                 .k = knobs_of(s),
                 .grid = GRID_ELEMENTS,
                 .rows = 1,
@@ -257,40 +257,41 @@ static void guard_with_scale(lowering *w, const bptt_step *s)
     kernel_node(w, s, &l);
 }
 
-static void plain(lowering *w, const bptt_step *s)
+static void plain(lowering *w, const bptt_op *s)
 {
     launch l[MOST_LAUNCHES];
     const size_t n = launches_of(s, w->rules->scratch, l), floats = launch_scratch(s);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; floats && k < BPTT_OPERANDS; k++) // sums have a place of their own, so that none waits
-            if (l[i].op[k].buf == w->rules->scratch) l[i].op[k].at += w->scratch;
+            if (l[i].arg[k].buf == w->rules->scratch) l[i].arg[k].at += w->scratch;
         kernel_node(w, s, &l[i]);
     }
     w->scratch += floats;
-    const char *roles = bptt_entry_roles[s->entry];
+    const char *roles = bptt_opcode_roles[s->opcode];
     for (size_t k = 0; roles[k]; k++)
-        if (strchr("=+O", roles[k])) forget_written(w, &s->op[k]);
-    if (s->entry == BPTT_SOFTMAX_XENT && s->gradient) spans_put(&w->gradients, &s->op[2], false, whole_ld(&s->op[2]));
+        if (strchr("=+O", roles[k])) forget_written(w, &s->arg[k]);
+    if (s->opcode == BPTT_SOFTMAX_XENT && s->gradient)
+        spans_put(&w->gradients, &s->arg[2], false, whole_ld(&s->arg[2]));
 }
 
-static void lower_step(lowering *w, const bptt_step *s)
+static void lower_step(lowering *w, const bptt_op *s)
 {
-    const bool is_cell = s->entry == BPTT_CELL_FORWARD || s->entry == BPTT_CELL_BACKWARD;
-    if (s->entry == BPTT_GEMM)
+    const bool is_cell = s->opcode == BPTT_CELL_FORWARD || s->opcode == BPTT_CELL_BACKWARD;
+    if (s->opcode == BPTT_GEMM)
         product(w, s);
     else if (is_cell && halves(w->rules))
         cell(w, s);
-    else if (s->entry == BPTT_GUARD && w->plan->scale.buf)
+    else if (s->opcode == BPTT_GUARD && w->plan->scale.buf)
         guard_with_scale(w, s);
-    else if (s->entry != BPTT_SCATTER || !sorted_scatter(w, s))
+    else if (s->opcode != BPTT_SCATTER || !sorted_scatter(w, s))
         plain(w, s);
 }
 
 static void invert_scale(lowering *w)
 {
-    const bptt_step s = {.entry = BPTT_GUARD};
+    const bptt_op s = {.opcode = BPTT_GUARD};
     launch l = {.kernel = LOWERED_invert,
-                .op = {w->plan->scale, w->rules->per_scale},
+                .arg = {w->plan->scale, w->rules->per_scale},
                 .k = knobs_of(&s),
                 .grid = GRID_ELEMENTS,
                 .rows = 1,
@@ -302,7 +303,7 @@ void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
 {
     lowering w = {.plan = p, .rules = r, .out = out};
     if (p->scale.buf && halves(r)) invert_scale(&w);
-    for (size_t i = 0; i < p->steps; i++) lower_step(&w, &p->step[i]);
+    for (size_t i = 0; i < p->ops; i++) lower_step(&w, &p->op[i]);
     out->failed = out->failed || w.fresh.failed || w.gradients.failed;
     spans_free(&w.fresh);
     spans_free(&w.gradients);
@@ -311,17 +312,17 @@ void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
 size_t lower_scratch(const bptt_plan *p)
 {
     size_t all = 0;
-    for (size_t i = 0; i < p->steps; i++) all += launch_scratch(&p->step[i]);
+    for (size_t i = 0; i < p->ops; i++) all += launch_scratch(&p->op[i]);
     return all;
 }
 
 bool lower_sorts(const bptt_plan *p, size_t *input, size_t *rows)
 {
-    for (size_t i = 0; i < p->steps; i++)
-        for (size_t k = 0; p->step[i].entry == BPTT_SCATTER && k < BPTT_INPUTS; k++)
-            if (p->input[k].buf && same_view(&p->step[i].op[0], &p->input[k])) {
+    for (size_t i = 0; i < p->ops; i++)
+        for (size_t k = 0; p->op[i].opcode == BPTT_SCATTER && k < BPTT_INPUTS; k++)
+            if (p->input[k].buf && same_view(&p->op[i].arg[0], &p->input[k])) {
                 *input = k;
-                *rows = p->step[i].op[2].rows;
+                *rows = p->op[i].arg[2].rows;
                 return true;
             }
     return false;

@@ -13,12 +13,12 @@ typedef enum node_alpha { ALPHA_PLUS, ALPHA_MINUS, ALPHA_PER_SCALE, ALPHA_MINUS_
 typedef struct node {
     unsigned kind; // kernel_id, LOWERED_*, NODE_PRODUCT
     size_t operands;
-    bptt_mat op[BPTT_OPERANDS]; // type BF16 or F16: in the shadow of its buffer. buf NULL: absent
+    bptt_mat arg[BPTT_OPERANDS]; // type BF16 or F16: in the shadow of its buffer. buf NULL: absent
     knobs k;
     node_alpha alpha;        // products
     unsigned grid[2];        // blocks
     unsigned block[2];       // threads
-    unsigned charge;         // bptt_charge or bptt_entry
+    unsigned charge;         // bptt_charge or bptt_opcode
     unsigned chain;          // of the step it comes from
     size_t first, preceding; // the nodes it waits for: preceding of them, from edge[first] on (order_of)
     size_t level;            // longest path to it

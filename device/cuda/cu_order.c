@@ -43,7 +43,7 @@ unsigned node_writes(const node *n)
 {
     unsigned bits = 0;
     for (size_t i = 0; i < n->operands; i++)
-        if (n->op[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
+        if (n->arg[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
     return bits;
 }
 
@@ -115,8 +115,8 @@ static bool make_pieces(ledger *l, const node_list *list)
     if (!l->piece) return false;
     for (size_t i = 0; i < list->n; i++)
         for (size_t k = 0; k < list->at[i].operands; k++) {
-            if (!touches(&list->at[i].op[k])) continue;
-            range r = range_of(&list->at[i].op[k]);
+            if (!touches(&list->at[i].arg[k])) continue;
+            range r = range_of(&list->at[i].arg[k]);
             l->piece[l->pieces++] = (piece){r, NOBODY, NOBODY};
             r.first = r.end;
             l->piece[l->pieces++] = (piece){r, NOBODY, NOBODY};
@@ -184,7 +184,7 @@ static void connect(ledger *l, node_list *list)
         n->first = l->edges;
         for (unsigned pass = 0; pass < 2; pass++)
             for (size_t k = 0; k < n->operands; k++)
-                if (touches(&n->op[k]) && (written >> k & 1) == pass) touch(l, range_of(&n->op[k]), i, pass == 1);
+                if (touches(&n->arg[k]) && (written >> k & 1) == pass) touch(l, range_of(&n->arg[k]), i, pass == 1);
         n->preceding = l->edges - n->first;
         n->level = 0;
         for (size_t k = n->first; k < l->edges; k++)

@@ -147,7 +147,7 @@ bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e); //
 bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cu_sync(bptt_device *d, bptt_error *e);
-void cu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
+void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 // Waits for what uses a place, and adds its time to d->spent.
 void cu_settle(bptt_device *d, cu_plan *p, cu_place *at);
 

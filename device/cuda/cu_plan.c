@@ -96,16 +96,16 @@ void cu_clear_plan(bptt_device *d, cu_plan *p)
 // Kernels count rows and columns in 32 bits, cuBLAS in 31.
 static bptt_status check_sizes(const cu_own *c, const bptt_plan *p, bptt_error *e)
 {
-    for (size_t i = 0; i < p->steps; i++)
+    for (size_t i = 0; i < p->ops; i++)
         for (size_t k = 0; k < BPTT_OPERANDS; k++) {
-            const bptt_mat *m = &p->step[i].op[k];
-            const size_t most = p->step[i].entry == BPTT_GEMM ? INT_MAX : UINT32_MAX;
+            const bptt_mat *m = &p->op[i].arg[k];
+            const size_t most = p->op[i].opcode == BPTT_GEMM ? INT_MAX : UINT32_MAX;
             if (!m->buf || (m->rows <= most && m->cols <= most && (m->ld <= most || m->rows == 1 || m->cols == 1)))
                 continue;
             return bptt_fail(e, BPTT_BAD_CONFIG,
                              "%s: %s over %zu x %zu numbers is more than the %zu that its kernels count; lower "
                              "--hidden or --layers",
-                             c->device, bptt_entry_name[p->step[i].entry], m->rows, m->cols, most);
+                             c->device, bptt_opcode_name[p->op[i].opcode], m->rows, m->cols, most);
         }
     return BPTT_OK;
 }
@@ -115,7 +115,7 @@ bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e)
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < list->n; i++)
         for (size_t k = 0; !s && k < list->at[i].operands; k++) {
-            const bptt_mat *m = &list->at[i].op[k];
+            const bptt_mat *m = &list->at[i].arg[k];
             if (m->buf && (m->type == BPTT_BF16 || m->type == BPTT_F16)) s = cu_alloc_shadow(d, m->buf, e);
         }
     return s;
@@ -142,7 +142,7 @@ static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
     if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
     lower_plan(p->plan, &r, &p->nodes);
     if (p->nodes.failed)
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->steps);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->ops);
     const bptt_status s = cu_shadows(d, &p->nodes, e);
     return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
 }

@@ -20,10 +20,10 @@ static void queue_kernel(cu_own *c, const node *n, const cu_lane *lane, cu_memor
     knobs k = n->k;
     size_t used = 0;
     for (size_t i = 0; i < n->operands; i++) {
-        bptt_mat base = n->op[i]; // a view says where its matrix begins
+        bptt_mat base = n->arg[i]; // a view says where its matrix begins
         base.at = 0;
         memory[i] = base.buf ? cu_address(&base) : slots;
-        views[i] = view_of(&n->op[i]);
+        views[i] = view_of(&n->arg[i]);
         argument[used++] = &memory[i];
         argument[used++] = &views[i];
     }
@@ -42,7 +42,7 @@ static const void *factor(const cu_own *c, const node *n, bool is_beta)
     static const float number[] = {0, 1, -1};
     const size_t i = is_beta ? (size_t)n->k.beta : n->alpha == ALPHA_MINUS || n->alpha == ALPHA_MINUS_PER_SCALE ? 2 : 1;
     if (c->precision != BPTT_PRECISION_FP16) return &number[i];
-    if (!is_beta && n->alpha >= ALPHA_PER_SCALE) return blas_memory(cu_address(&n->op[3]) + (i - 1) * sizeof(float));
+    if (!is_beta && n->alpha >= ALPHA_PER_SCALE) return blas_memory(cu_address(&n->arg[3]) + (i - 1) * sizeof(float));
     return blas_memory(c->constants->at + i * sizeof(float));
 }
 
@@ -50,9 +50,9 @@ static const void *factor(const cu_own *c, const node *n, bool is_beta)
 // first: c' = b' a' again.
 static void queue_product(cu_own *c, const node *n, const cu_lane *lane)
 {
-    const bool across = n->op[2].t;
-    const bptt_mat a = across ? bptt_flip(n->op[1]) : n->op[0], b = across ? bptt_flip(n->op[0]) : n->op[1];
-    const bptt_mat out = across ? bptt_flip(n->op[2]) : n->op[2];
+    const bool across = n->arg[2].t;
+    const bptt_mat a = across ? bptt_flip(n->arg[1]) : n->arg[0], b = across ? bptt_flip(n->arg[0]) : n->arg[1];
+    const bptt_mat out = across ? bptt_flip(n->arg[2]) : n->arg[2];
     const int M = (int)out.cols, N = (int)out.rows, K = (int)a.cols;
     const blas_type type = data_type(a.type);
     const int compute = c->precision == BPTT_PRECISION_TF32 ? BLAS_COMPUTE_32F_FAST_TF32 : BLAS_COMPUTE_32F;

@@ -203,12 +203,12 @@ static bptt_status lower_single(bptt_device *d, cu_plan *p, const bptt_plan *one
 }
 
 // One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.
-void cu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     cu_own *c = own(d);
-    bptt_step step = *s;
+    bptt_op step = *s;
     bptt_error e = {0};
-    const bptt_plan one = {.step = &step, .steps = 1, .room = 1};
+    const bptt_plan one = {.op = &step, .ops = 1, .room = 1};
     if (c->fault.code) return;
     const double start = d->profile ? bptt_seconds() : 0;
     const bptt_status status = lower_single(d, &c->single, &one, &e);
@@ -220,5 +220,5 @@ void cu_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
     queue_run(d, &c->single, next_place(d, &c->single), slots);
     if (!d->profile) return;
     (void)cu_sync(d, NULL);
-    d->spent[s->entry] += bptt_seconds() - start;
+    d->spent[s->opcode] += bptt_seconds() - start;
 }

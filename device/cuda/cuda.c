@@ -240,6 +240,6 @@ bptt_backend bptt_cuda(void)
         .collect = cu_collect,
         .forget = cu_forget,
     };
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cu_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cu_entry;
     return b;
 }

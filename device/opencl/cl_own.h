@@ -148,12 +148,12 @@ void cl_forget(bptt_device *d, void *handle);
 bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t tasks, bptt_error *e);
 void cl_clear_plan(bptt_device *d, cl_plan *p); // gives everything back
 // The tasks of one step, appended to out (room for MOST_LAUNCHES); returns how many.
-size_t cl_tasks_of(const cl_own *c, const bptt_step *s, bptt_buf *scratch, task *out);
+size_t cl_tasks_of(const cl_own *c, const bptt_op *s, bptt_buf *scratch, task *out);
 
 bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cl_sync(bptt_device *d, bptt_error *e);
-void cl_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots);
+void cl_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 // Waits for a place's events, adds their time to d->spent, and gives them back. Finished places cost nothing.
 void cl_settle(bptt_device *d, cl_place *place);
 // An event of the host's own transfers: added to spent, and given back.

@@ -6,8 +6,8 @@
 static size_t largest_scratch(const bptt_plan *p)
 {
     size_t most = 0;
-    for (size_t i = 0; i < p->steps; i++) {
-        const size_t n = launch_scratch(&p->step[i]);
+    for (size_t i = 0; i < p->ops; i++) {
+        const size_t n = launch_scratch(&p->op[i]);
         if (n > most) most = n;
     }
     return most;
@@ -23,7 +23,7 @@ static void fit(const cl_own *c, task *t)
     }
 }
 
-size_t cl_tasks_of(const cl_own *c, const bptt_step *s, bptt_buf *scratch, task *out)
+size_t cl_tasks_of(const cl_own *c, const bptt_op *s, bptt_buf *scratch, task *out)
 {
     launch l[MOST_LAUNCHES];
     const size_t n = launches_of(s, scratch, l);
@@ -39,9 +39,9 @@ size_t cl_tasks_of(const cl_own *c, const bptt_step *s, bptt_buf *scratch, task 
 static size_t lower(const cl_own *c, const bptt_plan *p, bptt_buf *scratch, task *out)
 {
     size_t made = 0;
-    for (size_t i = 0, n; i < p->steps; i += n) {
+    for (size_t i = 0, n; i < p->ops; i += n) {
         n = bptt_chain_length(p, i);
-        const bptt_step *first = &p->step[i];
+        const bptt_op *first = &p->op[i];
         if (first->chain && c->lowering != BPTT_LOWER_NEVER && window_of(first, n, c->tiles, &c->limits, &out[made]))
             made++;
         else
@@ -112,14 +112,14 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
 // Kernels count rows and columns in 32 bits.
 static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *e)
 {
-    for (size_t i = 0; i < p->steps; i++)
+    for (size_t i = 0; i < p->ops; i++)
         for (size_t k = 0; k < BPTT_OPERANDS; k++) {
-            const bptt_mat *m = &p->step[i].op[k];
+            const bptt_mat *m = &p->op[i].arg[k];
             if (m->buf && (m->rows > UINT32_MAX || m->cols > UINT32_MAX))
                 return bptt_fail(e, BPTT_BAD_CONFIG,
                                  "%s: %s over %zu x %zu numbers is more than the %lu that its kernels count; lower "
                                  "--hidden or --layers",
-                                 c->device, bptt_entry_name[p->step[i].entry], m->rows, m->cols,
+                                 c->device, bptt_opcode_name[p->op[i].opcode], m->rows, m->cols,
                                  (unsigned long)UINT32_MAX);
         }
     return BPTT_OK;
@@ -129,11 +129,11 @@ static bptt_status make_tasks(bptt_device *d, cl_plan *p, bptt_error *e)
 {
     const bptt_status fits = check_sizes(own(d), p->plan, e);
     if (fits) return fits;
-    const size_t most = p->plan->steps * MOST_LAUNCHES, scratch = largest_scratch(p->plan);
+    const size_t most = p->plan->ops * MOST_LAUNCHES, scratch = largest_scratch(p->plan);
     bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
     if (s) return s;
     p->task = calloc(most ? most : 1, sizeof *p->task);
-    if (!p->task) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->steps);
+    if (!p->task) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->ops);
     p->tasks = lower(own(d), p->plan, p->scratch, p->task);
     task *trimmed = p->tasks ? realloc(p->task, p->tasks * sizeof *p->task) : NULL;
     if (trimmed) p->task = trimmed;

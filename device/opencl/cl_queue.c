@@ -66,8 +66,8 @@ static cl_int set_arguments(cl_own *c, const task *t, cl_mem slots)
     cl_uint n = 0;
     cl_int code = CL_SUCCESS;
     for (size_t i = 0; !code && i < t->operands; i++) {
-        const cl_mem memory = t->op[i].buf ? t->op[i].buf->memory : slots;
-        const view v = view_of(&t->op[i]);
+        const cl_mem memory = t->arg[i].buf ? t->arg[i].buf->memory : slots;
+        const view v = view_of(&t->arg[i]);
         code = c->api.SetKernelArg(k, n++, sizeof memory, &memory);
         if (!code) code = c->api.SetKernelArg(k, n++, sizeof v, &v);
     }
@@ -206,7 +206,7 @@ bptt_status cl_sync(bptt_device *d, bptt_error *e)
 }
 
 // One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.
-void cl_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+void cl_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     cl_own *c = own(d);
     cl_plan *p = &c->single;

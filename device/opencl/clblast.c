@@ -11,12 +11,12 @@ enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 
 bool clblast_takes(const cl_own *c, const task *t)
 {
-    return c->sgemm && t->kernel == TUNED_MULTIPLY && !t->op[2].t && t->op[0].cols > 0;
+    return c->sgemm && t->kernel == TUNED_MULTIPLY && !t->arg[2].t && t->arg[0].cols > 0;
 }
 
 int clblast_multiply(cl_own *c, const task *t, cl_event *event)
 {
-    const bptt_mat *a = &t->op[0], *b = &t->op[1], *y = &t->op[2];
+    const bptt_mat *a = &t->arg[0], *b = &t->arg[1], *y = &t->arg[2];
     return c->sgemm(ROW_MAJOR, a->t ? TRANSPOSED : PLAIN, b->t ? TRANSPOSED : PLAIN, y->rows, y->cols, a->cols,
                     (float)t->constants.k.alpha, a->buf->memory, a->at, a->ld, b->buf->memory, b->at, b->ld,
                     (float)t->constants.k.beta, y->buf->memory, y->at, y->ld, &c->queue, event);
@@ -91,7 +91,7 @@ static bptt_status try_once(trying *t, bptt_error *e)
     bptt_status s = try_fill(t, e);
     if (s) return s;
     task product = {.kernel = TUNED_MULTIPLY, .operands = OPERANDS, .constants.k = {.alpha = 1, .beta = 1}};
-    memcpy(product.op, t->m, sizeof t->m);
+    memcpy(product.arg, t->m, sizeof t->m);
     const int code = clblast_multiply(c, &product, NULL);
     if (code)
         return bptt_fail(e, BPTT_DEVICE, "%s: CLBlast fails with code %d; leave out --product library", c->device,

@@ -25,11 +25,11 @@ static bool same_view(const bptt_mat *a, const bptt_mat *b)
                                     a->ld == b->ld && a->type == b->type && a->t == b->t);
 }
 
-static bool same_step(const bptt_step *a, const bptt_step *b)
+static bool same_step(const bptt_op *a, const bptt_op *b)
 {
-    bool same = a->entry == b->entry && a->alpha == b->alpha && a->beta == b->beta && a->cell == b->cell &&
+    bool same = a->opcode == b->opcode && a->alpha == b->alpha && a->beta == b->beta && a->cell == b->cell &&
                 a->chain == b->chain;
-    for (size_t i = 0; i < BPTT_OPERANDS; i++) same = same && same_view(&a->op[i], &b->op[i]);
+    for (size_t i = 0; i < BPTT_OPERANDS; i++) same = same && same_view(&a->arg[i], &b->arg[i]);
     return same;
 }
 
@@ -40,72 +40,72 @@ static bptt_mat at(bptt_mat m, size_t stride, size_t t)
 }
 
 // The steps of the window's t-th step of time, in order.
-static void forward_steps(const window *w, size_t t, bptt_step s[PERIOD])
+static void forward_steps(const window *w, size_t t, bptt_op s[PERIOD])
 {
     const bptt_mat z = at(w->h, w->stride_h, t + 1);
     bptt_mat before = at(w->h, w->stride_h, t);
     if (w->masked) {
         const bptt_mat kept = at(w->kept, w->stride_kept, t);
-        *s++ = (bptt_step){.entry = BPTT_SCALE_ROWS,
-                           .alpha = 1,
-                           .chain = w->chain,
-                           .op = {at(w->keep, w->stride_keep, t), before, kept}};
+        *s++ = (bptt_op){.opcode = BPTT_SCALE_ROWS,
+                         .alpha = 1,
+                         .chain = w->chain,
+                         .arg = {at(w->keep, w->stride_keep, t), before, kept}};
         before = kept;
     }
-    *s++ = (bptt_step){.entry = BPTT_GEMM, .alpha = 1, .beta = 1, .chain = w->chain, .op = {before, w->w, z}};
-    *s = (bptt_step){
-        .entry = BPTT_CELL_FORWARD, .alpha = 1, .cell = w->cell, .chain = w->chain, .op = {z, w->b, w->b2, z}};
+    *s++ = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1, .chain = w->chain, .arg = {before, w->w, z}};
+    *s = (bptt_op){
+        .opcode = BPTT_CELL_FORWARD, .alpha = 1, .cell = w->cell, .chain = w->chain, .arg = {z, w->b, w->b2, z}};
 }
 
-static void backward_steps(const window *w, size_t t, bptt_step s[PERIOD])
+static void backward_steps(const window *w, size_t t, bptt_op s[PERIOD])
 {
     const bool last = t + 1 == w->T;
     const bptt_mat dz = at(w->dz, w->stride_dz, t), into = last ? w->dstate : at(w->dz, w->stride_dz, t + 1);
     const int beta = last ? w->last_beta : 1;
-    *s++ = (bptt_step){.entry = BPTT_CELL_BACKWARD,
-                       .alpha = 1,
-                       .cell = w->cell,
-                       .chain = w->chain,
-                       .op = {at(w->h, w->stride_h, t), dz, dz}};
-    *s++ = (bptt_step){.entry = BPTT_GEMM,
-                       .alpha = 1,
-                       .beta = w->masked ? 0 : beta,
-                       .chain = w->chain,
-                       .op = {dz, w->w, w->masked ? w->dkept : into}};
+    *s++ = (bptt_op){.opcode = BPTT_CELL_BACKWARD,
+                     .alpha = 1,
+                     .cell = w->cell,
+                     .chain = w->chain,
+                     .arg = {at(w->h, w->stride_h, t), dz, dz}};
+    *s++ = (bptt_op){.opcode = BPTT_GEMM,
+                     .alpha = 1,
+                     .beta = w->masked ? 0 : beta,
+                     .chain = w->chain,
+                     .arg = {dz, w->w, w->masked ? w->dkept : into}};
     if (w->masked)
-        *s = (bptt_step){.entry = BPTT_SCALE_ROWS,
-                         .alpha = 1,
-                         .beta = beta,
-                         .chain = w->chain,
-                         .op = {at(w->keep, w->stride_keep, t), w->dkept, into}};
+        *s = (bptt_op){.opcode = BPTT_SCALE_ROWS,
+                       .alpha = 1,
+                       .beta = beta,
+                       .chain = w->chain,
+                       .arg = {at(w->keep, w->stride_keep, t), w->dkept, into}};
 }
 
 // What the window is if it is one, from its first two and its last steps of time.
-static void guess_forward(const bptt_step *s, window *w)
+static void guess_forward(const bptt_op *s, window *w)
 {
-    const bptt_step *second = w->T > 1 ? s + w->period : s; // a window of one step never moves
-    const bptt_step *product = w->masked ? s + 1 : s, *cell = product + 1;
-    w->h = w->masked ? s->op[1] : s->op[0];
-    w->w = product->op[1];
-    w->b = cell->op[1], w->b2 = cell->op[2];
+    const bptt_op *second = w->T > 1 ? s + w->period : s; // a window of one step never moves
+    const bptt_op *product = w->masked ? s + 1 : s, *cell = product + 1;
+    w->h = w->masked ? s->arg[1] : s->arg[0];
+    w->w = product->arg[1];
+    w->b = cell->arg[1], w->b2 = cell->arg[2];
     w->cell = cell->cell;
-    w->stride_h = cell->op[3].at - w->h.at;
+    w->stride_h = cell->arg[3].at - w->h.at;
     if (!w->masked) return;
-    w->keep = s->op[0], w->kept = s->op[2];
-    w->stride_keep = second->op[0].at - w->keep.at, w->stride_kept = second->op[2].at - w->kept.at;
+    w->keep = s->arg[0], w->kept = s->arg[2];
+    w->stride_keep = second->arg[0].at - w->keep.at, w->stride_kept = second->arg[2].at - w->kept.at;
 }
 
-static void guess_backward(const bptt_step *s, window *w)
+static void guess_backward(const bptt_op *s, window *w)
 {
-    const bptt_step *second = w->T > 1 ? s + w->period : s, *last = s + w->T * w->period - 1;
-    w->h = s->op[0], w->dz = s->op[1], w->w = s[1].op[1];
+    const bptt_op *second = w->T > 1 ? s + w->period : s, *last = s + w->T * w->period - 1;
+    w->h = s->arg[0], w->dz = s->arg[1], w->w = s[1].arg[1];
     w->cell = s->cell;
-    w->stride_h = second->op[0].at - w->h.at, w->stride_dz = second->op[1].at - w->dz.at;
-    w->dstate = last->op[2];
+    w->stride_h = second->arg[0].at - w->h.at, w->stride_dz = second->arg[1].at - w->dz.at;
+    w->dstate = last->arg[2];
     w->last_beta = last->beta;
     if (!w->masked) return;
-    w->keep = s[2].op[0], w->dkept = s[1].op[2];
-    w->stride_keep = second[2].op[0].at - w->keep.at;
+    w->keep = s[2].arg[0], w->dkept = s[1].arg[2];
+    w->stride_keep = second[2].arg[0].at - w->keep.at;
 }
 
 // ---- whether the kernels can do it ----------------------------------------------------------------------------------
@@ -180,13 +180,13 @@ static bool possible(const window *w)
            apart(w);
 }
 
-static bool recognise(const bptt_step *first, size_t n, window *w)
+static bool recognise(const bptt_op *first, size_t n, window *w)
 {
     *w = (window){0};
     if (n < 2 || first->chain == 0) return false;
-    const bptt_entry a = first[0].entry, b = first[1].entry;
+    const bptt_opcode a = first[0].opcode, b = first[1].opcode;
     w->backward = a == BPTT_CELL_BACKWARD;
-    w->masked = w->backward ? n > 2 && first[2].entry == BPTT_SCALE_ROWS : a == BPTT_SCALE_ROWS;
+    w->masked = w->backward ? n > 2 && first[2].opcode == BPTT_SCALE_ROWS : a == BPTT_SCALE_ROWS;
     if (w->backward ? b != BPTT_GEMM : w->masked ? b != BPTT_GEMM : a != BPTT_GEMM || b != BPTT_CELL_FORWARD)
         return false;
     w->period = w->masked ? 3 : 2;
@@ -195,7 +195,7 @@ static bool recognise(const bptt_step *first, size_t n, window *w)
     w->chain = first->chain;
     (w->backward ? guess_backward : guess_forward)(first, w);
     for (size_t t = 0; t < w->T; t++) {
-        bptt_step s[PERIOD];
+        bptt_op s[PERIOD];
         (w->backward ? backward_steps : forward_steps)(w, t, s);
         for (size_t i = 0; i < w->period; i++)
             if (!same_step(first + t * w->period + i, &s[i])) return false;
@@ -241,7 +241,7 @@ static bool grid_of_tiles(task *t, size_t B, size_t H, const tile_class *c, cons
     return true;
 }
 
-bool window_of(const bptt_step *first, size_t n, const tile_class *c, const cl_limits *limits, task *t)
+bool window_of(const bptt_op *first, size_t n, const tile_class *c, const cl_limits *limits, task *t)
 {
     window w;
     if (!recognise(first, n, &w)) return false;
@@ -264,7 +264,7 @@ bool window_of(const bptt_step *first, size_t n, const tile_class *c, const cl_l
                  .charge = bptt_charge_of(first, n)};
     const bptt_mat forward[] = {w.keep, w.h, w.kept, w.w, w.b, w.b2};
     const bptt_mat backward[] = {w.keep, w.h, w.dz, w.w, w.dkept, w.dstate};
-    for (size_t i = 0; i < made.operands; i++) made.op[i] = w.backward ? backward[i] : forward[i];
+    for (size_t i = 0; i < made.operands; i++) made.arg[i] = w.backward ? backward[i] : forward[i];
     const bool alone = c->group_rows * c->group_cols == 1;
     if (!(alone ? grid_of_rows : grid_of_tiles)(&made, B, H, c, limits)) return false;
     *t = made;

@@ -181,6 +181,6 @@ bptt_backend bptt_opencl(void)
         .collect = cl_collect,
         .forget = cl_forget,
     };
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) b.entry[i] = cl_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cl_entry;
     return b;
 }

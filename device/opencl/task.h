@@ -17,7 +17,7 @@ enum { TASK_OPERANDS = 8 };
 typedef struct task {
     unsigned kernel; // kernel_id or tuned_id
     size_t operands;
-    bptt_mat op[TASK_OPERANDS]; // buf NULL: absent
+    bptt_mat arg[TASK_OPERANDS]; // buf NULL: absent
     union {
         knobs k;
         window_args w;
@@ -25,7 +25,7 @@ typedef struct task {
     size_t constant_bytes; // of the member in use
     size_t local_bytes;
     size_t global[2], local[2]; // work-items in all, in a group
-    unsigned charge;            // bptt_charge or bptt_entry
+    unsigned charge;            // bptt_charge or bptt_opcode
 } task;
 
 // Sizes that suit a kind of device: one row of a small table.
@@ -57,7 +57,7 @@ void tile_options(const tile_class *c, char *out, size_t room);
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits);
 // If the n steps from `first` on, one chain, are a layer's window, and it fits the device (its local memory; a
 // processor's cache): true, and the one task that does all of them, to the last bit what the steps do one by one.
-bool window_of(const bptt_step *first, size_t n, const tile_class *c, const cl_limits *limits, task *t);
+bool window_of(const bptt_op *first, size_t n, const tile_class *c, const cl_limits *limits, task *t);
 
 extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_name: without the bptt_ of the text
 

@@ -60,12 +60,12 @@ enum {
 // copy a transposed a costs more than to copy b.
 static void grid_of_lanes(task *t, const launch *l, const tile_class *c, const cl_limits *limits)
 {
-    const size_t rows = pieces(l->op[2].rows, c->lane_rows), cols = pieces(l->op[2].cols, c->lane_cols);
-    const double work = (double)l->op[2].rows * (double)l->op[2].cols * (double)l->op[0].cols;
+    const size_t rows = pieces(l->arg[2].rows, c->lane_rows), cols = pieces(l->arg[2].cols, c->lane_cols);
+    const double work = (double)l->arg[2].rows * (double)l->arg[2].cols * (double)l->arg[0].cols;
     const size_t units = most(limits->units, 1);
-    const size_t want = work < SMALL_PRODUCT ? 1 : work < LARGE_PRODUCT || l->op[0].t ? units : units * TURNS;
+    const size_t want = work < SMALL_PRODUCT ? 1 : work < LARGE_PRODUCT || l->arg[0].t ? units : units * TURNS;
     size_t groups[2];
-    if (l->op[2].cols >= l->op[2].rows && !l->op[0].t) {
+    if (l->arg[2].cols >= l->arg[2].rows && !l->arg[0].t) {
         groups[0] = least(want, cols);
         groups[1] = least(pieces(want, groups[0]), rows);
     } else {
@@ -83,7 +83,7 @@ static void grid_of_product(task *t, const launch *l, const tile_class *c, const
     }
     const size_t rows = c->group_rows * c->lane_rows, cols = c->group_cols * c->lane_cols;
     // Rows along id 0: along the other some devices take 65535 groups at most.
-    grid(t, (size_t[2]){pieces(l->op[2].rows, rows), pieces(l->op[2].cols, cols)},
+    grid(t, (size_t[2]){pieces(l->arg[2].rows, rows), pieces(l->arg[2].cols, cols)},
          (size_t[2]){c->group_cols, c->group_rows});
 }
 
@@ -103,8 +103,8 @@ static void grid_of_elements(task *t, const launch *l, const tile_class *c, cons
 
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
 {
-    task t = {.kernel = l->kernel, .constants.k = l->k, .constant_bytes = sizeof(knobs), .charge = l->entry};
-    for (t.operands = 0; kernel_types[l->kernel][t.operands]; t.operands++) t.op[t.operands] = l->op[t.operands];
+    task t = {.kernel = l->kernel, .constants.k = l->k, .constant_bytes = sizeof(knobs), .charge = l->opcode};
+    for (t.operands = 0; kernel_types[l->kernel][t.operands]; t.operands++) t.arg[t.operands] = l->arg[t.operands];
     if (l->kernel == KERNEL_gemm) {
         t.kernel = TUNED_MULTIPLY;
         grid_of_product(&t, l, c, limits);

@@ -144,10 +144,10 @@ bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt
     const bptt_plan *p = h->plan;
     const bptt_status s = host_begin(d, p, slots, e);
     if (s) return s;
-    for (size_t i = 0; i < p->steps; i++) {
+    for (size_t i = 0; i < p->ops; i++) {
         const double start = d->profile ? bptt_seconds() : 0;
-        d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
-        if (d->profile) d->spent[p->step[i].entry] += bptt_seconds() - start;
+        d->backend.op[p->op[i].opcode](d, &p->op[i], slots);
+        if (d->profile) d->spent[p->op[i].opcode] += bptt_seconds() - start;
     }
     return host_end(d, h, e);
 }

@@ -20,28 +20,28 @@ static TOTAL *REF(total)(bptt_mat m, size_t i) { return (TOTAL *)m.buf->data + m
 static int32_t REF(id)(bptt_mat m, size_t i) { return ((const int32_t *)m.buf->data)[m.at + i * m.ld]; }
 #define AT(m, i, j) (*REF(at)(m, i, j))
 
-static void REF(copy)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(copy)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat x = s->op[0], y = s->op[1];
+    const bptt_mat x = s->arg[0], y = s->arg[1];
     for (size_t i = 0; i < y.rows; i++)
         for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = AT(x, i, j);
 }
 
-static void REF(fill)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(fill)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat y = s->op[0];
+    const bptt_mat y = s->arg[0];
     for (size_t i = 0; i < y.rows; i++)
         for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = REAL_OF(s->value);
 }
 
 // A block of columns at a time, so that its sums stay in registers or cache while k runs.
-static void REF(gemm)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(gemm)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
     enum { BLOCK = 64 };
-    const bptt_mat a = s->op[0], b = s->op[1], c = s->op[2];
+    const bptt_mat a = s->arg[0], b = s->arg[1], c = s->arg[2];
     const size_t across = b.t ? b.ld : 1; // from b(k, j) to b(k, j + 1)
     for (size_t j0 = 0; j0 < c.cols; j0 += BLOCK)
         for (size_t i = 0; i < c.rows; i++) {
@@ -63,10 +63,10 @@ static void REF(gemm)(bptt_device *d, const bptt_step *s, const bptt_slots *slot
         }
 }
 
-static void REF(gather)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(gather)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat id = s->op[0], w = s->op[1], z = s->op[2];
+    const bptt_mat id = s->arg[0], w = s->arg[1], z = s->arg[2];
     for (size_t i = 0; i < z.rows; i++)
         for (size_t j = 0; j < z.cols; j++) {
             const REAL x = AT(w, (size_t)REF(id)(id, i), j);
@@ -74,10 +74,10 @@ static void REF(gather)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
         }
 }
 
-static void REF(scatter)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(scatter)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat id = s->op[0], dz = s->op[1], dw = s->op[2];
+    const bptt_mat id = s->arg[0], dz = s->arg[1], dw = s->arg[2];
     for (size_t v = 0; v < dw.rows; v++)
         for (size_t j = 0; j < dw.cols; j++) {
             TOTAL sum = TOTAL_FROM(s->beta ? AT(dw, v, j) : ZERO);
@@ -87,10 +87,10 @@ static void REF(scatter)(bptt_device *d, const bptt_step *s, const bptt_slots *s
         }
 }
 
-static void REF(scale_rows)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(scale_rows)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat k = s->op[0], x = s->op[1], y = s->op[2];
+    const bptt_mat k = s->arg[0], x = s->arg[1], y = s->arg[2];
     for (size_t i = 0; i < y.rows; i++)
         for (size_t j = 0; j < y.cols; j++) {
             const REAL kx = MUL(AT(k, i, 0), AT(x, i, j));
@@ -98,10 +98,10 @@ static void REF(scale_rows)(bptt_device *d, const bptt_step *s, const bptt_slots
         }
 }
 
-static void REF(cell_forward)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(cell_forward)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat z = s->op[0], b = s->op[1], b2 = s->op[2], h = s->op[3];
+    const bptt_mat z = s->arg[0], b = s->arg[1], b2 = s->arg[2], h = s->arg[3];
     for (size_t i = 0; i < h.rows; i++)
         for (size_t j = 0; j < h.cols; j++) {
             REAL x = AT(z, i, j);
@@ -111,18 +111,18 @@ static void REF(cell_forward)(bptt_device *d, const bptt_step *s, const bptt_slo
         }
 }
 
-static void REF(cell_backward)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(cell_backward)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat y = s->op[0], dy = s->op[1], dz = s->op[2];
+    const bptt_mat y = s->arg[0], dy = s->arg[1], dz = s->arg[2];
     for (size_t i = 0; i < dz.rows; i++)
         for (size_t j = 0; j < dz.cols; j++) AT(dz, i, j) = cell_backward((int)s->cell, AT(y, i, j), AT(dy, i, j));
 }
 
-static void REF(colsum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(colsum)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat dz = s->op[0], db = s->op[1];
+    const bptt_mat dz = s->arg[0], db = s->arg[1];
     for (size_t j = 0; j < db.cols; j++) {
         TOTAL sum = TOTAL_FROM(s->beta ? AT(db, 0, j) : ZERO);
         for (size_t i = 0; i < dz.rows; i++) sum = TOTAL_ADD(sum, TOTAL_FROM(AT(dz, i, j)));
@@ -130,10 +130,10 @@ static void REF(colsum)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
     }
 }
 
-static void REF(add_row)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(add_row)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat b = s->op[0], x = s->op[1];
+    const bptt_mat b = s->arg[0], x = s->arg[1];
     for (size_t i = 0; i < x.rows; i++)
         for (size_t j = 0; j < x.cols; j++) AT(x, i, j) = ADD(AT(x, i, j), AT(b, 0, j));
 }
@@ -153,10 +153,10 @@ static TOTAL REF(partition)(bptt_mat x, size_t i, REAL *largest)
     return sum;
 }
 
-static void REF(softmax_xent)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(softmax_xent)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d;
-    const bptt_mat id = s->op[0], k = s->op[1], x = s->op[2], loss = s->op[3];
+    const bptt_mat id = s->arg[0], k = s->arg[1], x = s->arg[2], loss = s->arg[3];
     const double weight = slots->scalar[BPTT_WEIGHT];
     for (size_t i = 0; i < x.rows; i++) {
         REAL top;
@@ -173,10 +173,10 @@ static void REF(softmax_xent)(bptt_device *d, const bptt_step *s, const bptt_slo
     }
 }
 
-static void REF(log_softmax)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(log_softmax)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat x = s->op[0];
+    const bptt_mat x = s->arg[0];
     for (size_t i = 0; i < x.rows; i++) {
         REAL top;
         const TOTAL log_sum = TOTAL_LOG(REF(partition)(x, i, &top));
@@ -184,34 +184,34 @@ static void REF(log_softmax)(bptt_device *d, const bptt_step *s, const bptt_slot
     }
 }
 
-static void REF(sum)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(sum)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat x = s->op[0];
-    TOTAL *const out = REF(total)(s->op[1], 0);
+    const bptt_mat x = s->arg[0];
+    TOTAL *const out = REF(total)(s->arg[1], 0);
     TOTAL sum = s->beta ? *out : TOTAL_FROM(ZERO);
     for (size_t i = 0; i < x.rows; i++)
         for (size_t j = 0; j < x.cols; j++) sum = TOTAL_ADD(sum, REF(total)(x, i)[j]);
     *out = sum;
 }
 
-static void REF(sumsq)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(sumsq)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    const bptt_mat x = s->op[0];
+    const bptt_mat x = s->arg[0];
     TOTAL sum = TOTAL_FROM(ZERO);
     for (size_t i = 0; i < x.rows; i++)
         for (size_t j = 0; j < x.cols; j++) {
             const TOTAL xij = TOTAL_FROM(AT(x, i, j));
             sum = TOTAL_ADD(sum, TOTAL_MUL(xij, xij));
         }
-    *REF(total)(s->op[1], 0) = sum;
+    *REF(total)(s->arg[1], 0) = sum;
 }
 
-static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(update)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d;
-    const bptt_mat w = s->op[0], g = s->op[1], m = s->op[2], v = s->op[3], stat = s->op[4];
+    const bptt_mat w = s->arg[0], g = s->arg[1], m = s->arg[2], v = s->arg[3], stat = s->arg[4];
     const struct bptt_rule *o = &s->rule;
     const TOTAL *const at = REF(total)(stat, 0);
     const double loss = REAL_PART(at[0]), norm = sqrt(REAL_PART(at[1]));
@@ -240,10 +240,10 @@ static void REF(update)(bptt_device *d, const bptt_step *s, const bptt_slots *sl
         }
 }
 
-static void REF(guard)(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void REF(guard)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
-    TOTAL *const stat = REF(total)(s->op[0], 0);
+    TOTAL *const stat = REF(total)(s->arg[0], 0);
     if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = TOTAL_OF(1.0);
 }
 
@@ -268,10 +268,10 @@ static bptt_backend REF(backend)(void)
         .run = host_run,
         .collect = host_collect,
         .forget = host_forget,
-        .entry =
+        .op =
             {
 #define ENTRY_FUNCTION(name, function, roles, holds) [BPTT_##name] = REF(function),
-                BPTT_ENTRY_LIST(ENTRY_FUNCTION)
+                BPTT_OPCODE_LIST(ENTRY_FUNCTION)
 #undef ENTRY_FUNCTION
             },
     };

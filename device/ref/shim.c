@@ -15,15 +15,15 @@ static bptt_type staged_type(const bptt_backend *ref, char holds)
 }
 
 // Makes place for the copies of one step.
-static bptt_status make_room(bptt_device *d, const bptt_step *s, bptt_error *e)
+static bptt_status make_room(bptt_device *d, const bptt_op *s, bptt_error *e)
 {
     shim *own = d->own;
     const bptt_backend ref = ref_of(d);
-    for (size_t i = 0; bptt_entry_roles[s->entry][i]; i++) {
+    for (size_t i = 0; bptt_opcode_roles[s->opcode][i]; i++) {
         size_t bytes;
-        const bptt_mat *m = &s->op[i];
+        const bptt_mat *m = &s->arg[i];
         const bptt_status f =
-            bptt_size(m->rows, m->cols, bptt_type_size(staged_type(&ref, bptt_entry_holds[s->entry][i])), &bytes, e);
+            bptt_size(m->rows, m->cols, bptt_type_size(staged_type(&ref, bptt_opcode_holds[s->opcode][i])), &bytes, e);
         if (f) return f;
         if (!m->buf || bytes <= own->room[i]) continue;
         void *more = realloc(own->staged[i], bytes);
@@ -35,34 +35,34 @@ static bptt_status make_room(bptt_device *d, const bptt_step *s, bptt_error *e)
 }
 
 // All is read before ref runs and written after it, so operands may overlap as backend.h allows.
-static bptt_status through_ref(bptt_device *d, const bptt_step *s, const bptt_slots *slots, bptt_error *e)
+static bptt_status through_ref(bptt_device *d, const bptt_op *s, const bptt_slots *slots, bptt_error *e)
 {
     const shim *own = d->own;
     const bptt_backend ref = ref_of(d);
-    const char *const roles = bptt_entry_roles[s->entry];
-    bptt_step here = *s;
+    const char *const roles = bptt_opcode_roles[s->opcode];
+    bptt_op here = *s;
     bptt_buf copy[BPTT_OPERANDS];
     for (size_t i = 0; roles[i]; i++) {
-        bptt_mat *m = &here.op[i];
+        bptt_mat *m = &here.arg[i];
         if (!m->buf) continue;
         copy[i] = (bptt_buf){own->staged[i], own->room[i]};
-        *m =
-            (bptt_mat){&copy[i], 0, m->rows, m->cols, m->cols, staged_type(&ref, bptt_entry_holds[s->entry][i]), false};
-        const bptt_status f = roles[i] == '=' ? BPTT_OK : d->backend.read(d, copy[i].data, m->type, s->op[i], e);
+        *m = (bptt_mat){&copy[i], 0, m->rows, m->cols, m->cols, staged_type(&ref, bptt_opcode_holds[s->opcode][i]),
+                        false};
+        const bptt_status f = roles[i] == '=' ? BPTT_OK : d->backend.read(d, copy[i].data, m->type, s->arg[i], e);
         if (f) return f;
     }
-    ref.entry[s->entry](d, &here, slots);
+    ref.op[s->opcode](d, &here, slots);
     for (size_t i = 0; roles[i]; i++) {
         const bool written = roles[i] == '=' || roles[i] == '+' || roles[i] == 'O';
-        if (!written || !s->op[i].buf) continue;
-        const bptt_status f = d->backend.write(d, s->op[i], copy[i].data, here.op[i].type, e);
+        if (!written || !s->arg[i].buf) continue;
+        const bptt_status f = d->backend.write(d, s->arg[i], copy[i].data, here.arg[i].type, e);
         if (f) return f;
     }
     return BPTT_OK;
 }
 
 // After a failure nothing more is done until somebody has heard of it.
-static void shim_entry(bptt_device *d, const bptt_step *s, const bptt_slots *slots)
+static void shim_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     shim *own = d->own;
     if (own->failed.code) return;
@@ -87,8 +87,8 @@ static size_t shim_pad(size_t cols) { return cols; }
 // Room for every step of the plan, so that run allocates nothing.
 static bptt_status shim_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
 {
-    for (size_t i = 0; i < p->steps; i++) {
-        const bptt_status s = make_room(d, &p->step[i], e);
+    for (size_t i = 0; i < p->ops; i++) {
+        const bptt_status s = make_room(d, &p->op[i], e);
         if (s) return s;
     }
     return host_prepare(d, p, handle, e);
@@ -101,10 +101,10 @@ static bptt_status shim_run(bptt_device *d, void *handle, const bptt_slots *slot
     bptt_status s = shim_failure(d, e);
     if (!s) s = host_begin(d, p, slots, e);
     if (s) return s;
-    for (size_t i = 0; i < p->steps; i++) {
+    for (size_t i = 0; i < p->ops; i++) {
         const double start = d->profile ? bptt_seconds() : 0;
-        d->backend.entry[p->step[i].entry](d, &p->step[i], slots);
-        if (d->profile) d->spent[p->step[i].entry] += bptt_seconds() - start;
+        d->backend.op[p->op[i].opcode](d, &p->op[i], slots);
+        if (d->profile) d->spent[p->op[i].opcode] += bptt_seconds() - start;
     }
     s = shim_failure(d, e);
     return s ? s : host_end(d, h, e);
@@ -118,7 +118,7 @@ bptt_backend shim_over(bptt_backend own)
     own.run = shim_run;
     own.collect = host_collect;
     own.forget = host_forget;
-    for (size_t i = 0; i < BPTT_ENTRIES; i++) own.entry[i] = shim_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) own.op[i] = shim_entry;
     return own;
 }
 

@@ -48,34 +48,34 @@ static bptt_status seat_open(const bptt_backend *b, void **out, bptt_error *e)
     s->x = (bptt_mat){.buf = s->buf, .rows = 1, .cols = SWEEP_CHUNK, .ld = SWEEP_CHUNK, .type = BPTT_F32};
     s->y = s->one = s->x;
     s->y.at = SWEEP_CHUNK, s->one.at = 2 * SWEEP_CHUNK;
-    const bptt_step fill = {.entry = BPTT_FILL, .value = 1, .op = {s->one}};
-    s->d->backend.entry[BPTT_FILL](s->d, &fill, &(bptt_slots){0});
+    const bptt_op fill = {.opcode = BPTT_FILL, .value = 1, .arg = {s->one}};
+    s->d->backend.op[BPTT_FILL](s->d, &fill, &(bptt_slots){0});
     return s->d->backend.sync(s->d, e);
 }
 
 // Writes x, runs the entry, reads y.
-static bptt_status through(seat *s, bptt_step *step, size_t n, const float *x, float *y, bptt_error *e)
+static bptt_status through(seat *s, bptt_op *step, size_t n, const float *x, float *y, bptt_error *e)
 {
     bptt_device *d = s->d;
     const bptt_mat in = bptt_cols(s->x, 0, n), out = bptt_cols(s->y, 0, n);
     bptt_status st = d->backend.write(d, in, x, BPTT_F32, e);
     if (st) return st;
-    step->op[0] = in;
-    step->op[step->entry == BPTT_CELL_FORWARD ? 3 : 2] = out;
-    if (step->entry == BPTT_CELL_BACKWARD) step->op[1] = bptt_cols(s->one, 0, n);
-    d->backend.entry[step->entry](d, step, &(bptt_slots){0});
+    step->arg[0] = in;
+    step->arg[step->opcode == BPTT_CELL_FORWARD ? 3 : 2] = out;
+    if (step->opcode == BPTT_CELL_BACKWARD) step->arg[1] = bptt_cols(s->one, 0, n);
+    d->backend.op[step->opcode](d, step, &(bptt_slots){0});
     return d->backend.read(d, y, BPTT_F32, out, e);
 }
 
 static bptt_status cell_values(void *own, size_t n, const float *x, float *y, bptt_error *e)
 {
-    bptt_step step = {.entry = BPTT_CELL_FORWARD, .alpha = 1, .cell = BPTT_TANH};
+    bptt_op step = {.opcode = BPTT_CELL_FORWARD, .alpha = 1, .cell = BPTT_TANH};
     return through(own, &step, n, x, y, e);
 }
 
 static bptt_status cell_slopes(void *own, size_t n, const float *y, float *slope, bptt_error *e)
 {
-    bptt_step step = {.entry = BPTT_CELL_BACKWARD, .alpha = 1, .cell = BPTT_TANH};
+    bptt_op step = {.opcode = BPTT_CELL_BACKWARD, .alpha = 1, .cell = BPTT_TANH};
     return through(own, &step, n, y, slope, e);
 }
 

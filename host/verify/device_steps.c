@@ -15,7 +15,7 @@ typedef struct mirror {
     int32_t id[IDS];
     uint64_t random;
     bptt_mat whole, ids; // [1][ROOM], [IDS][1] on the device
-    bptt_step step[STEPS];
+    bptt_op op[STEPS];
 } mirror;
 
 static int64_t *at(int64_t *x, const bptt_mat *m, size_t i, size_t j)
@@ -32,15 +32,15 @@ static void put(mirror *m, const bptt_mat *y, size_t i, size_t j, int64_t sum, i
 // ---- the entries over integers --------------------------------------------------------------------------------------
 
 // With beta, what stands there is one term more.
-static void result(mirror *m, const bptt_step *s, const bptt_mat *y, size_t i, size_t j, int64_t sum, int64_t size)
+static void result(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j, int64_t sum, int64_t size)
 {
     const int64_t was = s->beta ? *at(m->next, y, i, j) : 0;
     put(m, y, i, j, was + sum, llabs(was) + size);
 }
 
-static void gemm(mirror *m, const bptt_step *s)
+static void gemm(mirror *m, const bptt_op *s)
 {
-    const bptt_mat *const a = &s->op[0], *const b = &s->op[1], *const c = &s->op[2];
+    const bptt_mat *const a = &s->arg[0], *const b = &s->arg[1], *const c = &s->arg[2];
     for (size_t i = 0; i < c->rows; i++)
         for (size_t j = 0; j < c->cols; j++) {
             int64_t sum = 0, size = 0;
@@ -52,21 +52,22 @@ static void gemm(mirror *m, const bptt_step *s)
         }
 }
 
-static void scatter(mirror *m, const bptt_step *s)
+static void scatter(mirror *m, const bptt_op *s)
 {
-    const bptt_mat *const dz = &s->op[1], *const dw = &s->op[2];
+    const bptt_mat *const dz = &s->arg[1], *const dw = &s->arg[2];
     for (size_t v = 0; v < dw->rows; v++)
         for (size_t j = 0; j < dw->cols; j++) {
             int64_t sum = 0, size = 0;
             for (size_t i = 0; i < dz->rows; i++)
-                if ((size_t)m->id[s->op[0].at + i] == v) sum += *at(m->x, dz, i, j), size += llabs(*at(m->x, dz, i, j));
+                if ((size_t)m->id[s->arg[0].at + i] == v)
+                    sum += *at(m->x, dz, i, j), size += llabs(*at(m->x, dz, i, j));
             result(m, s, dw, v, j, sum, size);
         }
 }
 
-static void colsum(mirror *m, const bptt_step *s)
+static void colsum(mirror *m, const bptt_op *s)
 {
-    const bptt_mat *const dz = &s->op[0], *const db = &s->op[1];
+    const bptt_mat *const dz = &s->arg[0], *const db = &s->arg[1];
     for (size_t j = 0; j < db->cols; j++) {
         int64_t sum = 0, size = 0;
         for (size_t i = 0; i < dz->rows; i++) sum += *at(m->x, dz, i, j), size += llabs(*at(m->x, dz, i, j));
@@ -74,44 +75,44 @@ static void colsum(mirror *m, const bptt_step *s)
     }
 }
 
-static void cell_forward(mirror *m, const bptt_step *s, size_t i, size_t j)
+static void cell_forward(mirror *m, const bptt_op *s, size_t i, size_t j)
 {
-    int64_t z = *at(m->x, &s->op[0], i, j), size = llabs(z);
+    int64_t z = *at(m->x, &s->arg[0], i, j), size = llabs(z);
     for (size_t k = 1; k <= 2; k++)
-        if (s->op[k].buf) z += *at(m->x, &s->op[k], 0, j), size += llabs(*at(m->x, &s->op[k], 0, j));
-    put(m, &s->op[3], i, j, whole_value(z), size);
+        if (s->arg[k].buf) z += *at(m->x, &s->arg[k], 0, j), size += llabs(*at(m->x, &s->arg[k], 0, j));
+    put(m, &s->arg[3], i, j, whole_value(z), size);
 }
 
-static void element(mirror *m, const bptt_step *s, const bptt_mat *y, size_t i, size_t j)
+static void element(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j)
 {
     int64_t v = 0, y0 = 0; // the cell squares y
-    switch (s->entry) {
-    case BPTT_COPY: v = *at(m->x, &s->op[0], i, j); break;
+    switch (s->opcode) {
+    case BPTT_COPY: v = *at(m->x, &s->arg[0], i, j); break;
     case BPTT_FILL: v = (int64_t)s->value; break;
-    case BPTT_GATHER: v = *at(m->x, &s->op[1], (size_t)m->id[s->op[0].at + i], j); break;
-    case BPTT_SCALE_ROWS: v = *at(m->x, &s->op[0], i, 0) * *at(m->x, &s->op[1], i, j); break;
+    case BPTT_GATHER: v = *at(m->x, &s->arg[1], (size_t)m->id[s->arg[0].at + i], j); break;
+    case BPTT_SCALE_ROWS: v = *at(m->x, &s->arg[0], i, 0) * *at(m->x, &s->arg[1], i, j); break;
     case BPTT_CELL_BACKWARD:
-        y0 = *at(m->x, &s->op[0], i, j);
-        v = *at(m->x, &s->op[1], i, j) * whole_slope(whole_value(y0));
+        y0 = *at(m->x, &s->arg[0], i, j);
+        v = *at(m->x, &s->arg[1], i, j) * whole_slope(whole_value(y0));
         break;
-    case BPTT_ADD_ROW: v = *at(m->x, &s->op[0], 0, j); break;
+    case BPTT_ADD_ROW: v = *at(m->x, &s->arg[0], 0, j); break;
     default: break;
     }
     result(m, s, y, i, j, v, llabs(v) > y0 * y0 ? llabs(v) : y0 * y0);
 }
 
-static void judge(mirror *m, const bptt_step *s)
+static void judge(mirror *m, const bptt_op *s)
 {
     memcpy(m->next, m->x, sizeof m->x);
     m->size = 0;
-    if (s->entry == BPTT_GEMM) gemm(m, s);
-    if (s->entry == BPTT_SCATTER) scatter(m, s);
-    if (s->entry == BPTT_COLSUM) colsum(m, s);
-    if (s->entry == BPTT_GEMM || s->entry == BPTT_SCATTER || s->entry == BPTT_COLSUM) return;
-    const bptt_mat *const y = &s->op[strlen(bptt_entry_roles[s->entry]) - 1];
+    if (s->opcode == BPTT_GEMM) gemm(m, s);
+    if (s->opcode == BPTT_SCATTER) scatter(m, s);
+    if (s->opcode == BPTT_COLSUM) colsum(m, s);
+    if (s->opcode == BPTT_GEMM || s->opcode == BPTT_SCATTER || s->opcode == BPTT_COLSUM) return;
+    const bptt_mat *const y = &s->arg[strlen(bptt_opcode_roles[s->opcode]) - 1];
     for (size_t i = 0; i < y->rows; i++)
         for (size_t j = 0; j < y->cols; j++)
-            if (s->entry == BPTT_CELL_FORWARD)
+            if (s->opcode == BPTT_CELL_FORWARD)
                 cell_forward(m, s, i, j);
             else
                 element(m, s, y, i, j);
@@ -135,42 +136,42 @@ static bptt_mat operand(placing *p, size_t rows, size_t cols, bool t)
 }
 
 // *end: how far into the buffer it reaches.
-static bptt_step draw_step(mirror *m, bptt_entry entry, size_t *end)
+static bptt_op draw_step(mirror *m, bptt_opcode entry, size_t *end)
 {
     uint64_t *const r = &m->random;
     const size_t n = 1 + whole_below(r, SIDE), k = 1 + whole_below(r, SIDE), c = 1 + whole_below(r, SIDE);
     const unsigned coins = (unsigned)whole_below(r, 64);
     placing p = {m, whole_below(r, 200)};
-    bptt_step s = {.entry = entry, .alpha = 1, .value = (double)whole_draw(r, 3), .cell = BPTT_WHOLE};
-    const bool adds = strchr("+O", bptt_entry_roles[entry][strlen(bptt_entry_roles[entry]) - 1]) != NULL;
+    bptt_op s = {.opcode = entry, .alpha = 1, .value = (double)whole_draw(r, 3), .cell = BPTT_WHOLE};
+    const bool adds = strchr("+O", bptt_opcode_roles[entry][strlen(bptt_opcode_roles[entry]) - 1]) != NULL;
     s.beta = adds && (coins & 1 || entry == BPTT_ADD_ROW);
     bptt_mat id = bptt_rows(m->ids, whole_below(r, IDS - SIDE), n);
     switch (entry) {
     case BPTT_GEMM:
         s.alpha = coins & 2 ? -1 : 1;
-        s.op[0] = operand(&p, n, k, coins & 4), s.op[1] = operand(&p, k, c, coins & 8);
-        s.op[2] = operand(&p, n, c, coins & 16);
+        s.arg[0] = operand(&p, n, k, coins & 4), s.arg[1] = operand(&p, k, c, coins & 8);
+        s.arg[2] = operand(&p, n, c, coins & 16);
         break;
-    case BPTT_COPY: s.op[0] = operand(&p, n, c, coins & 4), s.op[1] = operand(&p, n, c, coins & 8); break;
-    case BPTT_FILL: s.op[0] = operand(&p, n, c, false); break;
+    case BPTT_COPY: s.arg[0] = operand(&p, n, c, coins & 4), s.arg[1] = operand(&p, n, c, coins & 8); break;
+    case BPTT_FILL: s.arg[0] = operand(&p, n, c, false); break;
     case BPTT_GATHER:
     case BPTT_SCATTER:
-        s.op[0] = id, s.op[entry == BPTT_GATHER ? 1 : 2] = operand(&p, IDS / 4, c, false);
-        s.op[entry == BPTT_GATHER ? 2 : 1] = operand(&p, n, c, false);
+        s.arg[0] = id, s.arg[entry == BPTT_GATHER ? 1 : 2] = operand(&p, IDS / 4, c, false);
+        s.arg[entry == BPTT_GATHER ? 2 : 1] = operand(&p, n, c, false);
         break;
     case BPTT_SCALE_ROWS:
     case BPTT_CELL_BACKWARD:
-        s.op[0] = operand(&p, n, entry == BPTT_SCALE_ROWS ? 1 : c, false), s.op[1] = operand(&p, n, c, false);
-        s.op[2] = entry == BPTT_CELL_BACKWARD && coins & 4 ? s.op[1] : operand(&p, n, c, false);
+        s.arg[0] = operand(&p, n, entry == BPTT_SCALE_ROWS ? 1 : c, false), s.arg[1] = operand(&p, n, c, false);
+        s.arg[2] = entry == BPTT_CELL_BACKWARD && coins & 4 ? s.arg[1] : operand(&p, n, c, false);
         break;
     case BPTT_CELL_FORWARD:
-        s.op[0] = operand(&p, n, c, false);
-        if (coins & 4) s.op[1] = operand(&p, 1, c, false);
-        if (coins & 8) s.op[2] = operand(&p, 1, c, false);
-        s.op[3] = coins & 16 ? s.op[0] : operand(&p, n, c, false);
+        s.arg[0] = operand(&p, n, c, false);
+        if (coins & 4) s.arg[1] = operand(&p, 1, c, false);
+        if (coins & 8) s.arg[2] = operand(&p, 1, c, false);
+        s.arg[3] = coins & 16 ? s.arg[0] : operand(&p, n, c, false);
         break;
-    case BPTT_COLSUM: s.op[0] = operand(&p, 3 * n, c, false), s.op[1] = operand(&p, 1, c, false); break;
-    default: s.op[0] = operand(&p, 1, c, false), s.op[1] = operand(&p, n, c, false); break;
+    case BPTT_COLSUM: s.arg[0] = operand(&p, 3 * n, c, false), s.arg[1] = operand(&p, 1, c, false); break;
+    default: s.arg[0] = operand(&p, 1, c, false), s.arg[1] = operand(&p, n, c, false); break;
     }
     *end = p.next;
     return s;
@@ -179,15 +180,15 @@ static bptt_step draw_step(mirror *m, bptt_entry entry, size_t *end)
 // The i-th step of the plan, the first draw that fits and adds up to little enough; false if there is none.
 static bool add_step(mirror *m, size_t i, whole_found *f)
 {
-    static const bptt_entry drawn[] = {BPTT_GEMM,         BPTT_COPY,          BPTT_GEMM,         BPTT_SCATTER,
-                                       BPTT_CELL_FORWARD, BPTT_CELL_BACKWARD, BPTT_SCALE_ROWS,   BPTT_GATHER,
-                                       BPTT_COLSUM,       BPTT_ADD_ROW,       BPTT_CELL_FORWARD, BPTT_FILL};
-    const bptt_entry entry = drawn[i % (sizeof drawn / sizeof drawn[0])];
+    static const bptt_opcode drawn[] = {BPTT_GEMM,         BPTT_COPY,          BPTT_GEMM,         BPTT_SCATTER,
+                                        BPTT_CELL_FORWARD, BPTT_CELL_BACKWARD, BPTT_SCALE_ROWS,   BPTT_GATHER,
+                                        BPTT_COLSUM,       BPTT_ADD_ROW,       BPTT_CELL_FORWARD, BPTT_FILL};
+    const bptt_opcode entry = drawn[i % (sizeof drawn / sizeof drawn[0])];
     for (size_t k = 0; k < TRIES; k++) {
         size_t end = 0;
-        m->step[i] = draw_step(m, entry, &end);
+        m->op[i] = draw_step(m, entry, &end);
         if (end > ROOM) continue;
-        judge(m, &m->step[i]);
+        judge(m, &m->op[i]);
         if (m->size >= WHOLE_SUM) {
             f->refused++;
             continue;
@@ -216,7 +217,7 @@ static bptt_status prepare(mirror *m, bptt_device *d, double *start, whole_found
 static bptt_status run_steps(mirror *m, bptt_device *d, const char *place, whole_found *f, bptt_error *e)
 {
     char says[80];
-    const bptt_plan plan = {.step = m->step, .steps = STEPS, .room = STEPS};
+    const bptt_plan plan = {.op = m->op, .ops = STEPS, .room = STEPS};
     void *handle = NULL;
     double *x = malloc(ROOM * sizeof *x);
     bptt_status s = x ? prepare(m, d, x, f, e) : bptt_fail(e, BPTT_NO_MEMORY, "no memory for steps in whole numbers");

@@ -160,7 +160,7 @@ bptt_status pair_layers(bptt_run *r, layers_part part, bptt_mat dy, bptt_error *
     if (!s) s = d->backend.run(d, handle, &(bptt_slots){0}, e);
     if (!s) s = d->backend.sync(d, e);
     d->backend.forget(d, handle);
-    free(plan.step);
+    free(plan.op);
     return s;
 }
 
