@@ -29,9 +29,7 @@ typedef struct window_args {
     word stride_h, stride_dz, stride_kept, stride_keep;
     count T, B, H;
     int cell, masked; // masked: keep is applied
-    int last_beta;    // backward: whether the last step adds to dstate
     int resident;     // the recurrent weights are copied into local memory; else read where they lie
-    int spare;
 } window_args;
 
 // What changes from run to run lies in device memory: SLOTS floats.

@@ -66,11 +66,11 @@ bptt_mat bptt_flip(bptt_mat m)
     return m;
 }
 
-const char *const bptt_opcode_name[BPTT_OPCODES] = {
+const char *const bptt_opcode_name[BPTT_OPCODES + 1] = {
 #define ENTRY_NAME(name, function, roles, holds) #function,
     BPTT_OPCODE_LIST(ENTRY_NAME)
 #undef ENTRY_NAME
-};
+        [BPTT_LOOP] = "loop"};
 
 const char *const bptt_cell_word[BPTT_CELLS] = {
 #define CELL_WORD(name, word) [BPTT_##name] = #word,
@@ -84,17 +84,17 @@ const char *const bptt_precision_word[BPTT_PRECISIONS] = {
 #undef PRECISION_WORD
 };
 
-const char *const bptt_opcode_roles[BPTT_OPCODES] = {
+const char *const bptt_opcode_roles[BPTT_OPCODES + 1] = {
 #define ENTRY_ROLES(name, function, roles, holds) roles,
     BPTT_OPCODE_LIST(ENTRY_ROLES)
 #undef ENTRY_ROLES
-};
+        [BPTT_LOOP] = ""};
 
-const char *const bptt_opcode_holds[BPTT_OPCODES] = {
+const char *const bptt_opcode_holds[BPTT_OPCODES + 1] = {
 #define ENTRY_HOLDS(name, function, roles, holds) holds,
     BPTT_OPCODE_LIST(ENTRY_HOLDS)
 #undef ENTRY_HOLDS
-};
+        [BPTT_LOOP] = ""};
 
 const char *const bptt_charge_name[BPTT_CHARGES] = {
 #define ENTRY_NAME(name, function, roles, holds) #function,
@@ -106,24 +106,6 @@ const char *const bptt_charge_name[BPTT_CHARGES] = {
     [BPTT_TRANSFER_IN] = "transfer_in",
     [BPTT_TRANSFER_OUT] = "transfer_out",
 };
-
-size_t bptt_chain_length(const bptt_plan *p, size_t i)
-{
-    const unsigned chain = p->op[i].chain;
-    size_t n = 1;
-    while (chain && i + n < p->ops && p->op[i + n].chain == chain) n++;
-    return n;
-}
-
-unsigned bptt_charge_of(const bptt_op *first, size_t n)
-{
-    for (size_t i = 0; n > 1 && i < n; i++) {
-        if (first[i].opcode == BPTT_CELL_FORWARD) return BPTT_WINDOW_FORWARD;
-        if (first[i].opcode == BPTT_CELL_BACKWARD) return BPTT_WINDOW_BACKWARD;
-        if (first[i].opcode == BPTT_SOFTMAX_XENT) return BPTT_WINDOW_OUTPUT;
-    }
-    return first->opcode;
-}
 
 double bptt_seconds(void)
 {

@@ -237,7 +237,7 @@ START_TEST(gradients_of_weights_leave_the_recurrence_alone)
         if (n->kind != NODE_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
         for (size_t k = i + 1; k < x->nodes.n; k++) {
             const node *later = &x->nodes.at[k];
-            if (!later->chain || later->level <= n->level) continue;
+            if (!later->loop || later->level <= n->level) continue;
             CK_TRUE(later->stream != n->stream, "node %zu stands before node %zu of a recurrence", i, k);
             aside++;
         }

@@ -150,7 +150,7 @@ static bool transposed(const bptt_op *s)
     return false;
 }
 
-void one_step(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+void run_entry(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     const bool plain = !transposed(s);
     if (s->opcode == BPTT_GEMM && gemm(c, s)) return;

@@ -4,6 +4,7 @@
 //   with operands of 16 bits: their copies, by the kernel that makes the number where there is one
 #include "cu_node.h"
 #include "cu_shadow.h"
+#include "lower/layer_loop.h"
 #include "stage.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@ enum {
 
 typedef struct lowering {
     const bptt_plan *plan;
+    const bptt_op *loop; // of time, whose steps are being lowered; NULL: none
     const lower_rules *rules;
     node_list *out;
     size_t scratch;     // floats used
@@ -78,7 +80,7 @@ static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
     memcpy(n->arg, l->arg, sizeof l->arg);
     n->k = l->k;
     n->charge = s->opcode;
-    n->chain = s->chain;
+    n->loop = w->loop ? (size_t)(w->loop - w->plan->op) + 1 : 0;
     set_grid(n, l->grid, l->rows, l->cols);
 }
 
@@ -157,25 +159,22 @@ static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, 
         n->arg[n->operands++] = w->rules->per_scale; // read where it lies
     }
     n->charge = s->opcode;
-    n->chain = s->chain;
+    n->loop = w->loop ? (size_t)(w->loop - w->plan->op) + 1 : 0;
 }
 
-static bool overlap(const bptt_mat *a, const bptt_mat *b)
-{
-    const size_t a_end = a->at + (view_lines(a) - 1) * a->ld + view_width(a);
-    const size_t b_end = b->at + (view_lines(b) - 1) * b->ld + view_width(b);
-    return a->buf == b->buf && a->at < b_end && b->at < a_end;
-}
-
-// The rows of a time loop one of whose cells writes (or whose cells read) elements of m; 0: there is none.
+// The rows of a time loop whose cells write (or else read) elements of m; 0: there is none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
+    view_range r;
+    const view_range all = {m->buf, m->at, m->at + view_extent(m)};
+    size_t T = 0;
     for (size_t i = 0; i < p->ops; i++) {
         const bptt_op *s = &p->op[i];
         const bool forward = s->opcode == BPTT_CELL_FORWARD;
-        if (!s->chain || (!forward && s->opcode != BPTT_CELL_BACKWARD)) continue;
+        if (s->opcode == BPTT_LOOP) T = s->loop.T;
+        if (!forward && s->opcode != BPTT_CELL_BACKWARD) continue;
         const bptt_mat *x = written ? &s->arg[forward ? 3 : 2] : &s->arg[forward ? 0 : 1];
-        if (overlap(x, m)) return x->rows;
+        if (T > 0 && view_passes(x, T, &r) && ranges_overlap(&r, &all)) return x->rows;
     }
     return 0;
 }
@@ -184,7 +183,7 @@ static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 static size_t piece_rows(const lowering *w, const bptt_op *s)
 {
     const bptt_mat *a = &s->arg[0], *c = &s->arg[2];
-    if (!w->rules->pieces || s->chain || a->t || c->t) return c->rows;
+    if (!w->rules->pieces || w->loop || a->t || c->t) return c->rows;
     const size_t B = loop_rows(w->plan, a, true), other = B ? loop_rows(w->plan, c, false) : 0;
     if (B == 0 || other != B || c->rows % B != 0) return c->rows;
     const size_t T = c->rows / B, steps = (T + PIECES - 1) / PIECES;
@@ -299,20 +298,37 @@ static void invert_scale(lowering *w)
     kernel_node(w, &s, &l);
 }
 
+static void lower_one(void *with, const bptt_op *op) { lower_step(with, op); }
+
+// A graph has a node for each kernel of each step.
+static void lower_loop(void *with, const bptt_op *loop, size_t u)
+{
+    lowering *w = with;
+    w->loop = loop->loop.kind == BPTT_LOOP_OUTPUT ? NULL : loop;
+    for (size_t t = 0; t < loop->loop.T; t++)
+        for (size_t k = 1; k <= loop->loop.body; k++) {
+            const bptt_op moved = bptt_op_at(&loop[k], t, u);
+            lower_step(w, &moved);
+        }
+    w->loop = NULL;
+}
+
 void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
 {
     lowering w = {.plan = p, .rules = r, .out = out};
     if (p->scale.buf && halves(r)) invert_scale(&w);
-    for (size_t i = 0; i < p->ops; i++) lower_step(&w, &p->op[i]);
+    bptt_walk_plan(p, &(bptt_walk){.one = lower_one, .whole = lower_loop, .with = &w});
     out->failed = out->failed || w.fresh.failed || w.gradients.failed;
     spans_free(&w.fresh);
     spans_free(&w.gradients);
 }
 
+static void add_scratch(void *with, const bptt_op *op) { *(size_t *)with += launch_scratch(op); }
+
 size_t lower_scratch(const bptt_plan *p)
 {
     size_t all = 0;
-    for (size_t i = 0; i < p->ops; i++) all += launch_scratch(&p->op[i]);
+    bptt_walk_plan(p, &(bptt_walk){.one = add_scratch, .with = &all});
     return all;
 }
 

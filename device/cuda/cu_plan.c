@@ -142,7 +142,7 @@ static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
     if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
     lower_plan(p->plan, &r, &p->nodes);
     if (p->nodes.failed)
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->ops);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
     const bptt_status s = cu_shadows(d, &p->nodes, e);
     return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
 }

@@ -141,13 +141,28 @@ static void queue_output(bptt_device *d, const cl_plan *p, cl_place *at)
     note(d, at, at->read, BPTT_TRANSFER_OUT);
 }
 
+// n tasks at step t of their loop, and step u of the loop around that.
+static void queue_tasks(bptt_device *d, cl_place *at, const task *first, size_t n, size_t t, size_t u, cl_mem slots)
+{
+    for (size_t i = 0; i < n && !own(d)->fault.code; i++) {
+        if (first[i].kernel != TASK_LOOP) {
+            const task moved = task_at(&first[i], t, u);
+            queue_task(d, at, &moved, slots);
+            continue;
+        }
+        for (size_t step = 0; step < first[i].T; step++)
+            queue_tasks(d, at, &first[i + 1], first[i].body, step, t, slots);
+        i += first[i].body;
+    }
+}
+
 static void queue_run(bptt_device *d, cl_plan *p, const bptt_slots *slots)
 {
     cl_own *c = own(d);
     cl_place *at = &p->place[p->turn];
     cl_settle(d, at);
     queue_inputs(d, p, at, slots);
-    for (size_t i = 0; i < p->tasks && !c->fault.code; i++) queue_task(d, at, &p->task[i], p->slots->memory);
+    queue_tasks(d, at, p->task, p->tasks, 0, 0, p->slots->memory);
     queue_output(d, p, at);
     const cl_int code = c->api.Flush(c->queue);
     if (code) cl_failed(c, "Flush", "", code);

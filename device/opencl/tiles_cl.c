@@ -116,3 +116,11 @@ task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
     }
     return t;
 }
+
+task task_at(const task *of, size_t t, size_t u)
+{
+    task moved = *of;
+    for (size_t i = 0; i < moved.operands; i++)
+        moved.arg[i].at += t * (size_t)moved.arg[i].move[0] + u * (size_t)moved.arg[i].move[1];
+    return moved;
+}

@@ -154,9 +154,8 @@ bptt_status pair_layers(bptt_run *r, layers_part part, bptt_mat dy, bptt_error *
     bptt_device *d = r->model->device;
     bptt_plan plan;
     void *handle = NULL;
-    plan_layers(&plan, r, part, dy);
-    bptt_status s = plan.failed ? bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T)
-                                : d->backend.prepare(d, &plan, &handle, e);
+    if (!plan_layers(&plan, r, part, dy)) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan");
+    bptt_status s = d->backend.prepare(d, &plan, &handle, e);
     if (!s) s = d->backend.run(d, handle, &(bptt_slots){0}, e);
     if (!s) s = d->backend.sync(d, e);
     d->backend.forget(d, handle);
