@@ -41,6 +41,7 @@ install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
 foreach(folder host host/verify device bench)
   install(FILES ${folder}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
 endforeach()
+install(FILES device/DESIGN.md device/RESULTS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/device)
 file(GLOB sample_files CONFIGURE_DEPENDS samples/*.c samples/*.sh)
 install(FILES ${sample_files} DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
 

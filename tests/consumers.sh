@@ -122,6 +122,7 @@ quietly "$cmake" --install "$build" --prefix "$work/first"
 mv "$work/first" "$work/moved/static"
 for file in bin/bptt include/bptt.h share/doc/bptt/LICENSE share/doc/bptt/README.md share/doc/bptt/CHANGELOG.md \
     share/doc/bptt/host/README.md share/doc/bptt/device/README.md share/doc/bptt/bench/README.md \
+    share/doc/bptt/device/DESIGN.md share/doc/bptt/device/RESULTS.md \
     share/doc/bptt/samples/hello.c share/doc/bptt/samples/quickstart.sh share/man/man1/bptt.1; do
     [ -s "$work/moved/static/$file" ] || fail "$file is not installed"
 done
