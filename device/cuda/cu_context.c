@@ -11,27 +11,40 @@ void cu_unlock(void) { (void)pthread_mutex_unlock(&process_lock); }
 
 // ---- holding the context --------------------------------------------------------------------------------------------
 
-// Devices whose primary context this process holds on to after the last close: cuBLAS has state in it, which does not
-// outlive it, and to make it again takes long. One that is lost is given up, so that the next open gets another.
-static bool kept[256];
+static bool is_active(const cu_own *c)
+{
+    unsigned flags = 0;
+    int active = 0;
+    return c->api.DevicePrimaryCtxGetState(c->id, &flags, &active) || active;
+}
 
+// Whether nobody in this process can use the context any more: then every call in it fails.
+static bool is_lost(cu_own *c)
+{
+    size_t unused = 0, all = 0;
+    if (c->fault.code != BPTT_DEVICE || c->api.CtxPushCurrent(c->context)) return false;
+    const bool lost = c->api.MemGetInfo(&unused, &all);
+    cu_leave(c);
+    return lost;
+}
+
+// The first to take the context does so twice, so that it outlives the last close: cuBLAS keeps state in it, which goes
+// with it and takes long to make again. A lost context is released twice, so that the next open gets another.
 cu_result cu_take_context(cu_own *c)
 {
+    const bool is_first = !is_active(c);
     cu_context again;
-    const size_t i = (size_t)c->id;
     const cu_result code = c->api.DevicePrimaryCtxRetain(&c->context, c->id);
     c->retained = !code;
-    if (c->retained && i < sizeof kept && !kept[i]) kept[i] = !c->api.DevicePrimaryCtxRetain(&again, c->id);
+    if (c->retained && is_first) (void)c->api.DevicePrimaryCtxRetain(&again, c->id);
     return code;
 }
 
 void cu_give_context(cu_own *c)
 {
-    const size_t i = (size_t)c->id;
+    const bool lost = is_lost(c);
     (void)c->api.DevicePrimaryCtxRelease(c->id);
-    if (i >= sizeof kept || !kept[i] || c->fault.code != BPTT_DEVICE) return;
-    (void)c->api.DevicePrimaryCtxRelease(c->id);
-    kept[i] = false;
+    if (lost && is_active(c)) (void)c->api.DevicePrimaryCtxRelease(c->id);
 }
 
 // ---- working in it --------------------------------------------------------------------------------------------------
