@@ -4,21 +4,15 @@
 #include <assert.h>
 #include <string.h>
 
-const char *const kernel_name[KERNELS] = {
-#define KERNEL_NAME(name, types) #name,
-    KERNEL_LIST(KERNEL_NAME)};
+#define KERNEL_CHECK(name, types, writes) \
+    _Static_assert(sizeof(types) == sizeof(writes), #name ": a letter of types and of writes for each operand");
+KERNEL_LIST(KERNEL_CHECK)
+LOWERED_LIST(KERNEL_CHECK)
+#undef KERNEL_CHECK
 
-const char *const lowered_name[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_NAME)
-#undef KERNEL_NAME
-};
-
-const char *const kernel_types[KERNELS] = {
-#define KERNEL_TYPES(name, types) types,
-    KERNEL_LIST(KERNEL_TYPES)};
-
-const char *const lowered_types[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_TYPES)
-#undef KERNEL_TYPES
-};
+#define KERNEL_ROW(name, types, writes) {#name, types, writes},
+const kernel_row kernel_table[ALL_KERNELS] = {KERNEL_LIST(KERNEL_ROW) LOWERED_LIST(KERNEL_ROW)};
+#undef KERNEL_ROW
 
 view view_of(const bptt_mat *m)
 {

@@ -74,8 +74,7 @@ static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
 static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
 {
     if (l->rows == 0 || l->cols == 0) return;
-    const char *types = l->kernel < KERNELS ? kernel_types[l->kernel] : lowered_types[l->kernel - KERNELS];
-    node *n = add_node(w->out, l->kernel, strlen(types));
+    node *n = add_node(w->out, l->kernel, strlen(kernel_table[l->kernel].types));
     if (!n) return;
     memcpy(n->arg, l->arg, sizeof l->arg);
     n->k = l->k;

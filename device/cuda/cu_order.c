@@ -11,39 +11,12 @@
 
 // ---- what a node touches --------------------------------------------------------------------------------------------
 
-static const char *const writes[NODE_KINDS] = {
-    [KERNEL_copy] = "01",
-    [KERNEL_fill] = "1",
-    [KERNEL_gemm] = "001",
-    [KERNEL_gather] = "001",
-    [KERNEL_scatter] = "001",
-    [KERNEL_scale_rows] = "001",
-    [KERNEL_cell_forward] = "0001",
-    [KERNEL_cell_backward] = "001",
-    [KERNEL_colsum_chunks] = "01",
-    [KERNEL_colsum] = "01",
-    [KERNEL_add_row] = "01",
-    [KERNEL_softmax_xent] = "0011",
-    [KERNEL_log_softmax] = "1",
-    [KERNEL_sum_chunks] = "01",
-    [KERNEL_sumsq_chunks] = "01",
-    [KERNEL_sum] = "01",
-    [KERNEL_update] = "10110",
-    [KERNEL_guard] = "1",
-    [LOWERED_cast] = "010",
-    [LOWERED_cell_forward_cast] = "00011",
-    [LOWERED_scatter_sorted] = "0001",
-    [LOWERED_cell_backward_cast] = "00110",
-    [LOWERED_rescale] = "11",
-    [LOWERED_invert] = "01",
-    [NODE_PRODUCT] = "0010",
-};
-
 unsigned node_writes(const node *n)
 {
+    const char *const writes = n->kind == NODE_PRODUCT ? "0010" : kernel_table[n->kind].writes;
     unsigned bits = 0;
     for (size_t i = 0; i < n->operands; i++)
-        if (n->arg[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
+        if (n->arg[i].buf && writes[i] == '1') bits |= 1u << i;
     return bits;
 }
 

@@ -77,7 +77,7 @@ static bptt_status load_image(cu_own *c, bptt_error *e)
                          cu_words(&c->api, code, words, sizeof words));
     for (unsigned k = 0; k < ALL_KERNELS; k++) {
         char name[64];
-        (void)snprintf(name, sizeof name, "bptt_%s", k < KERNELS ? kernel_name[k] : lowered_name[k - KERNELS]);
+        (void)snprintf(name, sizeof name, "bptt_%s", kernel_table[k].name);
         CU(c, ModuleGetFunction, name, &c->function[k], c->module, name);
     }
     return cu_report(c, e);

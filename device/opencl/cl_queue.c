@@ -8,7 +8,7 @@
 
 static const char *name_of(unsigned kernel)
 {
-    return kernel < KERNELS ? kernel_name[kernel] : tuned_name[kernel - KERNELS];
+    return kernel < KERNELS ? kernel_table[kernel].name : tuned_name[kernel - KERNELS];
 }
 
 // Arguments in the order that task.h gives. Absent operands get the slots' buffer: no driver refuses it, no kernel
