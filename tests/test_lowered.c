@@ -299,7 +299,7 @@ static const struct {
 START_TEST(the_scale_follows_the_windows)
 {
     for (size_t n = 0; n < sizeof RESCALE / sizeof *RESCALE; n++) {
-        field stat = field_make('f', 1, 4, 3), scale = field_make('f', 1, 2, 5);
+        field stat = field_make('f', 1, STATS, 3), scale = field_make('f', 1, 2, 5);
         for (size_t j = 0; j < 4; j++) *real(&stat, 0, j) = RESCALE[n].from[j];
         for (size_t j = 0; j < 2; j++) *real(&scale, 0, j) = RESCALE[n].from[4 + j];
         run_job(&(job){"rescale", {&stat, &scale}, {.half_kind = 2}});
@@ -354,9 +354,9 @@ static field operand_of(uint64_t *random, const char *kernel, size_t i, char typ
 static void make_stat(const char *kernel, field *f)
 {
     const bool guards = strcmp(kernel, "guard") == 0 || strcmp(kernel, "rescale") == 0;
-    if (guards) *real(&f[0], 0, 1) = INFINITY;
-    if (guards) *real(&f[0], 0, 2) = 0;
-    if (strcmp(kernel, "update") == 0) *real(&f[4], 0, 2) = 0;
+    if (guards) *real(&f[0], 0, STAT_SUMSQ) = INFINITY;
+    if (guards) *real(&f[0], 0, STAT_BLOCKED) = 0;
+    if (strcmp(kernel, "update") == 0) *real(&f[4], 0, STAT_BLOCKED) = 0;
 }
 
 static void write_one(uint64_t *random, const kernel_row *row)

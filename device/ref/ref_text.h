@@ -214,8 +214,8 @@ static void REF(update)(bptt_device *d, const bptt_op *s, const bptt_slots *slot
     const bptt_mat w = s->arg[0], g = s->arg[1], m = s->arg[2], v = s->arg[3], stat = s->arg[4];
     const struct bptt_rule *o = &s->rule;
     const TOTAL *const at = REF(total)(stat, 0);
-    const double loss = REAL_PART(at[0]), norm = sqrt(REAL_PART(at[1]));
-    if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[2]) != 0) return;
+    const double loss = REAL_PART(at[STAT_LOSS]), norm = sqrt(REAL_PART(at[STAT_SUMSQ]));
+    if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[STAT_BLOCKED]) != 0) return;
     const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
     const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
     const REAL scale = REAL_OF(by_norm ? o->clip / (norm + 1e-6) : 1.0);
@@ -244,7 +244,8 @@ static void REF(guard)(bptt_device *d, const bptt_op *s, const bptt_slots *slots
 {
     (void)d, (void)slots;
     TOTAL *const stat = REF(total)(s->arg[0], 0);
-    if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = TOTAL_OF(1.0);
+    if (!isfinite(REAL_PART(stat[STAT_LOSS])) || !isfinite(REAL_PART(stat[STAT_SUMSQ])))
+        stat[STAT_BLOCKED] = TOTAL_OF(1.0);
 }
 
 static size_t REF(pad)(size_t cols) { return cols; }
