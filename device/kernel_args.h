@@ -19,7 +19,7 @@ typedef struct knobs {
     int gradient;  // softmax_xent
     int optimizer; // bptt_optimizer: the numbers of OPTIMIZER_LIST
     int by_norm, by_value;
-    int half_kind; // numbers of 16 bits: 1 bfloat16, 2 IEEE half; 0: there are none
+    int half_kind; // numbers of 16 bits: HALF_BF16, HALF_FP16 (half.h); 0: there are none
     float value;   // fill
     float clip;
 #define RULE_CONSTANT(name, value) float name;

@@ -302,7 +302,7 @@ START_TEST(the_scale_follows_the_windows)
         field stat = field_make('f', 1, STATS, 3), scale = field_make('f', 1, 2, 5);
         for (size_t j = 0; j < 4; j++) *real(&stat, 0, j) = RESCALE[n].from[j];
         for (size_t j = 0; j < 2; j++) *real(&scale, 0, j) = RESCALE[n].from[4 + j];
-        run_job(&(job){"rescale", {&stat, &scale}, {.half_kind = 2}});
+        run_job(&(job){"rescale", {&stat, &scale}, {.half_kind = HALF_FP16}});
         const double got[] = {*real(&stat, 0, 0), *real(&stat, 0, 1),  *real(&stat, 0, 2),
                               *real(&stat, 0, 3), *real(&scale, 0, 0), *real(&scale, 0, 1)};
         double want[6];
@@ -361,7 +361,7 @@ static void make_stat(const char *kernel, field *f)
 
 static void write_one(uint64_t *random, const kernel_row *row)
 {
-    job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = 1, .value = 7}};
+    job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
     b.k.beta1 = b.k.rest_beta1 = b.k.beta2 = b.k.rest_beta2 = b.k.epsilon = 0.5f;
     field f[MOST] = {{0}}, before[MOST] = {{0}};
     for (size_t i = 0; row->types[i]; i++) f[i] = operand_of(random, row->name, i, row->types[i]), b.op[i] = &f[i];

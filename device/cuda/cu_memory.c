@@ -1,5 +1,6 @@
 // Memory of the device, and what moves between it and the host: whole views, nothing beside them.
 #include "cu_own.h"
+#include "half_type.h"
 #include "stage.h"
 
 #include <limits.h>
@@ -9,8 +10,7 @@
 cu_memory cu_address(const bptt_mat *m)
 {
     if (!m->buf) return 0;
-    const bool half = m->type == BPTT_BF16 || m->type == BPTT_F16;
-    return (half ? m->buf->half : m->buf->at) + m->at * bptt_type_size(m->type);
+    return (type_is_half(m->type) ? m->buf->half : m->buf->at) + m->at * bptt_type_size(m->type);
 }
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *
     for (size_t i = 0; !s && i < list->n; i++)
         for (size_t k = 0; !s && k < list->at[i].operands; k++) {
             const bptt_mat *m = &list->at[i].arg[k];
-            if (m->buf && (m->type == BPTT_BF16 || m->type == BPTT_F16)) s = alloc_shadow(d, m->buf, e);
+            if (m->buf && type_is_half(m->type)) s = alloc_shadow(d, m->buf, e);
         }
     return s;
 }

@@ -3,6 +3,7 @@
 // Every range of elements that an operand covers is cut where any other begins or ends; a piece remembers who wrote it
 // last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
 #include "cu_node.h"
+#include "half_type.h"
 #include "stage.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ typedef struct range {
 static range range_of(const bptt_mat *m)
 {
     const size_t length = (view_lines(m) - 1) * m->ld + view_width(m);
-    return (range){m->buf, m->type == BPTT_BF16 || m->type == BPTT_F16, m->at, m->at + length};
+    return (range){m->buf, type_is_half(m->type), m->at, m->at + length};
 }
 
 static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols > 0; }

@@ -1,6 +1,7 @@
 // The CUDA backend: the device, opened and closed, and the table of its functions.
 #include "cu_image.h"
 #include "cu_own.h"
+#include "half_type.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static size_t workspace_for(const cu_own *c)
 
 static void open_lane(cu_own *c, cu_lane *lane)
 {
-    const bool halves = c->precision == BPTT_PRECISION_BF16 || c->precision == BPTT_PRECISION_FP16;
+    const bool halves = precision_is_half(c->precision);
     CU(c, StreamCreate, "", &lane->stream, CU_STREAM_NON_BLOCKING);
     CU(c, MemAlloc, "a workspace of cuBLAS", &lane->workspace, c->workspace_bytes);
     BLAS(c, Create, "", &lane->blas);

@@ -2,6 +2,7 @@
 // it runs as host C.
 #include "standin.h"
 
+#include "half.h"
 #include "host_kernels.h"
 
 #include <inttypes.h>
@@ -73,7 +74,7 @@ static const char *special(const standin_kernel *s)
     if (is_kernel(kernel, "rescale") && (v[0].cols < 4 || v[1].cols < 2)) return "stat or scale is too short";
     if (is_kernel(kernel, "invert") && v[1].cols < 2) return "per is too short";
     const bool half = strchr(kernel_table[kernel].types, 'h') != NULL;
-    if (half && s->k.half_kind != 1 && s->k.half_kind != 2) return "half_kind is neither 1 nor 2";
+    if (half && s->k.half_kind != HALF_BF16 && s->k.half_kind != HALF_FP16) return "half_kind names no type";
     return NULL;
 }
 
