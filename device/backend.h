@@ -8,7 +8,7 @@
 #ifndef BPTT_BACKEND_H
 #define BPTT_BACKEND_H
 
-#include "bptt.h"
+#include "error.h"
 #include "statistics.h"
 
 #include <stdbool.h>
@@ -297,21 +297,11 @@ typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *tab
 // For a module: NO_BACKEND, with words, unless the host was built from the same backend.h and bptt.h. file: its name.
 bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e);
 
-// Fills *e (if not NULL) and returns code.
-bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
-// Seconds on a clock that never goes back.
-double bptt_seconds(void);
 // dst[to] = src[from] between F32, F64, C128, or of one type. Between complex and real the imaginary part is dropped,
 // or zero.
 void bptt_convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from);
 // How well a device suits what was asked for (NULL: nothing; digits: its number; else a part of its name or platform's,
 // in upper or lower case): 0 not at all, else the more the better.
 int bptt_suits(const bptt_device_info *info, const char *device);
-// *bytes = a*b*c, or NO_MEMORY where that overflows.
-bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e);
 
 #endif
