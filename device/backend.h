@@ -8,7 +8,8 @@
 #ifndef BPTT_BACKEND_H
 #define BPTT_BACKEND_H
 
-#include "bptt.h"
+#include "error.h"
+#include "statistics.h"
 
 #include <stdbool.h>
 
@@ -59,14 +60,14 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   LOG_SOFTMAX   x                x[i] = log softmax(x[i])
 //   SUM           x out            out[0][0] = beta out[0][0] + sum of all x
 //   SUMSQ         x out            out[0][0] = sum of x^2
-//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless the first two
-//                                  of stat [1][4] (loss sum, sum of squares of the gradient, refused, skipped) are
-//                                  finite and the third is 0. m is absent for RMSProp, v for SGD
-//   GUARD         stat             stat[2] = 1 unless stat[0] and stat[1] are finite, else as it was: after a window
+//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless of stat,
+//                                  [1][STATS] (statistics.h), LOSS and SUMSQ are finite and BLOCKED is 0. m is absent
+//                                  for RMSProp, v for SGD
+//   GUARD         stat             BLOCKED = 1 unless LOSS and SUMSQ are finite, else as it was: after a window
 //                                  that is not finite no later one updates anything until the host has seen it and
 //                                  writes 0. In a plan with a scale, where it was 0: if the loss is finite and the
 //                                  gradient is not and the scale is above 1, the scale is halved, its count becomes 0,
-//                                  stat[3] = 1 and stat[2] stays 0; where both are finite stat[3] = 0 and the count
+//                                  SKIPPED = 1 and BLOCKED stays 0; where both are finite SKIPPED = 0 and the count
 //                                  goes up; at 2000 it becomes 0 and the scale is doubled, up to 2^24
 //   LOOP                           the `body` ops after it, T times: see struct bptt_loop
 // clang-format off
@@ -160,8 +161,8 @@ typedef enum bptt_scalar {
 } bptt_scalar;
 
 #define BPTT_INPUTS 5
-#define BPTT_OUTPUTS 4   // elements of plan->output at most
-#define BPTT_IN_FLIGHT 2 // runs that may be queued and not yet collected
+#define BPTT_OUTPUTS STATS // elements of plan->output at most
+#define BPTT_IN_FLIGHT 2   // runs that may be queued and not yet collected
 
 typedef struct bptt_slots {
     const void *input[BPTT_INPUTS]; // host memory, packed; NULL: leave the device's copy as it is
@@ -176,7 +177,7 @@ typedef struct bptt_plan {
     bptt_mat output;             // [1][<= BPTT_OUTPUTS] sums: what collect() gives of a run; buf NULL: nothing
     // With BPTT_PRECISION_FP16: [1][2] sums, else absent. The loss scale: gradients are multiplied by the first element
     // where they are rounded to fp16 for a product, which divides by it again. The second counts good windows since the
-    // scale last changed. GUARD looks after both, and then also writes stat[3]; see UPDATE, GUARD.
+    // scale last changed. GUARD looks after both, and then also writes SKIPPED; see UPDATE, GUARD.
     bptt_mat scale;
 } bptt_plan;
 
@@ -296,21 +297,11 @@ typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *tab
 // For a module: NO_BACKEND, with words, unless the host was built from the same backend.h and bptt.h. file: its name.
 bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e);
 
-// Fills *e (if not NULL) and returns code.
-bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
-// Seconds on a clock that never goes back.
-double bptt_seconds(void);
 // dst[to] = src[from] between F32, F64, C128, or of one type. Between complex and real the imaginary part is dropped,
 // or zero.
 void bptt_convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from);
 // How well a device suits what was asked for (NULL: nothing; digits: its number; else a part of its name or platform's,
 // in upper or lower case): 0 not at all, else the more the better.
 int bptt_suits(const bptt_device_info *info, const char *device);
-// *bytes = a*b*c, or NO_MEMORY where that overflows.
-bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e);
 
 #endif

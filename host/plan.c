@@ -291,7 +291,7 @@ static void plan_evaluate(bptt_plan *p, const bptt_run *r)
         loop_end(p, loop);
         if (rest) evaluate_steps(p, r, (steps){r->T - rest, rest, false});
     }
-    reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, 0, 1));
+    reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, STAT_LOSS, 1));
 }
 
 // One step and its log-probabilities, left in the first B rows of logits.
@@ -377,9 +377,9 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
     layers_forward(p, r);
     decoder(p, r, span(r, mem->h[m->L - 1], 1, r->T), true);
-    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, 0, 1));
+    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, STAT_LOSS, 1));
     layers_backward(p, r);
-    reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
+    reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, STAT_SUMSQ, 1));
     if (!train) return;
     update(p, m, mem->stat);
     bptt_op *s = add(p, BPTT_GUARD);

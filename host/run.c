@@ -60,7 +60,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
         {&mem->logits, R > B ? R : B, V, real},
         {&mem->losses, N, 1, sum},
-        {&mem->stat, 1, BPTT_OUTPUTS, sum},
+        {&mem->stat, 1, STATS, sum},
         {&mem->out_flipped, flip ? V : 0, H, real},
     };
     for (size_t i = 0; i < FIXED_SHAPES; i++)

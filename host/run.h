@@ -31,8 +31,7 @@ typedef struct run_memory {
     bptt_mat dx;     // [N][I]
     bptt_mat logits; // [R][V]: R rows of the window at a time
     bptt_mat losses; // [N][1] sums
-    bptt_mat stat;   // [1][4] sums: loss, sum of squares of the gradient, 1 once one of them was not finite, 1 if
-                     // this window's update was skipped to lower the loss scale
+    bptt_mat stat;   // [1][STATS] sums: statistics.h
 } run_memory;
 
 struct bptt_run {
@@ -49,7 +48,7 @@ struct bptt_run {
     bool weighted, keeping;           // the device's weight, keep may be other than ones
     size_t submitted;                 // windows submitted and not collected
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
-    bool refusing;                    // stat[2] is 1 on the device
+    bool refusing;                    // STAT_BLOCKED is 1 on the device
 };
 
 // bptt_run_open, given no NULL and a whole configuration, of a run that may keep the dz of every layer, in memory of

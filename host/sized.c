@@ -1,6 +1,6 @@
 // Structs of callers that were built with an older or a newer bptt.h.
 #include "sized.h"
-#include "backend.h"
+#include "error.h"
 
 #include <stddef.h>
 #include <string.h>

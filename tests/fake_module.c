@@ -51,13 +51,13 @@ static bptt_status guard(bptt_device *d, bptt_mat stat_at, bptt_mat scale_at)
     double stat[BPTT_OUTPUTS], scale[2];
     bptt_status s = d->backend.read(d, stat, BPTT_F64, stat_at, NULL);
     if (!s) s = d->backend.read(d, scale, BPTT_F64, scale_at, NULL);
-    if (s || stat[2] != 0) return s;
-    if (isfinite(stat[0]) && !isfinite(stat[1]) && scale[0] > 1) {
-        scale[0] /= 2, scale[1] = 0, stat[3] = 1;
-    } else if (!isfinite(stat[0]) || !isfinite(stat[1])) {
-        stat[2] = 1;
+    if (s || stat[STAT_BLOCKED] != 0) return s;
+    if (isfinite(stat[STAT_LOSS]) && !isfinite(stat[STAT_SUMSQ]) && scale[0] > 1) {
+        scale[0] /= 2, scale[1] = 0, stat[STAT_SKIPPED] = 1;
+    } else if (!isfinite(stat[STAT_LOSS]) || !isfinite(stat[STAT_SUMSQ])) {
+        stat[STAT_BLOCKED] = 1;
     } else {
-        stat[3] = 0;
+        stat[STAT_SKIPPED] = 0;
         if (++scale[1] == 2000) scale[1] = 0, scale[0] = scale[0] < 0x1p24 ? 2 * scale[0] : scale[0];
     }
     s = d->backend.write(d, stat_at, stat, BPTT_F64, NULL);

@@ -2,6 +2,7 @@
 // bits are up to date. The judges are plain: pairs of nodes, and a version number for every element.
 #include "cu_node.h"
 #include "cu_shadow.h"
+#include "half_type.h"
 #include "host_memory.h"
 #include "nets.h"
 #include "run.h"
@@ -100,7 +101,7 @@ enum { CASES = 240 };
 
 // ---- order ----------------------------------------------------------------------------------------------------------
 
-static bool is_half(const bptt_mat *m) { return m->type == BPTT_BF16 || m->type == BPTT_F16; }
+static bool is_half(const bptt_mat *m) { return type_is_half(m->type); }
 
 static bool meet(const bptt_mat *a, const bptt_mat *b)
 {

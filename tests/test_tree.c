@@ -198,8 +198,8 @@ static const source *named(const tree *t, const char *name)
     return NULL;
 }
 
-// Whether a file may include one of ours. Samples: the public header. The command line: that, its own, the seam (for
-// bptt_fail), the file formats, prng and verify.h, but nothing that shows the inside of an object. host/: its own, the
+// Whether a file may include one of ours. Samples: the public header. The file formats: that, their own, and error.h.
+// The command line: the same, prng and verify.h, but nothing that shows the inside of an object. host/: its own, the
 // seam and the loader of libraries. device/: its own and the public header. Tests and benches: anything.
 static bool may_include(const char *who, const char *what)
 {
@@ -207,8 +207,9 @@ static bool may_include(const char *who, const char *what)
     if (starts(who, "samples/")) return header;
     if (starts(who, "device/")) return header || starts(what, "device/");
     if (!starts(who, "host/")) return true;
-    if (header || strcmp(what, "device/backend.h") == 0 || starts(what, "host/file/")) return true;
+    if (header || strcmp(what, "device/error.h") == 0 || starts(what, "host/file/")) return true;
     if (starts(who, "host/file/")) return false;
+    if (strcmp(what, "device/backend.h") == 0) return !starts(who, "host/cli/");
     if (strcmp(what, "device/library.h") == 0) return !starts(who, "host/cli/");
     if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/verify.h"))) return true;
     return starts(what, "host/") && starts(who, "host/cli/") == starts(what, "host/cli/");

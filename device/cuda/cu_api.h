@@ -81,6 +81,8 @@ enum { BLAS_DEFAULT_ALGORITHM = -1 };                               // cublasGem
     X(DeviceGetName, cuDeviceGetName, cu_result, (char *name, int room, cu_device device)) \
     X(DeviceTotalMem, cuDeviceTotalMem_v2, cu_result, (size_t *bytes, cu_device device)) \
     X(DeviceGetAttribute, cuDeviceGetAttribute, cu_result, (int *value, cu_attribute attribute, cu_device device)) \
+    X(DevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, cu_result, (cu_device device, unsigned *flags, \
+      int *active)) \
     X(DevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, cu_result, (cu_context *context, cu_device device)) \
     X(DevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, cu_result, (cu_device device)) \
     X(CtxPushCurrent, cuCtxPushCurrent_v2, cu_result, (cu_context context)) \

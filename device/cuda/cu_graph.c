@@ -133,12 +133,12 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
     marks m = {.n = p->nodes.n + p->order.streams + 1};
     m.event = calloc(m.n, sizeof *m.event);
     if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->nodes.n);
-    cu_alone();
+    cu_lock();
     if (cu_enter(c)) {
         capture(c, p, &m);
         cu_leave(c);
     }
-    cu_among_others();
+    cu_unlock();
     free(m.event);
     return cu_report(c, e);
 }

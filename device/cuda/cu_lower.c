@@ -4,6 +4,7 @@
 //   with operands of 16 bits: their copies, by the kernel that makes the number where there is one
 #include "cu_node.h"
 #include "cu_shadow.h"
+#include "half_type.h"
 #include "lower/layer_loop.h"
 #include "stage.h"
 
@@ -74,8 +75,7 @@ static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
 static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
 {
     if (l->rows == 0 || l->cols == 0) return;
-    const char *types = l->kernel < KERNELS ? kernel_types[l->kernel] : lowered_types[l->kernel - KERNELS];
-    node *n = add_node(w->out, l->kernel, strlen(types));
+    node *n = add_node(w->out, l->kernel, strlen(kernel_table[l->kernel].types));
     if (!n) return;
     memcpy(n->arg, l->arg, sizeof l->arg);
     n->k = l->k;
@@ -84,23 +84,16 @@ static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
     set_grid(n, l->grid, l->rows, l->cols);
 }
 
-static bptt_type half_type(const lower_rules *r) { return r->precision == BPTT_PRECISION_FP16 ? BPTT_F16 : BPTT_BF16; }
-
-static bool halves(const lower_rules *r)
-{
-    return r->precision == BPTT_PRECISION_BF16 || r->precision == BPTT_PRECISION_FP16;
-}
-
 static bptt_mat shadow_of(const lower_rules *r, bptt_mat m)
 {
-    m.type = half_type(r);
+    m.type = precision_type(r->precision);
     return m;
 }
 
 static knobs half_knobs(const lower_rules *r, const bptt_op *s)
 {
     knobs k = knobs_of(s);
-    k.half_kind = r->precision == BPTT_PRECISION_FP16 ? 2 : 1;
+    k.half_kind = half_kind_of(precision_type(r->precision));
     return k;
 }
 
@@ -144,7 +137,7 @@ static bptt_mat fresh_copy(lowering *w, const bptt_op *s, bptt_mat m, bool *scal
 static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, bptt_mat c)
 {
     bool a_scaled = false, b_scaled = false;
-    if (halves(w->rules)) {
+    if (precision_is_half(w->rules->precision)) {
         a = fresh_copy(w, s, a, &a_scaled);
         b = fresh_copy(w, s, b, &b_scaled);
         assert(!(a_scaled && b_scaled)); // no product of two gradients stands in a plan
@@ -278,7 +271,7 @@ static void lower_step(lowering *w, const bptt_op *s)
     const bool is_cell = s->opcode == BPTT_CELL_FORWARD || s->opcode == BPTT_CELL_BACKWARD;
     if (s->opcode == BPTT_GEMM)
         product(w, s);
-    else if (is_cell && halves(w->rules))
+    else if (is_cell && precision_is_half(w->rules->precision))
         cell(w, s);
     else if (s->opcode == BPTT_GUARD && w->plan->scale.buf)
         guard_with_scale(w, s);
@@ -316,7 +309,7 @@ static void lower_loop(void *with, const bptt_op *loop, size_t u)
 void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
 {
     lowering w = {.plan = p, .rules = r, .out = out};
-    if (p->scale.buf && halves(r)) invert_scale(&w);
+    if (p->scale.buf && precision_is_half(r->precision)) invert_scale(&w);
     bptt_walk_plan(p, &(bptt_walk){.one = lower_one, .whole = lower_loop, .with = &w});
     out->failed = out->failed || w.fresh.failed || w.gradients.failed;
     spans_free(&w.fresh);

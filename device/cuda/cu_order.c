@@ -3,6 +3,7 @@
 // Every range of elements that an operand covers is cut where any other begins or ends; a piece remembers who wrote it
 // last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
 #include "cu_node.h"
+#include "half_type.h"
 #include "stage.h"
 
 #include <stdlib.h>
@@ -11,39 +12,12 @@
 
 // ---- what a node touches --------------------------------------------------------------------------------------------
 
-static const char *const writes[NODE_KINDS] = {
-    [KERNEL_copy] = "01",
-    [KERNEL_fill] = "1",
-    [KERNEL_gemm] = "001",
-    [KERNEL_gather] = "001",
-    [KERNEL_scatter] = "001",
-    [KERNEL_scale_rows] = "001",
-    [KERNEL_cell_forward] = "0001",
-    [KERNEL_cell_backward] = "001",
-    [KERNEL_colsum_chunks] = "01",
-    [KERNEL_colsum] = "01",
-    [KERNEL_add_row] = "01",
-    [KERNEL_softmax_xent] = "0011",
-    [KERNEL_log_softmax] = "1",
-    [KERNEL_sum_chunks] = "01",
-    [KERNEL_sumsq_chunks] = "01",
-    [KERNEL_sum] = "01",
-    [KERNEL_update] = "10110",
-    [KERNEL_guard] = "1",
-    [LOWERED_cast] = "010",
-    [LOWERED_cell_forward_cast] = "00011",
-    [LOWERED_scatter_sorted] = "0001",
-    [LOWERED_cell_backward_cast] = "00110",
-    [LOWERED_rescale] = "11",
-    [LOWERED_invert] = "01",
-    [NODE_PRODUCT] = "0010",
-};
-
 unsigned node_writes(const node *n)
 {
+    const char *const writes = n->kind == NODE_PRODUCT ? "0010" : kernel_table[n->kind].writes;
     unsigned bits = 0;
     for (size_t i = 0; i < n->operands; i++)
-        if (n->arg[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
+        if (n->arg[i].buf && writes[i] == '1') bits |= 1u << i;
     return bits;
 }
 
@@ -57,7 +31,7 @@ typedef struct range {
 static range range_of(const bptt_mat *m)
 {
     const size_t length = (view_lines(m) - 1) * m->ld + view_width(m);
-    return (range){m->buf, m->type == BPTT_BF16 || m->type == BPTT_F16, m->at, m->at + length};
+    return (range){m->buf, type_is_half(m->type), m->at, m->at + length};
 }
 
 static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols > 0; }

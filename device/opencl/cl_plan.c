@@ -117,7 +117,7 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
 {
     cl_own *c = own(d);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_settle(d, &p->place[k]);
+        cl_wait_done(d, &p->place[k]);
         free(p->place[k].ledger.at);
     }
     if (p->pinned_at && !c->api.EnqueueUnmapMemObject(c->queue, p->pinned->memory, p->pinned_at, 0, NULL, NULL))

@@ -63,6 +63,6 @@ bool window_of(const bptt_op *loop, const tile_class *c, const cl_limits *limits
 // The task at step t of its loop, and step u of the loop around that: its operands moved.
 task task_at(const task *of, size_t t, size_t u);
 
-extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_name: without the bptt_ of the text
+extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_row.name: without the bptt_ of the text
 
 #endif

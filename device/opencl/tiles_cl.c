@@ -104,7 +104,8 @@ static void grid_of_elements(task *t, const launch *l, const tile_class *c, cons
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
 {
     task t = {.kernel = l->kernel, .constants.k = l->k, .constant_bytes = sizeof(knobs), .charge = l->opcode};
-    for (t.operands = 0; kernel_types[l->kernel][t.operands]; t.operands++) t.arg[t.operands] = l->arg[t.operands];
+    for (t.operands = 0; kernel_table[l->kernel].types[t.operands]; t.operands++)
+        t.arg[t.operands] = l->arg[t.operands];
     if (l->kernel == KERNEL_gemm) {
         t.kernel = TUNED_MULTIPLY;
         grid_of_product(&t, l, c, limits);

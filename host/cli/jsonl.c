@@ -5,7 +5,7 @@
 #include "json.h"
 
 #include "atomic.h"
-#include "backend.h"
+#include "error.h"
 #include "number.h"
 #include "options.h"
 

@@ -45,7 +45,7 @@ static bptt_status check_loss(net_pair *p, bool *holds, bptt_error *e)
     if (!s) s = dual_d->backend.read(dual_d, dual_sum, BPTT_DUAL, p->ahead->mem.stat, e);
     if (s) return s;
     for (size_t i = 0; i < p->N; i++) weight = modp_add(weight, p->weight_at[i]);
-    *holds = sum[0] == dual_sum[0] && dual_sum[1] == modp_mul(weight, along_all(p));
+    *holds = sum[STAT_LOSS] == dual_sum[STAT_LOSS] && dual_sum[1] == modp_mul(weight, along_all(p));
     return BPTT_OK;
 }
 
