@@ -38,7 +38,7 @@ if(TARGET bptt_man)
 endif()
 
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-foreach(folder host host/verify device bench)
+foreach(folder host device verify bench)
   install(FILES ${folder}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
 endforeach()
 file(GLOB sample_files CONFIGURE_DEPENDS samples/*.c samples/*.sh)

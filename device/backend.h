@@ -28,7 +28,7 @@ bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count); // a block of rows
 bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count); // a block of columns
 bptt_mat bptt_flip(bptt_mat m);                             // the transpose, as a view
 size_t bptt_type_size(bptt_type t);                         // bytes of one element
-// Element types beyond those of bptt.h, for proofs (host/verify/): integers modulo 2^61 - 1, one uint64_t each, and
+// Element types beyond those of bptt.h, for proofs (verify/): integers modulo 2^61 - 1, one uint64_t each, and
 // dual numbers over them, two each: value, derivative.
 #define BPTT_FP ((bptt_type)64)
 #define BPTT_DUAL ((bptt_type)65)
@@ -104,7 +104,7 @@ enum {
         BPTT_CELLS
 };
 extern const char *const bptt_cell_word[BPTT_CELLS];
-// One more, of plans that only verification makes (host/verify/device_exact.h): no model is opened with it, no file or
+// One more, of plans that only verification makes (verify/device_exact.h): no model is opened with it, no file or
 // command line names it. It keeps whole numbers whole and small, so that nothing is ever rounded.
 #define BPTT_WHOLE ((bptt_cell)BPTT_CELLS)
 

@@ -82,7 +82,7 @@ static void collect(tree *t, const char *folder)
 
 static tree grow(void)
 {
-    static const char *const folder[] = {"host", "device", "tests", "bench", "samples", "cmake"};
+    static const char *const folder[] = {"host", "device", "verify", "tests", "bench", "samples", "cmake"};
     tree t = {0, must_alloc(FILES, sizeof *t.at)};
     for (size_t i = 0; i < sizeof folder / sizeof folder[0]; i++) collect(&t, folder[i]);
     CK_TRUE(t.n > 20, "only %zu sources below %s", t.n, TEST_ROOT);
@@ -199,18 +199,24 @@ static const source *named(const tree *t, const char *name)
 }
 
 // Whether a file may include one of ours. Samples: the public header. The command line: that, its own, the seam (for
-// bptt_fail), the file formats, prng and verify.h, but nothing that shows the inside of an object. host/: its own, the
-// seam and the loader of libraries. device/: its own and the public header. Tests and benches: anything.
+// bptt_fail), the file formats, prng and verify.h (for the command of that name alone), but nothing that shows the
+// inside of an object. host/: its own, the seam and the loader of libraries. device/: its own and the public header.
+// verify/: its own, the seam, the reference and headers of host/ but the command line's and the file formats. Tests and
+// benches: anything.
 static bool may_include(const char *who, const char *what)
 {
-    const bool header = strcmp(what, "host/include/bptt.h") == 0;
+    const bool header = strcmp(what, "host/include/bptt.h") == 0, seam = strcmp(what, "device/backend.h") == 0;
     if (starts(who, "samples/")) return header;
     if (starts(who, "device/")) return header || starts(what, "device/");
+    if (starts(who, "verify/"))
+        return header || seam || starts(what, "verify/") ||
+               (starts(what, "host/") && !starts(what, "host/cli/") && !starts(what, "host/file/"));
     if (!starts(who, "host/")) return true;
-    if (header || strcmp(what, "device/backend.h") == 0 || starts(what, "host/file/")) return true;
+    if (header || seam || starts(what, "host/file/")) return true;
     if (starts(who, "host/file/")) return false;
     if (strcmp(what, "device/library.h") == 0) return !starts(who, "host/cli/");
-    if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/verify.h"))) return true;
+    if (strcmp(what, "verify/verify.h") == 0) return starts(who, "host/cli/cmd_verify.");
+    if (starts(who, "host/cli/") && ends(what, "/prng.h")) return true;
     return starts(what, "host/") && starts(who, "host/cli/") == starts(what, "host/cli/");
 }
 
