@@ -42,6 +42,7 @@ foreach(folder host device verify bench)
   install(FILES ${folder}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
 endforeach()
 file(GLOB sample_files CONFIGURE_DEPENDS samples/*.c samples/*.sh)
+list(FILTER sample_files EXCLUDE REGEX "/joints[.]c$") # what it includes is not installed
 install(FILES ${sample_files} DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
 
 if(PROJECT_IS_TOP_LEVEL)

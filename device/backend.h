@@ -237,11 +237,7 @@ struct bptt_device {
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
 bptt_backend bptt_ref_f64(void); // the same text over double
-// The same text again, for proofs; no name opens these. What holds of them: ref/number_*.h
-bptt_backend bptt_ref_c128(void); // double complex
-bptt_backend bptt_ref_fp(void);   // integers modulo p
-bptt_backend bptt_ref_dual(void); // dual numbers over those
-bptt_backend bptt_cpu(void);      // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
+bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
 // The cpu backend with inner loops of one width, from plain C (0) to the widest that this processor runs, which is what
 // bptt_cpu() takes; *name says which. False past the widest.

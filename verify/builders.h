@@ -2,6 +2,7 @@
 #ifndef BUILDERS_H
 #define BUILDERS_H
 
+#include "bptt_cells.h"
 #include "verify.h"
 
 #include <stdint.h>
