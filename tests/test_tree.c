@@ -205,7 +205,8 @@ static const source *named(const tree *t, const char *name)
 //   host/file/    its own, the public header, the seam
 //   host/cli/     its own, the public header, the seam (for bptt_fail), the file formats, prng.h, and in the command
 //                 `verify` verify.h; nothing that shows the inside of an object
-//   verify/       its own, the public header, the seam, the reference with its cells, headers right in host/
+//   verify/       its own, the public header, the seam, the reference with its cells, the widths of cpu's
+//                 loops, headers right in host/
 static bool may_include(const char *who, const char *what)
 {
     const bool header = strcmp(what, "host/include/bptt.h") == 0, seam = strcmp(what, "device/backend.h") == 0;
@@ -213,7 +214,8 @@ static bool may_include(const char *who, const char *what)
     if (starts(who, "device/")) return header || starts(what, "device/");
     if (starts(who, "verify/"))
         return header || seam || starts(what, "verify/") || starts(what, "device/ref/") ||
-               strcmp(what, "device/cells.h") == 0 || (starts(what, "host/") && !strchr(what + strlen("host/"), '/'));
+               strcmp(what, "device/cells.h") == 0 || strcmp(what, "device/cpu/widths.h") == 0 ||
+               (starts(what, "host/") && !strchr(what + strlen("host/"), '/'));
     if (!starts(who, "host/")) return true;
     if (header || seam || starts(what, "host/file/")) return true;
     if (starts(who, "host/file/")) return false;

@@ -74,15 +74,8 @@ typedef struct bptt_error {
 BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NULL
 
 // ---- model ----------------------------------------------------------------------------------------------------------
-// Element types of arrays that cross this interface, and of a model's own numbers: F32 or F64.
-typedef enum bptt_type {
-    BPTT_F32 = 0, // float
-    BPTT_F64 = 1, // double
-    BPTT_I32 = 2, // this and the others: no public call takes these; they are for backends
-    BPTT_BF16 = 3,
-    BPTT_F16 = 4,
-    BPTT_C128 = 5
-} bptt_type;
+// Element types of arrays that cross this interface, and of a model's own numbers: float, double.
+typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1 } bptt_type;
 
 // Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell.
 typedef enum bptt_cell { BPTT_TANH = 0, BPTT_RELU = 1 } bptt_cell;
