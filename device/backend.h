@@ -33,8 +33,13 @@ bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count); // a block of rows
 bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count); // a block of columns
 bptt_mat bptt_flip(bptt_mat m);                             // the transpose, as a view
 size_t bptt_type_size(bptt_type t);                         // bytes of one element
-// Element types beyond those of bptt.h, for proofs (host/verify/): integers modulo 2^61 - 1, one uint64_t each, and
-// dual numbers over them, two each: value, derivative.
+// Element types beyond those of bptt.h. Indices; operands of products in 16 bits.
+#define BPTT_I32 ((bptt_type)2)
+#define BPTT_BF16 ((bptt_type)3)
+#define BPTT_F16 ((bptt_type)4)
+// For proofs (verify/): double complex; integers modulo 2^61 - 1, one uint64_t each; dual numbers over them, two each:
+// value, derivative.
+#define BPTT_C128 ((bptt_type)5)
 #define BPTT_FP ((bptt_type)64)
 #define BPTT_DUAL ((bptt_type)65)
 
@@ -111,7 +116,7 @@ enum {
         BPTT_CELLS
 };
 extern const char *const bptt_cell_word[BPTT_CELLS];
-// One more, of plans that only verification makes (host/verify/device_exact.h): no model is opened with it, no file or
+// One more, of plans that only verification makes (verify/device_exact.h): no model is opened with it, no file or
 // command line names it. It keeps whole numbers whole and small, so that nothing is ever rounded.
 #define BPTT_WHOLE ((bptt_cell)BPTT_CELLS)
 
@@ -269,17 +274,7 @@ struct bptt_device {
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
 bptt_backend bptt_ref_f64(void); // the same text over double
-// The same text again, for proofs; no name opens these. What holds of them: ref/number_*.h
-bptt_backend bptt_ref_c128(void); // double complex
-bptt_backend bptt_ref_fp(void);   // integers modulo p
-bptt_backend bptt_ref_dual(void); // dual numbers over those
-bptt_backend bptt_cpu(void);      // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
-
-// The cpu backend with inner loops of one width, from plain C (0) to the widest that this processor runs, which is what
-// bptt_cpu() takes; *name says which. False past the widest.
-bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name);
-// y = sigmoid x of device/f32.h as the loops of such a width compute it; no cell has it yet.
-void bptt_cpu_sigmoid(size_t width, size_t n, const float *x, float *y);
+bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
 // A backend in a module of its own, a shared library found at run time: it exports one function of this type, called
 // BPTT_MODULE_SYMBOL, which fills *table, or refuses (NO_BACKEND) a host built from another backend.h or bptt.h.

@@ -5,15 +5,15 @@
 
 size_t bptt_type_size(bptt_type t)
 {
-    if (t == BPTT_FP) return 8;
-    if (t == BPTT_DUAL) return 16;
-    switch (t) {
+    switch ((int)t) {
     case BPTT_F32:
     case BPTT_I32: return 4;
-    case BPTT_F64: return 8;
+    case BPTT_F64:
+    case BPTT_FP: return 8;
     case BPTT_BF16:
     case BPTT_F16: return 2;
-    case BPTT_C128: return 16;
+    case BPTT_C128:
+    case BPTT_DUAL: return 16;
     }
     return 0;
 }

@@ -72,7 +72,7 @@ def read(path):
 def complaints(mutants):
     """What is wrong with the table, without building anything."""
     wrong = []
-    parts = re.findall(r'^ *\{"(\w+)", verify_\w+, true\}', read(os.path.join(ROOT, "host/verify/parts.c")), re.M)
+    parts = re.findall(r'^ *\{"(\w+)", verify_\w+, true\}', read(os.path.join(ROOT, "verify/parts.c")), re.M)
     for i, m in enumerate(mutants):
         path = os.path.join(ROOT, m.file)
         if m.name in [other.name for other in mutants[:i]]:

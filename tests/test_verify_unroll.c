@@ -3,6 +3,7 @@
 #include "host_memory.h"
 #include "identity.h"
 #include "modp.h"
+#include "ref_numbers.h"
 #include "near.h"
 #include "step.h"
 #include "suite.h"

@@ -4,6 +4,7 @@
 #include "one.h"
 #include "pool.h"
 #include "tiles.h"
+#include "widths.h"
 
 #include <stdio.h>
 #include <stdlib.h>

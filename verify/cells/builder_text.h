@@ -1,20 +1,20 @@
-// The context builders of bptt.h over any number type, after elman_text.h. Only `next` of the step before has a
+// The context builders of bptt_cells.h over any number type, after elman_text.h. Only `next` of the step before has a
 // derivative, so that is all they are given of a tangent or a cotangent.
 
 // Where x and h of the next step come from.
-#define X_IS_NEXT(c) ((c)->joint == BPTT_STACK)
-#define H_IS_GIVEN(c) ((c)->joint == BPTT_STACK)
+#define X_IS_NEXT(c) ((c)->kind == BPTT_STACK)
+#define H_IS_GIVEN(c) ((c)->kind == BPTT_STACK)
 
 // What row r of next is multiplied by to become h.
 static REAL REF(kept)(const bptt_context *c, size_t r)
 {
-    return c->joint == BPTT_RESET ? ((const REAL *)c->keep)[r] : ONE;
+    return c->kind == BPTT_RESET ? ((const REAL *)c->keep)[r] : ONE;
 }
 
 // The same for derivatives.
 static REAL REF(passed)(const bptt_context *c, size_t r)
 {
-    return c->joint == BPTT_TRUNCATE || H_IS_GIVEN(c) ? ZERO : REF(kept)(c, r);
+    return c->kind == BPTT_TRUNCATE || H_IS_GIVEN(c) ? ZERO : REF(kept)(c, r);
 }
 
 // The first of the largest of readout * next.
@@ -30,22 +30,22 @@ static size_t REF(choice)(const REAL *readout, const REAL *next, size_t I, size_
     return best;
 }
 
-void REF(builder_apply)(const bptt_between *at, void *x_, void *h_)
+void REF(builder_apply)(const bptt_builder_call *at, void *x_, void *h_)
 {
     const bptt_context *c = at->user;
     const bptt_elman *from = at->from, *to = at->to;
     const REAL *const next = at->trace->next, *const x_from = X_IS_NEXT(c) ? next : c->x;
     REAL *const x = x_, *const h = h_;
     for (size_t r = 0; r < to->B; r++) {
-        const size_t one = c->joint == BPTT_FEEDBACK ? REF(choice)(c->readout, next + r * from->H, to->I, from->H) : 0;
+        const size_t one = c->kind == BPTT_FEEDBACK ? REF(choice)(c->readout, next + r * from->H, to->I, from->H) : 0;
         for (size_t k = 0; k < to->I; k++)
-            x[r * to->I + k] = c->joint != BPTT_FEEDBACK ? x_from[r * to->I + k] : k == one ? ONE : ZERO;
+            x[r * to->I + k] = c->kind != BPTT_FEEDBACK ? x_from[r * to->I + k] : k == one ? ONE : ZERO;
         for (size_t k = r * to->H; k < (r + 1) * to->H; k++)
             h[k] = H_IS_GIVEN(c) ? ((const REAL *)c->h)[k] : MUL(REF(kept)(c, r), next[k]);
     }
 }
 
-void REF(builder_jvp)(const bptt_between *at, const void *dnext_, void *dx_, void *dh_)
+void REF(builder_jvp)(const bptt_builder_call *at, const void *dnext_, void *dx_, void *dh_)
 {
     const bptt_context *c = at->user;
     const bptt_elman *to = at->to;
@@ -57,7 +57,7 @@ void REF(builder_jvp)(const bptt_between *at, const void *dnext_, void *dx_, voi
             dh[k] = H_IS_GIVEN(c) ? ZERO : MUL(REF(passed)(c, r), dnext[k]);
 }
 
-void REF(builder_vjp)(const bptt_between *at, const void *dx_, const void *dh_, void *s_next_)
+void REF(builder_vjp)(const bptt_builder_call *at, const void *dx_, const void *dh_, void *s_next_)
 {
     const bptt_context *c = at->user;
     const bptt_elman *from = at->from, *to = at->to;

@@ -2,6 +2,7 @@
 #include "stepper.h"
 
 #include "prng.h"
+#include "ref_numbers.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-// The judge's own arithmetic modulo p = 2^61 - 1. It shares no code with the arithmetic it judges (device/ref/field.h),
+// The judge's own arithmetic modulo p = 2^61 - 1. It shares no code with the arithmetic it judges (numbers/field.h),
 // nor its way to multiply.
 #ifndef MODP_H
 #define MODP_H

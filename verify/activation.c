@@ -4,6 +4,7 @@
 #include "reference.h"
 #include "sweep.h"
 #include "verify.h"
+#include "widths.h"
 
 #include <inttypes.h>
 #include <stdio.h>

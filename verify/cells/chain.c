@@ -1,16 +1,16 @@
-// Cells joined by context builders: the builders and the chain of bptt.h.
+// Cells joined by context builders: the builders and the chain of bptt_cells.h.
 #include "backend.h"
 #include "elman.h"
 
 // ---- the builders that are here already -----------------------------------------------------------------------------
 
-static bptt_status check_context(const bptt_between *at, bptt_error *e)
+static bptt_status check_context(const bptt_builder_call *at, bptt_error *e)
 {
     const bptt_context *c = at->user;
     const bptt_elman *from = at->from, *to = at->to;
-    const bool stack = c->joint == BPTT_STACK, feedback = c->joint == BPTT_FEEDBACK;
-    if ((unsigned)c->joint > BPTT_FEEDBACK)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "no builder has the number %d", (int)c->joint);
+    const bool stack = c->kind == BPTT_STACK, feedback = c->kind == BPTT_FEEDBACK;
+    if ((unsigned)c->kind > BPTT_FEEDBACK)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "no builder has the number %d", (int)c->kind);
     if (from->B != to->B || from->type != to->type)
         return bptt_fail(e, BPTT_BAD_CONFIG, "the cells on both sides of a builder must have one type and one B");
     if (stack && to->I != from->H)
@@ -20,27 +20,28 @@ static bptt_status check_context(const bptt_between *at, bptt_error *e)
         return bptt_fail(e, BPTT_BAD_CONFIG, "%zu units cannot carry the state of %zu", to->H, from->H);
     if (!(stack ? c->h : feedback ? c->readout : c->x))
         return bptt_fail(e, BPTT_BAD_INPUT, "a builder lacks its %s", stack ? "h" : feedback ? "readout" : "x");
-    if (c->joint == BPTT_RESET && !c->keep) return bptt_fail(e, BPTT_BAD_INPUT, "a builder lacks its keep");
+    if (c->kind == BPTT_RESET && !c->keep) return bptt_fail(e, BPTT_BAD_INPUT, "a builder lacks its keep");
     return BPTT_OK;
 }
 
-static bool is_float(const bptt_between *at) { return at->from->type == BPTT_F32; }
+static bool is_float(const bptt_builder_call *at) { return at->from->type == BPTT_F32; }
 
-static bptt_status apply(const bptt_between *at, void *x, void *h, bptt_error *e)
+static bptt_status apply(const bptt_builder_call *at, void *x, void *h, bptt_error *e)
 {
     const bptt_status s = check_context(at, e);
     if (!s) (is_float(at) ? f32_builder_apply : f64_builder_apply)(at, x, h);
     return s;
 }
 
-static bptt_status jvp(const bptt_between *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e)
+static bptt_status jvp(const bptt_builder_call *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e)
 {
     const bptt_status s = check_context(at, e);
     if (!s) (is_float(at) ? f32_builder_jvp : f64_builder_jvp)(at, d->next, dx, dh);
     return s;
 }
 
-static bptt_status vjp(const bptt_between *at, const void *dx, const void *dh, const bptt_elman_trace *s, bptt_error *e)
+static bptt_status vjp(const bptt_builder_call *at, const void *dx, const void *dh, const bptt_elman_trace *s,
+                       bptt_error *e)
 {
     const bptt_status st = check_context(at, e);
     if (!st) (is_float(at) ? f32_builder_vjp : f64_builder_vjp)(at, dx, dh, s->next);
@@ -54,9 +55,9 @@ bptt_builder bptt_context_builder(const bptt_context *c)
 
 // ---- the chain ------------------------------------------------------------------------------------------------------
 
-static bptt_between between(const bptt_chain *c, size_t t, const bptt_elman_trace *trace)
+static bptt_builder_call builder_call(const bptt_chain *c, size_t t, const bptt_elman_trace *trace)
 {
-    return (bptt_between){c->join[t].user, &c->cell[t], &c->cell[t + 1], &trace[t]};
+    return (bptt_builder_call){c->join[t].user, &c->cell[t], &c->cell[t + 1], &trace[t]};
 }
 
 static bptt_status check_trace(const bptt_elman_trace *t, size_t steps, const char *what, bptt_error *e)
@@ -88,7 +89,7 @@ bptt_status bptt_chain_forward(const bptt_chain *c, const bptt_elman_trace *trac
         const bptt_elman_trace *a = &trace[t];
         s = bptt_elman_forward(&c->cell[t], a->x, a->h, a->concat, a->pre, a->next, e);
         if (s || t + 1 == c->steps) return s;
-        const bptt_between at = between(c, t, trace);
+        const bptt_builder_call at = builder_call(c, t, trace);
         s = c->join[t].apply(&at, a[1].x, a[1].h, e);
     }
     return s;
@@ -104,7 +105,7 @@ bptt_status bptt_chain_jvp(const bptt_chain *c, const bptt_elman_trace *trace, c
         s = bptt_elman_jvp(&c->cell[t], a->concat, a->next, v->x, v->h, dW ? dW[t] : NULL, db ? db[t] : NULL, v->concat,
                            v->pre, v->next, e);
         if (s || t + 1 == c->steps) return s;
-        const bptt_between at = between(c, t, trace);
+        const bptt_builder_call at = builder_call(c, t, trace);
         s = c->join[t].jvp(&at, v, v[1].x, v[1].h, e);
     }
     return s;
@@ -120,7 +121,7 @@ bptt_status bptt_chain_vjp(const bptt_chain *c, const bptt_elman_trace *trace, c
         st = bptt_elman_vjp(&c->cell[t], trace[t].concat, trace[t].next, &in, s[t].x, s[t].h, dW ? dW[t] : NULL,
                             db ? db[t] : NULL, e);
         if (st || t == 0) return st;
-        const bptt_between at = between(c, t - 1, trace);
+        const bptt_builder_call at = builder_call(c, t - 1, trace);
         st = c->join[t - 1].vjp(&at, s[t].x, s[t].h, &s[t - 1], e);
     }
     return st;

@@ -3,6 +3,7 @@
 #include "backends.h"
 #include "device_exact.h"
 #include "report.h"
+#include "widths.h"
 
 #include <math.h>
 #include <stdio.h>

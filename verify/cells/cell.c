@@ -1,4 +1,4 @@
-// The seed's cell by itself: bptt_elman_forward, _vjp and _jvp of bptt.h.
+// The seed's cell by itself: bptt_elman_forward, _vjp and _jvp of bptt_cells.h.
 #include "backend.h"
 #include "elman.h"
 

@@ -10,7 +10,7 @@ enum { X, HID, CONCAT, PRE, NEXT, TRACE };
 // ---- a builder that reads all five tensors --------------------------------------------------------------------------
 
 // x = (c + z) / 4,  h = y z / 2 + (x + h) / 4, with indices that wrap around.
-static bptt_status mix_apply(const bptt_between *at, void *x_, void *h_, bptt_error *e)
+static bptt_status mix_apply(const bptt_builder_call *at, void *x_, void *h_, bptt_error *e)
 {
     (void)e;
     const bptt_elman *from = at->from, *to = at->to;
@@ -26,7 +26,7 @@ static bptt_status mix_apply(const bptt_between *at, void *x_, void *h_, bptt_er
     return BPTT_OK;
 }
 
-static bptt_status mix_jvp(const bptt_between *at, const bptt_elman_trace *d, void *dx_, void *dh_, bptt_error *e)
+static bptt_status mix_jvp(const bptt_builder_call *at, const bptt_elman_trace *d, void *dx_, void *dh_, bptt_error *e)
 {
     (void)e;
     const bptt_elman *from = at->from, *to = at->to;
@@ -45,7 +45,7 @@ static bptt_status mix_jvp(const bptt_between *at, const bptt_elman_trace *d, vo
     return BPTT_OK;
 }
 
-static bptt_status mix_vjp(const bptt_between *at, const void *dx_, const void *dh_, const bptt_elman_trace *s,
+static bptt_status mix_vjp(const bptt_builder_call *at, const void *dx_, const void *dh_, const bptt_elman_trace *s,
                            bptt_error *e)
 {
     (void)e;
@@ -177,7 +177,7 @@ static void join_next(list *l, size_t t, unsigned joint, const bptt_builder *own
     fill(&l->random, x, to->B * to->I), fill(&l->random, h, to->B * to->H);
     fill(&l->random, readout, to->I * from->H);
     for (size_t r = 0; r < to->B; r++) keep[r] = (double)draw_below(&l->random, 3) / 2;
-    l->given[t] = (bptt_context){(bptt_joint)joint, x, h, keep, readout};
+    l->given[t] = (bptt_context){(bptt_builder_kind)joint, x, h, keep, readout};
     l->join[t] = joint > BPTT_FEEDBACK ? *own : bptt_context_builder(&l->given[t]);
 }
 
@@ -219,7 +219,7 @@ static bptt_status one_builder(list *l, bool x_stops, bool h_stops, tally t[CHAI
     const bptt_builder *b = &l->join[0];
     const size_t nx = to->B * to->I, nh = to->B * to->H;
     bptt_elman_trace a[2], d[2], near[2], s[2];
-    const bptt_between at = {b->user, from, to, a};
+    const bptt_builder_call at = {b->user, from, to, a};
     double *out[4], *g = scratch_take(&l->mem, nx + nh);
     l->n = 1; // only the trace of `from` is needed
     trace_open(l, a), trace_open(l, d), trace_open(l, near), trace_open(l, s);
@@ -228,7 +228,7 @@ static bptt_status one_builder(list *l, bool x_stops, bool h_stops, tally t[CHAI
     bptt_status st = BPTT_OK;
     for (int i = 0; !st && i < 2; i++) {
         trace_step(l, a, i ? -1 : 1, d, near);
-        st = b->apply(&(bptt_between){b->user, from, to, near}, out[i], out[i] + nx, e);
+        st = b->apply(&(bptt_builder_call){b->user, from, to, near}, out[i], out[i] + nx, e);
     }
     if (!st) st = b->jvp(&at, d, out[2], out[2] + nx, e);
     if (!st) st = b->vjp(&at, g, g + nx, s, e);
@@ -340,8 +340,8 @@ static bptt_status glued(list *l, tally *t, bptt_error *e)
         const bptt_chain first = chain_of(l, 0, k), rest = chain_of(l, k, l->n - k);
         const bptt_builder *b = &l->join[k - 1];
         const bptt_elman *from = &l->cell[k - 1];
-        const bptt_between built = {b->user, from, from + 1, &again[k - 1]},
-                           at = {b->user, from, from + 1, &trace[k - 1]};
+        const bptt_builder_call built = {b->user, from, from + 1, &again[k - 1]},
+                                at = {b->user, from, from + 1, &trace[k - 1]};
         st = bptt_chain_forward(&first, again, e);
         if (!st) st = b->apply(&built, again[k].x, again[k].h, e);
         if (!st) st = bptt_chain_forward(&rest, again + k, e);

@@ -1,5 +1,6 @@
 // `bptt verify unroll`: the net over a window of time.
 #include "identity.h"
+#include "ref_numbers.h"
 #include "report.h"
 #include "step.h"
 

@@ -1,12 +1,13 @@
 // The adjoint identity <J d, s> = <d, J' s> as one equation of integers modulo p = 2^61 - 1. J d comes from the forward
 // text over dual numbers, J' s from the reverse pass over numbers modulo p; what is taken for granted are the three
-// derivatives in device/ref/number_dual.h. Everything is drawn at random, so the two sides, which are polynomials of
+// derivatives in numbers/number_dual.h. Everything is drawn at random, so the two sides, which are polynomials of
 // what was drawn, agree by accident with probability at most their degree over p (Schwartz, Zippel).
 // What is judged comes in as tables of functions, so that a test can hand in broken ones.
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
 #include "backend.h"
+#include "bptt_cells.h"
 
 // ---- the seed's cell ------------------------------------------------------------------------------------------------
 
