@@ -13,5 +13,3 @@ if(BPTT_CUDA_HEADERS AND BPTT_CUDNN_HEADERS)      # what we say of cuDNN's funct
   set_source_files_properties(bench/peers/cudnn_headers.c PROPERTIES COMPILE_OPTIONS
     "-isystem;${BPTT_CUDA_HEADERS};-isystem;${BPTT_CUDNN_HEADERS}")
 endif()
-
-include(cmake/gpu_micro.cmake)
