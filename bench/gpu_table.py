@@ -1,354 +1,267 @@
 #!/usr/bin/env python3
-"""Markdown tables out of the rows of bench/gpu.sh (JSON lines: FILE, or stdin); Python's standard library only.
+"""Markdown tables out of the rows of bench/gpu.sh (JSON lines); Python's standard library only.
 
-    python3 bench/gpu_table.py results.jsonl
+    python3 bench/gpu_table.py gpu.jsonl
 
-The order of the lines does not matter: rows carry their number in "row". A line that is no JSON object (a run that was cut off)
-is left out and told on stderr. A row with "error" or "skipped" has no result: it is listed with its reason. What a row may hold:
-bench/README.md.
+A line that is no JSON object is left out and told on stderr. A row with "error", "failed" or "skipped" has no result
+and is listed with its reason. The keys of a row: bench/README.md.
 """
 import json
-import math
-import os
 import sys
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import gpu_model
-
-KNOWN = ("prediction", "identify", "tests", "sanitize", "micro", "tier1", "train", "tier2")
-OURS = "bptt:"
-CONTESTANTS = ("bptt:cuda", "bptt:cuda:never", "cudnn:standard", "cudnn:small", "cudnn:static", "cudnn:dynamic", "torch")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-# What a quantity may be called, and what turns it into ours.
-NAMES = {
-    "us": (("us", 1.0), ("us_median", 1.0), ("median_us", 1.0), ("ms", 1e3), ("ms_per_step", 1e3), ("ms_median", 1e3)),
-    "us_q1": (("us_q1", 1.0), ("q1_us", 1.0), ("ms_q1", 1e3)),
-    "us_q3": (("us_q3", 1.0), ("q3_us", 1.0), ("ms_q3", 1e3)),
-    "deviation": (("deviation", 1.0), ("max_error", 1.0), ("relative_error", 1.0), ("error", 1.0)),
-    "model": (("model_us", 1.0),),
-}
-SIZES = (("hidden", "H"), ("layers", "L"), ("batch", "B"), ("steps", "T"))
-# A row of bptt_layers holds several times: kind, the time's name, the deviations that go with it.
-KINDS = ("forward", "fwd+bwd")
-TIMED = (("forward", "forward", ("error_y",)), ("fwd+bwd", "both", ("error_dx", "error_dw")), ("data", "data", ()),
-         ("weights", "weights", ()))
+CONTESTANTS = ("bptt:", "cudnn:standard", "cudnn:small", "cudnn:static", "cudnn:dynamic", "torch")
 
 
 def number(value):
-    """A finite number, else None: true is none, nor is NaN."""
+    """A finite number above 0, else None; true is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
-def quantity(row, what):
-    for name, scale in NAMES[what]:
-        value = number(row.get(name))
-        if value is not None:
-            return value * scale
-    return None
+    return value if 0 < value < 1e300 else None
 
 
 def text(value):
-    """What fits a table's cell."""
-    if isinstance(value, float):
-        value = f"{value:.6g}"
-    return " ".join(str(value).replace("|", "/").split())
+    """A cell of a table."""
+    value = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return " ".join(value.replace("|", "/").split())
 
 
 def read(lines):
-    """The rows, in the order they were written in, whatever order they lie in."""
     rows = []
     for n, line in enumerate(lines, 1):
         try:
-            row = json.loads(line) if line.strip() else None
+            row = json.loads(line)
         except (ValueError, RecursionError):
-            row = line
+            row = None
         if isinstance(row, dict):
             rows.append(row)
-        elif row is not None:
+        else:
             print(f"gpu_table.py: line {n} is no JSON object: left out", file=sys.stderr)
-    return sorted(rows, key=lambda r: (number(r.get("row")) or 0.0, json.dumps(r, sort_keys=True)))
+    return rows
 
 
 def reason(row):
-    """Why a row has no result; None if it has one. An "error" that is a number is a deviation."""
-    for key, word in (("error", ""), ("skipped", "skipped: ")):
-        value = row.get(key)
-        if isinstance(value, str) or (value and not isinstance(value, (int, float))):
-            return word + (text(value) or "no reason given")
-    return None
+    for key in ("error", "failed", "skipped"):
+        if row.get(key):
+            return (key + ": " if key != "error" else "") + text(row[key])
+    timed = "ms_forward" in row or "ms_per_step" in row
+    return "no time" if timed and not number(row.get("ms_forward", row.get("ms_per_step"))) else None
 
 
 def table(head, lines):
     if lines:
-        print("| " + " | ".join(head) + " |")
-        print("|" + "---|" * len(head))
+        print("| " + " | ".join(text(cell) for cell in head) + " |\n|" + "---|" * len(head))
         for line in lines:
             print("| " + " | ".join(text(cell) for cell in line) + " |")
         print()
-
-
-def single(row):
-    """Rows of one time each out of a row of bptt_layers or of torch_layers.py; any other row as it is."""
-    there = [t for t in TIMED if number(row.get("ms_" + t[1])) is not None]
-    if reason(row) and "ms_forward" in row:
-        return [dict(row, kind="forward")]
-    if reason(row) or not there:
-        return [row]
-    who = contestant(row)
-    if row.get("kind") in ("graph", "eager") and not who.startswith(("bptt:", "cudnn:")):
-        who = f"{who}:{row['kind']}"
-    rows = []
-    for kind, name, deviations in there:
-        off = [number(row.get(d)) for d in deviations]
-        one = dict(row, kind=kind, contestant=who, ms=row["ms_" + name], ms_q1=row.get(f"ms_{name}_q1"),
-                   ms_q3=row.get(f"ms_{name}_q3"), repeats=row.get("same") if deviations else None)
-        if off and None not in off:
-            one["deviation"] = max(off)
-        if number(row.get("model_ms_" + name)) is not None:
-            one["model_us"] = 1e3 * number(row["model_ms_" + name])
-        rows.append(one)
-    return rows
 
 
 def section(title):
     print(f"## {title}\n")
 
 
-def without_result(rows, label):
-    """A list of the rows that have a reason instead of a result; a reason that many have stands once."""
-    have = {}
+# ---- layers -------------------------------------------------------------------------------------
+
+def place(names, one):
+    """For sorting: by the longest of the names that it starts with; strangers last."""
+    known = [name for name in names if one.startswith(name)]
+    return (names.index(max(known, key=len)) if known else len(names), one)
+
+
+def shape_of(row):
+    """(cell, H, L, B, T, precision); bptt bench writes sizes as words. None if one is missing."""
+    sizes = [row.get(a, row.get(b)) for a, b in (("H", "hidden"), ("L", "layers"), ("B", "batch"), ("T", "steps"))]
+    if None in map(number, sizes):
+        return None
+    return (text(row.get("cell", "tanh")), *map(int, sizes), text(row.get("precision", "fp32")))
+
+
+def shape_words(shape):
+    return "{} H={} L={} B={} T={} {}".format(*shape)
+
+
+def order(shape):
+    cell, H, L, B, T, precision = shape
+    return (cell, L, H, B, T, place(PRECISIONS, precision))
+
+
+def contestant(row):
+    return text(row.get("contestant") or ("bptt:" + row["backend"] if row.get("backend") else "unknown"))
+
+
+def predicted_steps(rows):
+    """{(H, B, precision): us a step of one layer, forward, tanh}, of a table of the prediction with a column "H, B"."""
+    steps, head = {}, None
+    for line in "\n".join(str(r.get("text", "")) for r in rows).splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.strip().startswith("|"):
+            head = None
+        elif cells[0] == "H, B":
+            head = cells
+        elif head:
+            for name, cell in zip(head[1:], cells[1:]):
+                try:
+                    H, B, us = *map(int, cells[0].split(",")), float(cell)
+                except ValueError:
+                    continue
+                steps.update({(H, B, precision): us for precision in name.replace(" ", "").split(",")})
+    return steps
+
+
+def time_cell(row, name, scale=1e3):
+    """Median and quartiles; bptt bench names its quartiles ms_q1, ms_q3."""
+    if row is None or number(row.get(name)) is None:
+        return ""
+    q1, q3 = (number(row.get(name + q, row.get("ms" + q))) for q in ("_q1", "_q3"))
+    return f"{scale * row[name]:.4g}" + (f" ({scale * q1:.4g}..{scale * q3:.4g})" if q1 and q3 else "")
+
+
+def error_cell(row, names):
+    if row is None:
+        return ""
+    errors = [row.get(n) for n in names]
+    worst = f"{max(errors):.2g} " if all(e == 0 or number(e) for e in errors) else ""
+    return worst + {True: "same bits", False: "OTHER BITS"}.get(row.get("same"), "")
+
+
+def best(cell, name, ours):
+    times = [r[name] for who, r in cell.items() if who.startswith("bptt:") == ours and number(r.get(name))]
+    return min(times) if times else None
+
+
+def ratio(a, b):
+    return f"{a / b:.2f}" if a and b else ""
+
+
+def show_layers(rows, predicted):
+    section("Layers")
+    cells = {}
     for r in rows:
-        if reason(r):
-            have.setdefault(reason(r), []).append(label(r))
-    lines = [f"- {who[0]}: {why}" if len(who) == 1 else f"- {why}: {'; '.join(who)}" for why, who in have.items()]
-    if lines:
-        print("\n".join(["Without a result:", ""] + lines) + "\n")
+        if shape_of(r) and number(r.get("ms_forward")):
+            cells.setdefault(shape_of(r), {})[contestant(r)] = r
+    shapes = sorted(cells, key=order)
+    who = sorted({w for cell in cells.values() for w in cell}, key=lambda w: place(CONTESTANTS, w))
+    for title, name, errors in (("Forward", "forward", ["error_y"]),
+                                ("Forward and backward", "both", ["error_dx", "error_dw"])):
+        ms, lines, accuracy = "ms_" + name, [], []
+        for s in shapes:
+            cell = cells[s]
+            ours, peer = best(cell, ms, True), best(cell, ms, False)
+            model = max(number(r.get("model_" + ms)) or 0 for r in cell.values())
+            if not ours and not peer:
+                continue
+            us = predicted.get((s[1], s[3], s[5])) if s[0] == "tanh" and s[2] == 1 and name == "forward" else None
+            lines.append((shape_words(s), *(time_cell(cell.get(w), ms) for w in who), ratio(peer, ours),
+                          ratio(ours, model), "" if us is None else f"{us * s[4]:.4g}",
+                          ratio(ours, us and us * s[4] / 1e3)))
+            accuracy.append((shape_words(s), *(error_cell(cell.get(w), errors) for w in who)))
+        if lines:
+            print(f"{title}: us, median (quartiles), of all contestants with warm caches. best peer / bptt: above 1,\n"
+                  "bptt is faster. Model: two kernels a step in one graph, products at peak, on an H100.\n")
+        table(("shape", *who, "best peer / bptt", "bptt / model", "predicted", "bptt / predicted"), lines)
+        if lines:
+            print(f"{title}: largest error beside double precision; whether a second run gave the same bits.\n")
+        table(("shape", *who), accuracy)
+    show_slopes(cells, who)
 
 
-def name_of(row):
-    return text(row.get("name") or row.get("command") or row.get("part") or "a row")
+def show_slopes(cells, who):
+    """us that one more step takes, from the shortest to the longest T of a shape."""
+    lines = {}
+    for s in cells:
+        for w, r in cells[s].items():
+            lines.setdefault(s[:4] + s[5:], {}).setdefault(w, []).append((s[4], r["ms_forward"]))
+    slopes = []
+    for s, found in sorted(lines.items(), key=str):
+        ends = {w: (min(p), max(p)) for w, p in found.items()}
+        us = {w: 1e3 * (b[1] - a[1]) / (b[0] - a[0]) for w, (a, b) in ends.items() if b[0] > a[0]}
+        if us:
+            slopes.append(("{} H={} L={} B={} {}".format(*s), *(us.get(w, "") for w in who)))
+    if slopes:
+        print("Slope over T, forward: us that one more step takes.\n")
+    table(("shape", *who), slopes)
 
 
-# ---- parts that are lists -------------------------------------------------------------------------
+# ---- the other parts ----------------------------------------------------------------------------
 
-def show_prediction(rows):
-    section("Prediction")
-    for r in rows:
-        for line in str(r.get("text") or reason(r) or "").splitlines():
-            print(("> " + line).rstrip())
-    print()
-
-
-def show_identify(rows):
-    section("Machine")
-    table(("what", "value"), [(name_of(r), f"{text(r.get('value', ''))} {text(r.get('unit', ''))}".strip())
-                              for r in rows if not reason(r)])
-    without_result(rows, name_of)
+def show_train(rows):
+    done = [r for r in rows if shape_of(r) and number(r.get("ms_per_step"))]
+    section("Training")
+    table(("shape", "contestant", "ms an update (quartiles)", "characters/s"),
+          [(shape_words(shape_of(r)), contestant(r) + (":never" if r.get("lowering") == "never" else ""),
+            time_cell(r, "ms_per_step", 1), f"{1e3 * shape_of(r)[3] * shape_of(r)[4] / r['ms_per_step']:.4g}")
+           for r in sorted(done, key=lambda r: (order(shape_of(r)), contestant(r)))])
 
 
 def show_tests(rows):
+    done = [r for r in rows if "result" in r]
     section("Tests")
-    done = [r for r in rows if "name" in r and not reason(r)]
-    passed = sum(r.get("result") == "passed" for r in done)
-    print(f"{passed} of {len(done)} passed.\n")
-    table(("test", "result", "s"), [(name_of(r), r.get("result", "unknown"), r.get("seconds", ""))
-                                    for r in done if r.get("result") != "passed"])
-    without_result(rows, name_of)
+    print(f"{sum(r['result'] == 'Passed' for r in done)} of {len(done)} passed.\n")
+    table(("test", "result", "s"),
+          [(r.get("name"), r["result"], r.get("seconds", "")) for r in done if r["result"] != "Passed"])
 
 
 def show_sanitize(rows):
     section("Sanitizers")
-    table(("tool", "program", "result", "s"), [(r.get("tool", ""), name_of(r), r.get("result", "unknown"), r.get("seconds", ""))
-                                               for r in rows if not reason(r)])
-    without_result(rows, lambda r: f"{text(r.get('tool', ''))} {name_of(r)}".strip())
+    table(("tool", "result"), [(r.get("name"), r["result"]) for r in rows if "result" in r])
 
 
-def show_micro(rows):
-    section("Micro-benchmarks")
-    done = [r for r in rows if not reason(r) and number(r.get("value")) is not None]
-    table(("what", "value", "unit"), [(name_of(r), f"{number(r['value']):.4g}", r.get("unit", "")) for r in done])
-    without_result([r if reason(r) else dict(r, error="no number") for r in rows if r not in done], name_of)
-
-
-# ---- layers ---------------------------------------------------------------------------------------
-
-def shape_of(row):
-    """(kind, cell, H, L, B, T, precision); None if a size is missing."""
-    size = [number(row.get(short, row.get(long))) for long, short in SIZES]
-    if None in size or max(size) > 1e9:
-        return None
-    kind = row.get("kind") or row.get("what") or "forward"
-    return (text(kind), text(row.get("cell", "tanh")), *map(int, size), text(row.get("precision", "fp32")))
-
-
-def contestant(row):
-    return text(row.get("contestant") or row.get("peer") or row.get("backend") or "unknown")
-
-
-def place(names, one):
-    """For sorting: after the longest of the names that it starts with, as cudnn:small:graph does; strangers last."""
-    known = [name for name in names if one == name or one.startswith(name + ":")]
-    return (names.index(max(known, key=len)), one) if known else (len(names), one)
-
-
-def shape_order(shape):
-    kind, cell, H, L, B, T, precision = shape
-    return (kind, cell, L, H, B, T, place(PRECISIONS, precision))
-
-
-def shape_words(shape):
-    _, cell, H, L, B, T, precision = shape
-    return f"{cell} H={H} L={L} B={B} T={T} {precision}"
-
-
-def layer_label(row):
-    shape = shape_of(row)
-    return f"{contestant(row)}, {shape[0]} {shape_words(shape)}" if shape and contestant(row) != "unknown" else name_of(row)
-
-
-def columns(cells):
-    return sorted({who for cell in cells.values() for who in cell}, key=lambda who: place(CONTESTANTS, who))
-
-
-def measured(rows):
-    """{shape: {contestant: row}} of the rows with a time; the last of several."""
-    cells = {}
+def show_kernels(rows):
+    """Of ncu's lines: how often each kernel ran and how long, the longest first."""
+    section("Kernels")
+    sums, head = {}, []
     for r in rows:
-        shape = shape_of(r)
-        if shape and not reason(r) and (quantity(r, "us") or 0) > 0:
-            cells.setdefault(shape, {})[contestant(r)] = r
-    return cells
+        line = r.get("csv", [])
+        if "Kernel Name" in line:
+            head = line
+            continue
+        fields = dict(zip(head, line))
+        try:
+            time = float(fields["Metric Value"].replace(",", ""))
+        except (KeyError, ValueError):
+            continue
+        key = (contestant(r), text(fields["Kernel Name"])[:80], fields.get("Metric Unit", ""))
+        sums.setdefault(key, []).append(time)
+    longest = sorted(sums.items(), key=lambda item: (item[0][0], -sum(item[1])))
+    table(("contestant", "kernel", "launches", "mean", "unit"),
+          [(who, kernel, len(t), sum(t) / len(t), unit) for (who, kernel, unit), t in longest])
 
 
-def time_cell(row):
-    if row is None:
-        return ""
-    q1, q3 = quantity(row, "us_q1"), quantity(row, "us_q3")
-    spread = "" if q1 is None or q3 is None else f" ({q1:.4g}..{q3:.4g})"
-    return f"{quantity(row, 'us'):.4g}{spread}"
-
-
-def ratios(shape, cell):
-    """(best peer / best of ours, best of ours / the model of its row, / that of gpu_model) in words."""
-    ours = [quantity(r, "us") for who, r in cell.items() if who.startswith(OURS)]
-    peers = [quantity(r, "us") for who, r in cell.items() if not who.startswith(OURS)]
-    given = [m for m in (quantity(r, "model") for r in cell.values()) if m and m > 0]
-    persistent = gpu_model.microseconds(*shape)
-    return (f"{min(peers) / min(ours):.2f}" if ours and peers else "",
-            f"{min(ours) / min(given):.2f}" if ours and given else "",
-            f"{min(ours) / persistent:.2f}" if ours and persistent else "")
-
-
-def accuracy_cell(row):
-    if row is None:
-        return ""
-    deviation, repeats = quantity(row, "deviation"), row.get("repeats", row.get("deterministic"))
-    same = "same bits" if repeats is True else "OTHER BITS" if repeats is False else ""
-    return " ".join(w for w in ("" if deviation is None else f"{deviation:.2g}", same) if w)
-
-
-def show_layers(rows, title):
-    section(title)
-    rows = [one for row in rows for one in single(row)]
-    cells = measured(rows)
-    for kind in sorted({shape[0] for shape in cells}, key=lambda k: place(KINDS, k)):
-        who = columns({s: found for s, found in cells.items() if s[0] == kind})
-        shapes = sorted((s for s in cells if s[0] == kind), key=shape_order)
-        print(f"{kind}: µs, median (quartiles); best peer / best of bptt: above 1, bptt is faster. Models: two kernels a step\n"
-              "in a graph (plain), gpu_model.py (persistent).\n")
-        table(("shape", *who, "best peer / bptt", "bptt / plain model", "bptt / persistent model"),
-              [(shape_words(s), *(time_cell(cells[s].get(w)) for w in who), *ratios(s, cells[s])) for s in shapes])
-        accurate = [s for s in shapes if any(accuracy_cell(r) for r in cells[s].values())]
-        if accurate:
-            print(f"{kind}: largest error beside double precision; whether a second run gave the same bits.\n")
-        table(("shape", *who), [(shape_words(s), *(accuracy_cell(cells[s].get(w)) for w in who)) for s in accurate])
-    show_slopes(cells, columns(cells))
-    timeless = [r if reason(r) else dict(r, error="no time") for r in rows
-                if reason(r) or not shape_of(r) or not (quantity(r, "us") or 0) > 0]
-    without_result(timeless, layer_label)
-
-
-def slope(points):
-    """Least squares through (T, us): what one more time step takes."""
-    n, sx, sy = len(points), sum(p[0] for p in points), sum(p[1] for p in points)
-    return (n * sum(x * y for x, y in points) - sx * sy) / (n * sum(x * x for x, _ in points) - sx * sx)
-
-
-def show_slopes(cells, who):
-    lines = {}
-    for (kind, cell, H, L, B, T, precision), found in cells.items():
-        for w, r in found.items():
-            lines.setdefault((kind, cell, H, L, B, 0, precision), {}).setdefault(w, []).append((T, quantity(r, "us")))
-    rows = []
-    for s in sorted(lines, key=shape_order):
-        slopes = {w: slope(p) for w, p in lines[s].items() if len({T for T, _ in p}) > 2}
-        if slopes:
-            rows.append((s[0], shape_words(s).replace(" T=0", ""),
-                         *(f"{slopes[w] / s[3]:.3g}" if w in slopes else "" for w in who)))
-    if rows:
-        print("Slope over T: µs that one more step of a layer takes.\n")
-    table(("kind", "shape", *who), rows)
-
-
-def show_train(rows):
-    section("Training steps")
-    done = [r for r in rows if not reason(r) and (quantity(r, "us") or 0) > 0]
-    table(("shape", "contestant", "ms a step, median (quartiles)", "characters/s"),
-          [(shape_words(s) if s else "unknown", contestant(r), train_time(r), speed(r, s))
-           for r, s in sorted(((r, shape_of(r)) for r in done), key=train_order)])
-    without_result([r if reason(r) else dict(r, error="no time") for r in rows if r not in done], layer_label)
-
-
-def train_order(pair):
-    row, shape = pair
-    return (shape is None, shape_order(shape)[1:] if shape else (), contestant(row), number(row.get("row")) or 0.0)
-
-
-def train_time(row):
-    q1, q3 = quantity(row, "us_q1"), quantity(row, "us_q3")
-    spread = "" if q1 is None or q3 is None else f" ({q1 / 1e3:.4g}..{q3 / 1e3:.4g})"
-    return f"{quantity(row, 'us') / 1e3:.4g}{spread}"
-
-
-def speed(row, shape):
-    """B T over the time of a step: not what a row claims."""
-    return f"{shape[4] * shape[5] / quantity(row, 'us') * 1e6:.4g}" if shape else ""
-
-
-def show_others(rows):
-    section("Other rows")
+def show_reasons(rows):
+    have = {}
     for r in rows:
-        print("    " + json.dumps(r, sort_keys=True, ensure_ascii=False))
-    print()
+        if reason(r):
+            shape = shape_of(r)
+            name = f"{contestant(r)}, {shape_words(shape)}" if shape else text(r.get("name", "a row"))
+            have.setdefault(reason(r), []).append(f"{text(r.get('part', ''))}: {name}")
+    if have:
+        section("Without a result")
+        print("\n".join(f"- {why}: {'; '.join(who)}" for why, who in have.items()) + "\n")
 
 
-def main():
-    if len(sys.argv) > 2:
-        sys.exit("usage: gpu_table.py [results.jsonl]")
-    if len(sys.argv) == 2:
-        with open(sys.argv[1], encoding="utf-8", errors="replace") as f:
-            rows = read(f)
-    else:
-        rows = read(sys.stdin)
-    show = {"prediction": show_prediction, "identify": show_identify, "tests": show_tests, "sanitize": show_sanitize,
-            "micro": show_micro, "tier1": lambda r: show_layers(r, "Layers"), "train": show_train,
-            "tier2": lambda r: show_layers(r, "More layers")}
-    for part in KNOWN:
-        found = [r for r in rows if r.get("part") == part]
-        if found:
-            show[part](found)
-    others = [r for r in rows if r.get("part") not in KNOWN]
-    if others:
-        show_others(others)
+def show(rows):
+    parts = {}
+    for r in rows:
+        parts.setdefault(r.get("part") if isinstance(r.get("part"), str) else None, []).append(r)
+    prediction = parts.get("prediction", [])
+    if prediction:
+        section("Prediction")
+        lines = [line for r in prediction for line in str(r.get("text", "")).splitlines()]
+        print("\n".join(f"> {line}".rstrip() for line in lines) + "\n")
+    section("Machine")
+    table(("what", "value"), [(r.get("name", ""), r["value"]) for r in rows if "value" in r])
+    if "anchors" in parts or "bptt" in parts:
+        show_layers(parts.get("anchors", []) + parts.get("bptt", []), predicted_steps(prediction))
+    others = {"train": show_train, "tests": show_tests, "sanitize": show_sanitize, "kernels": show_kernels}
+    for part, printer in others.items():
+        if part in parts:
+            printer(parts[part])
+    show_reasons(rows)
 
 
 if __name__ == "__main__":
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8")
-    main()
+    if len(sys.argv) != 2:
+        sys.exit("usage: gpu_table.py gpu.jsonl")
+    sys.stdout.reconfigure(encoding="utf-8")
+    with open(sys.argv[1], encoding="utf-8", errors="replace") as f:
+        show(read(f))

@@ -155,7 +155,7 @@ typedef struct blas_api {
 // Errors: NO_BACKEND, with what to install. The libraries stay loaded.
 bptt_status cu_api_load(cu_api *api, bptt_error *e);
 // Before it is loaded the environment's settings of cuBLAS that would change results are taken out of the environment,
-// and named in *ignored ("" if there were none).
-bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error *e);
+// and named in *ignored ("" if there were none). driver: the version that cuDriverGetVersion gives.
+bptt_status blas_api_load(blas_api *api, int driver, char *ignored, size_t room, bptt_error *e);
 
 #endif

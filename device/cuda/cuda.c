@@ -125,10 +125,12 @@ static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ig
 static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
                                   bptt_error *e)
 {
+    int version = 0;
     cu_lock();
     bptt_status s = cu_driver(&c->api, e);
     if (!s) s = cu_choose(&c->api, device, info, &c->id, e);
-    if (!s) s = blas_api_load(&c->blas, ignored, room, e);
+    if (!s && c->api.DriverGetVersion(&version)) version = 0;
+    if (!s) s = blas_api_load(&c->blas, version, ignored, room, e);
     cu_unlock();
     return s;
 }
