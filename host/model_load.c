@@ -1,4 +1,5 @@
 // Reading models: bptt's own files, and files with just PyTorch's tensors.
+#include "config.h"
 #include "model_file.h"
 #include "sized.h"
 

@@ -1,4 +1,5 @@
 // The complete state of a trainer as one file, and going on from it byte for byte.
+#include "config.h"
 #include "model_file.h"
 #include "sized.h"
 #include "trainer.h"
