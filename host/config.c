@@ -1,4 +1,4 @@
-// The configuration of a model: defaults, ranges, and the settings that belong to the machine.
+// The configuration of a model: defaults and ranges.
 #include "config.h"
 #include "sized.h"
 
@@ -26,7 +26,7 @@ void bptt_model_defaults_sized(bptt_model_config *c, size_t size)
     model_config_out(c, size, &whole);
 }
 
-bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
+static bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
 {
     if (x >= least && x <= most) return BPTT_OK;
     return bptt_fail(e, BPTT_BAD_CONFIG, "%s is %zu, but must be from %zu to %zu", what, x, least, most);
@@ -53,18 +53,6 @@ static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
     return BPTT_OK;
 }
 
-void model_place(bptt_model_config *to, const bptt_model_config *from)
-{
-    if (!from) return;
-    to->backend = from->backend;
-    to->device = from->device;
-    to->threads = from->threads;
-    to->lowering = from->lowering;
-    to->product = from->product;
-    to->precision = from->precision;
-    to->profile = from->profile;
-}
-
 bptt_status model_check(const bptt_model_config *c, bptt_error *e)
 {
     bptt_status s = in_range("vocab", c->vocab, 2, 65536, e);
@@ -81,4 +69,19 @@ bptt_status model_check(const bptt_model_config *c, bptt_error *e)
         s = bptt_fail(e, BPTT_BAD_CONFIG, "epsilon is %g, but must be at least %.3g, the smallest normal number",
                       c->epsilon, (double)FLT_MIN);
     return s ? s : check_numbers(c, e);
+}
+
+bptt_status compute_check(const bptt_compute *c, bptt_error *e)
+{
+    bptt_status s = in_range("threads", c->threads, 0, 1024, e);
+    if (!s) s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
+    if (!s) s = in_range("product", (size_t)c->product, BPTT_PRODUCT_OWN, BPTT_PRODUCT_LIBRARY, e);
+    if (!s) s = in_range("precision", (size_t)c->precision, BPTT_PRECISION_FP32, BPTT_PRECISION_FP16, e);
+    for (size_t i = 0; !s && i < sizeof c->reserved / sizeof c->reserved[0]; i++)
+        if (c->reserved[i])
+            s = bptt_fail(e, BPTT_BAD_CONFIG,
+                          "compute.reserved[%zu] is %u, but must be 0 in this version (%s): clear the struct, or "
+                          "install a newer bptt",
+                          i, c->reserved[i], BPTT_VERSION);
+    return s;
 }

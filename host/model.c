@@ -74,7 +74,7 @@ static const double first_scale[2] = {65536, 0};
 
 static shape scale_shape(const bptt_model_config *c, bptt_mat *view, bptt_type sum)
 {
-    return (shape){view, c->precision == BPTT_PRECISION_FP16 ? 1 : 0, 2, sum};
+    return (shape){view, c->compute.precision == BPTT_PRECISION_FP16 ? 1 : 0, 2, sum};
 }
 
 static bptt_status make_scale(bptt_model *m, bptt_error *e)
@@ -117,10 +117,7 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
 static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     size_t bytes = 0;
-    bptt_status s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
-    if (!s) s = in_range("product", (size_t)c->product, BPTT_PRODUCT_OWN, BPTT_PRODUCT_LIBRARY, e);
-    if (!s) s = in_range("precision", (size_t)c->precision, BPTT_PRECISION_FP32, BPTT_PRECISION_FP16, e);
-    if (!s) s = model_size(&ch->b, c, &bytes, e);
+    bptt_status s = model_size(&ch->b, c, &bytes, e);
     if (!s && !ch->b.list) s = memory_has(NULL, bytes, 0, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
@@ -131,13 +128,13 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     made->I = c->input ? c->input : c->vocab;
     made->H = c->hidden;
     made->L = c->layers;
-    s = choice_open(ch, c, &made->device, e);
+    s = choice_open(ch, &c->compute, &made->device, e);
     if (!s) {
         choice_tell(made->device, &made->info);
         (void)snprintf(made->number, sizeof made->number, "%u", made->info.number);
-        made->config.backend = made->device->backend.name;
-        made->config.device = ch->b.list ? made->number : NULL;
-        made->config.threads = made->device->threads;
+        made->config.compute.backend = made->device->backend.name;
+        made->config.compute.device = ch->b.list ? made->number : NULL;
+        made->config.compute.threads = made->device->threads;
         s = memory_has(made->device, bytes, 0, "this model", e);
     }
     if (!s) s = make_tensors(made, e);
@@ -157,7 +154,7 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
     const bptt_status s = build(ch, c, m, &why);
     if (s && ch->ours && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
         choice other;
-        const bptt_status none = choose_instead(module_load, ch, why.words, c->precision, &other, e);
+        const bptt_status none = choose_instead(module_load, ch, why.words, c->compute.precision, &other, e);
         return none ? none : model_open_chosen(&other, c, m, e);
     }
     if (s && e) *e = why;
@@ -167,7 +164,8 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     choice ch;
-    const bptt_status s = choose_on(b, c->device, &ch, e);
+    bptt_status s = compute_check(&c->compute, e);
+    if (!s) s = choose_on(b, c->compute.device, &ch, e);
     return s ? s : model_open_chosen(&ch, c, m, e);
 }
 
@@ -179,7 +177,7 @@ bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_err
     bptt_model_config whole;
     bptt_status s = model_config_in(&whole, c, e);
     if (!s) s = model_check(&whole, e);
-    if (!s) s = choose_for(&whole, &ch, e);
+    if (!s) s = choose_for(&whole.compute, whole.type, &ch, e);
     return s ? s : model_open_chosen(&ch, &whole, m, e);
 }
 

@@ -96,7 +96,7 @@ bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, si
     made->config.model.vocab = made->corpus.V;
     const bptt_model_config *m = &made->config.model;
     choice ch;
-    if (!s) s = choose_for(m, &ch, e);
+    if (!s) s = choose_for(&m->compute, m->type, &ch, e);
     if (!s) s = trainer_measure(made, &ch.b, NULL, e); // refused before any memory is taken
     if (!s) s = model_open_chosen(&ch, m, &made->model, e);
     if (!s) s = trainer_measure(made, &made->model->device->backend, made->model->device, e);
