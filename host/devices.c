@@ -80,7 +80,8 @@ void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t
     struct_out(info, size, &m->info, sizeof m->info);
 }
 
-bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds, bptt_error *error)
+bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
+                               bptt_error *error)
 {
     if (!m || i >= BPTT_CHARGES)
         return bptt_fail(error, BPTT_BAD_INPUT, "there are %d rows, no number %zu", (int)BPTT_CHARGES, i);

@@ -213,7 +213,7 @@ int bptt_trainer_validation_due(const bptt_trainer *t)
     return t->judge && t->config.valid_every > 0 && t->iteration > 0 && t->iteration % t->config.valid_every == 0;
 }
 
-void bptt_trainer_note(bptt_trainer *t, double loss, int *best)
+void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best)
 {
     const bool better = isfinite(loss) && (t->best_iteration == 0 || loss < t->best_loss);
     if (better) t->best_loss = loss, t->best_iteration = t->iteration;

@@ -137,7 +137,7 @@ START_TEST(a_size_that_was_never_set_is_refused_in_words)
     tc.size = 0, kept = tc;
     REFUSED(bptt_trainer_open(&tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "size is 0: call bptt_trainer_defaults");
     REFUSED(bptt_trainer_resume("/tmp/no such file", &tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "size is 0");
-    bptt_trainer_suit(&tc, 5);
+    bptt_trainer_sizes_for_text(&tc, 5);
     ck_assert(tc.batch == kept.batch && tc.model.hidden == kept.model.hidden);
     tc.size = sizeof tc, tc.model.size = 0;
     REFUSED(bptt_trainer_open(&tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "model.size is 0: call bptt_trainer_defaults");
@@ -263,7 +263,7 @@ START_TEST(trainers_of_older_and_newer_callers_are_those_of_ours)
     CK_OK(bptt_trainer_open(&c, text, 100, &whole, NULL));
     CK_OK(bptt_trainer_step(whole, NULL, NULL));
     bptt_trainer_config suited = c;
-    bptt_trainer_suit(&suited, 100);
+    bptt_trainer_sizes_for_text(&suited, 100);
     ck_assert(suited.batch != c.batch && suited.size == sizeof c && suited.model.size == sizeof c.model);
     for (size_t i = 0; i < 3 * (MODEL_CUTS + 1); i++) EACH_CANARY(canary)
         {
@@ -279,7 +279,7 @@ START_TEST(trainers_of_older_and_newer_callers_are_those_of_ours)
             bptt_trainer_get_config_sized(t, theirs, size, model);
             canaries_live(x, size, canary);
             ck_assert(theirs->size == size && theirs->model.size == model && batch_of(x, model) == 3);
-            bptt_trainer_suit(theirs, 100);
+            bptt_trainer_sizes_for_text(theirs, 100);
             canaries_live(x, size, canary);
             ck_assert(theirs->size == size && theirs->model.size == model && batch_of(x, model) == suited.batch);
             ck_assert(theirs->model.hidden == suited.model.hidden);

@@ -134,14 +134,14 @@ static trained train(const char *backend, bptt_lowering lowering, int profile)
     trained t = {.w = net_part(n.m, BPTT_WEIGHTS), .seconds = bptt_seconds() - start, .n = bptt_model_parameters(n.m)};
     const char *name = NULL;
     double one = 0;
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 0, &name, &one, NULL); i++) {
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 0, &name, &one, NULL); i++) {
         ck_assert(name && one >= 0);
         if (strcmp(name, "gemm") == 0) ck_assert(profile ? one > 0 : one == 0);
         t.spent += one;
     }
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 1, NULL, &one, NULL); i++) continue;
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 0, NULL, &one, NULL); i++) ck_assert(one == 0);
-    ck_assert_int_eq(bptt_model_spent(n.m, 1000, 0, NULL, NULL, NULL), BPTT_BAD_INPUT);
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 1, NULL, &one, NULL); i++) continue;
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 0, NULL, &one, NULL); i++) ck_assert(one == 0);
+    ck_assert_int_eq(bptt_model_profile(n.m, 1000, 0, NULL, NULL, NULL), BPTT_BAD_INPUT);
     net_close(&n);
     return t;
 }

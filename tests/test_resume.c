@@ -10,7 +10,7 @@ static void go(bptt_trainer *t, int steps)
         if (!bptt_trainer_validation_due(t)) continue;
         bptt_report report;
         CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
-        bptt_trainer_note(t, report.loss, NULL);
+        bptt_trainer_record_validation(t, report.loss, NULL);
     }
 }
 

@@ -95,13 +95,13 @@ static bptt_status read_spent(bench *b, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     size_t rows = 0;
-    while (bptt_model_spent(b->model, rows, 0, NULL, NULL, NULL) == BPTT_OK) rows++;
+    while (bptt_model_profile(b->model, rows, 0, NULL, NULL, NULL) == BPTT_OK) rows++;
     free(b->row);
     b->row = calloc(rows + 1, sizeof *b->row);
     if (!b->row) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %zu rows of a profile", rows);
     for (b->rows = 0; s == BPTT_OK && b->rows < rows; b->rows++) {
         spent *row = &b->row[b->rows];
-        s = bptt_model_spent(b->model, b->rows, 1, &row->name, &row->seconds, e);
+        s = bptt_model_profile(b->model, b->rows, 1, &row->name, &row->seconds, e);
     }
     qsort(b->row, b->rows, sizeof *b->row, descending);
     return s;

@@ -119,7 +119,7 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
         s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
     } else {
         if (v[OPT_VALID].given) c.valid = v[OPT_VALID].real;
-        bptt_trainer_suit(&c, n);
+        bptt_trainer_sizes_for_text(&c, n);
         config_apply(w->o, &c);
         s = bptt_trainer_open(&c, text, n, &w->trainer, &e);
     }

@@ -123,8 +123,8 @@ typedef struct bptt_compute {
     // Kernels for a whole window (a layer through all T steps), if the backend has them: used where estimated faster,
     // never, or wherever the device has room. Both ways give the same bits where the backend says so (opencl: yes)
     bptt_lowering lowering;
-    // opencl: matrix products by its own kernels, or CLBlast's, which are tested when the model is opened and give other
-    // bits, the same ones only in the same version on the same device
+    // opencl: matrix products by its own kernels, or by CLBlast's, which are tested when the model is opened and give
+    // other bits, the same ones only in the same version on the same device
     bptt_product product;
     // Rounding of the operands of matrix products; everything else is float. It changes the results. All but FP32 need
     // a backend that has them (cuda); others refuse them (NO_BACKEND)
@@ -401,7 +401,7 @@ typedef struct bptt_trainer_config {
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
 // Default H, L, B, T, valid_every, epochs for a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
-BPTT_API void bptt_trainer_suit(bptt_trainer_config *c, size_t n);
+BPTT_API void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
     size_t text, vocab, n_train, n_valid, stream, windows; // bytes; V; bytes; bytes; len; windows in an epoch
@@ -445,10 +445,10 @@ BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bpt
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
                                            bptt_error *e);
-// 1: a validation is due after the last update done or submitted. note records its loss: *best = 1 if it is the
+// 1: a validation is due after the last update done or submitted. The second records its loss: *best = 1 if it is the
 // lowest so far. Call it for scheduled validations only: it is part of the saved state.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
-BPTT_API void bptt_trainer_note(bptt_trainer *t, double loss, int *best);
+BPTT_API void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best);
 // The complete state: bptt_model_load reads its weights. Whole or not at all.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e);
 
@@ -486,8 +486,8 @@ BPTT_API bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info
 BPTT_API void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t size);
 // Time of a model with compute.profile = 1 since the last reset: the i-th row, a static name ("gemm", "transfer_in",
 // ...) and seconds; reset = 1 sets the row to 0. Waits for queued work.  Errors: BAD_INPUT past the last row, DEVICE.
-BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
-                                      bptt_error *e);
+BPTT_API bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
+                                        bptt_error *e);
 
 // Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s, measured for `seconds` or
 // so.  Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
