@@ -48,8 +48,9 @@ static bptt_status open_on(const problem *p, const bptt_backend *table, const ch
     bptt_model_defaults(&m);
     m.cell = p->cell == LAYERS_RELU ? BPTT_RELU : BPTT_TANH;
     m.vocab = 2, m.input = m.hidden = p->H, m.layers = p->L, m.biases = 2, m.optimizer = BPTT_SGD;
-    m.backend = backend, m.type = table ? table->real : BPTT_F32, m.lowering = lowering, m.threads = p->threads;
-    m.precision = table ? BPTT_PRECISION_FP32 : p->precision;
+    m.compute.backend = backend, m.type = table ? table->real : BPTT_F32, m.compute.lowering = lowering,
+    m.compute.threads = p->threads;
+    m.compute.precision = table ? BPTT_PRECISION_FP32 : p->precision;
     bptt_contestant *c = calloc(1, sizeof *c);
     if (!c) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a contestant");
     c->p = p;

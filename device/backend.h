@@ -202,15 +202,6 @@ typedef struct bptt_walk {
 // Every op of a plan in the order of execution.
 void bptt_walk_plan(const bptt_plan *p, const bptt_walk *w);
 
-typedef struct bptt_device_config {
-    unsigned threads;         // 0: the backend's choice
-    const char *device;       // NULL: the backend's choice; digits: its number in the list; else a part of its name
-    bptt_lowering lowering;   // whole-window kernels, where the backend has any
-    bptt_product product;     // whose products, where the backend has a choice
-    bptt_precision precision; // what products round their operands to: one of the backend's precisions
-    bool profile;             // count what each op takes, in bptt_device's spent
-} bptt_device_config;
-
 // What time is charged to: an op that runs by itself, or a loop that runs as a whole: BPTT_WINDOW_FORWARD + its kind.
 typedef enum bptt_charge {
     BPTT_WINDOW_FORWARD = BPTT_OPCODES,
@@ -238,8 +229,9 @@ struct bptt_backend {
     unsigned precisions;     // 1u << BPTT_PRECISION_... for each that it has; FP32 all have, so 0: that alone
     size_t logits_at_a_time; // elements of a decoder block; 0: the host's choice, which suits the caches of processors
     size_t (*pad)(size_t cols); // leading dimension for rows of that many reals
-    // Makes *d and fills all of it: backend = *b, threads, memory, bits, profile, own.
-    bptt_status (*open)(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
+    // Makes *d and fills all of it: backend = *b, threads, memory, bits, profile, own. Of c backend is not used; device
+    // is NULL (the backend's choice), digits (its number in the list) or a part of a name; precision is one it has.
+    bptt_status (*open)(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e);
     void (*close)(bptt_device *d);                 // NULL is fine
     const char *(*describe)(const bptt_device *d); // what it runs on; belongs to d
     // The i-th device without opening it: fills number, platform, device, kind, memory, usable, why_not of *info.
@@ -285,7 +277,7 @@ typedef struct bptt_abi {
 #define BPTT_ABI_VERSION 3u // goes up with every change of meaning that the sizes do not show
 #define BPTT_ABI_HERE \
     ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_op), sizeof(bptt_slots), \
-                sizeof(bptt_plan), sizeof(bptt_device_config), sizeof(bptt_device_info)})
+                sizeof(bptt_plan), sizeof(bptt_compute), sizeof(bptt_device_info)})
 #define BPTT_MODULE_SYMBOL "bptt_module"
 typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *table, bptt_error *e);
 

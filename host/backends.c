@@ -1,5 +1,6 @@
 // Which backends there are, and which device a name means.
 #include "backends.h"
+#include "config.h"
 #include "machine.h"
 #include "modules.h"
 
@@ -175,10 +176,10 @@ bptt_status choose_named(module_loader *load, const char *device, bptt_precision
     return bptt_fail(e, BPTT_NO_BACKEND, "%s", why);
 }
 
-static bptt_status choose_auto(const bptt_model_config *m, choice *c, bptt_error *e)
+static bptt_status choose_auto(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
 {
     if (m->device) return choose_named(module_load, m->device, m->precision, c, e);
-    if (m->type != BPTT_F64) return choose_best(module_load, m->precision, c, e);
+    if (type != BPTT_F64) return choose_best(module_load, m->precision, c, e);
     *c = choose_host(bptt_ref_f64());
     (void)snprintf(c->info.why, sizeof c->info.why, "double precision");
     return BPTT_OK;
@@ -197,19 +198,18 @@ bptt_status no_backend_called(const char *name, bptt_error *e)
                      "no backend is called \"%.60s\"; there are cpu, ref, cuda and opencl (bptt devices)", name);
 }
 
-bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e)
+bptt_status choose_for(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
 {
     const char *const name = m->backend;
-    if (m->type != BPTT_F32 && m->type != BPTT_F64)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)m->type);
-    if ((unsigned)m->precision >= BPTT_PRECISIONS)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "precision is %d, but must be from 0 to %d", (int)m->precision,
-                         BPTT_PRECISIONS - 1);
+    if (type != BPTT_F32 && type != BPTT_F64)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)type);
+    const bptt_status checked = compute_check(m, e);
+    if (checked) return checked;
     if (!name || strcmp(name, "auto") == 0) {
-        const bptt_status s = choose_auto(m, c, e);
-        return s || c->b.real == m->type ? s : wrong_type(c->b.name, e);
+        const bptt_status s = choose_auto(m, type, c, e);
+        return s || c->b.real == type ? s : wrong_type(c->b.name, e);
     }
-    bptt_backend b = m->type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
+    bptt_backend b = type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
     bool known = strcmp(name, "ref") == 0;
     if (strcmp(name, "cpu") == 0) b = bptt_cpu(), known = true;
     for (size_t i = 0; !known && module_name(i); i++) {
@@ -219,32 +219,20 @@ bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e)
         known = true;
     }
     if (!known) return no_backend_called(name, e);
-    if (b.real != m->type) return wrong_type(name, e);
+    if (b.real != type) return wrong_type(name, e);
     return choose_on(&b, m->device, c, e);
 }
 
-bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e)
-{
-    bptt_model_config m;
-    bptt_model_defaults(&m);
-    m.backend = name, m.device = device, m.type = type;
-    return choose_for(&m, c, e);
-}
-
-bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device **d, bptt_error *e)
+bptt_status choice_open(const choice *c, const bptt_compute *m, bptt_device **d, bptt_error *e)
 {
     char number[16];
+    bptt_compute chosen = *m;
     (void)snprintf(number, sizeof number, "%u", c->info.number);
-    const bptt_device_config config = {.threads = m->threads,
-                                       .device = c->b.list ? number : NULL,
-                                       .lowering = m->lowering,
-                                       .product = m->product,
-                                       .precision = m->precision,
-                                       .profile = m->profile != 0};
+    chosen.device = c->b.list ? number : NULL;
     if (!computes(&c->b, m->precision))
         return bptt_fail(e, BPTT_NO_BACKEND, "backend %s has no precision %s; backend cuda on a GPU may have it",
                          c->b.name, bptt_precision_word[m->precision]);
-    return c->b.open(&c->b, &config, d, e);
+    return c->b.open(&c->b, &chosen, d, e);
 }
 
 void choice_tell(const bptt_device *d, bptt_device_info *info)

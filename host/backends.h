@@ -10,16 +10,13 @@ typedef struct choice {
     bool ours;             // nobody asked for it: another may take its place
 } choice;
 
-// The backend of that name (NULL, "auto": the best present) and its device (NULL: the first usable one, GPUs before
-// others; digits: by number; else by a part of its name or its platform's, in upper or lower case), for elements of a
-// type.  BAD_CONFIG, NO_BACKEND.
-bptt_status choose(const char *name, const char *device, bptt_type type, choice *c, bptt_error *e);
 // NO_BACKEND, with the names that there are.
 bptt_status no_backend_called(const char *name, bptt_error *e);
 // On a table: its own name is what was asked for.
 bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e);
-// What a model's configuration asks for: its backend, device and type; "auto" takes only what has its precision.
-bptt_status choose_for(const bptt_model_config *m, choice *c, bptt_error *e);
+// The backend and device that m asks for, for elements of a type; "auto" takes only what has its precision.
+// BAD_CONFIG, NO_BACKEND.
+bptt_status choose_for(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e);
 
 // What "auto" means, over the modules in their order as `load` finds them (module_load, or a test's):
 typedef bptt_status module_loader(const char *name, bptt_backend *b, bptt_error *e);
@@ -32,8 +29,8 @@ bptt_status choose_named(module_loader *load, const char *device, bptt_precision
 bptt_status choose_instead(module_loader *load, const choice *failed, const char *why, bptt_precision p, choice *c,
                            bptt_error *e);
 
-// Opens the device of a choice as the model's configuration says.  NO_BACKEND: it has not the precision.
-bptt_status choice_open(const choice *c, const bptt_model_config *m, bptt_device **d, bptt_error *e);
+// Opens the device of a choice as m says.  NO_BACKEND: it has not the precision.
+bptt_status choice_open(const choice *c, const bptt_compute *m, bptt_device **d, bptt_error *e);
 // What is known of a device once it is open goes into its info.
 void choice_tell(const bptt_device *d, bptt_device_info *info);
 

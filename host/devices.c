@@ -11,13 +11,11 @@
 // Opens the device to see whether it works.
 static void try_device(const choice *c, bptt_device_info *info)
 {
-    bptt_model_config plain;
     bptt_device *d = NULL;
     bptt_error e = {0};
-    bptt_model_defaults(&plain);
     *info = c->info;
     info->why[0] = '\0';
-    if (choice_open(c, &plain, &d, &e)) {
+    if (choice_open(c, &(bptt_compute){0}, &d, &e)) {
         info->usable = 0;
         (void)snprintf(info->why_not, sizeof info->why_not, "%.255s", e.words);
         return;
@@ -58,7 +56,7 @@ static bptt_status describe(size_t i, bptt_device_info *info, bptt_error *error)
     enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
     if (i < BUILT_IN) {
         choice c;
-        const bptt_status s = choose(built_in[i], NULL, BPTT_F32, &c, error);
+        const bptt_status s = choose_for(&(bptt_compute){.backend = built_in[i]}, BPTT_F32, &c, error);
         if (!s) try_device(&c, info);
         return s;
     }
@@ -82,7 +80,8 @@ void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t
     struct_out(info, size, &m->info, sizeof m->info);
 }
 
-bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds, bptt_error *error)
+bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
+                               bptt_error *error)
 {
     if (!m || i >= BPTT_CHARGES)
         return bptt_fail(error, BPTT_BAD_INPUT, "there are %d rows, no number %zu", (int)BPTT_CHARGES, i);
@@ -116,18 +115,14 @@ static bptt_status best_product(bptt_device *d, const bptt_op *product, double s
     return s;
 }
 
-bptt_status bptt_gemm_rate(const bptt_model_config *m, double seconds, double *gflops, bptt_error *error)
+bptt_status bptt_gemm_rate(const bptt_compute *on, double seconds, double *gflops, bptt_error *error)
 {
     choice c;
     bptt_device *d = NULL;
-    bptt_model_config plain, given;
-    if (!m || !gflops) return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and a place");
-    bptt_model_defaults(&plain);
-    bptt_status s = model_config_in(&given, m, error);
-    if (s) return s;
-    plain.backend = given.backend, plain.device = given.device, plain.threads = given.threads;
-    plain.product = given.product, plain.precision = given.precision;
-    s = choose_for(&plain, &c, error);
+    if (!on || !gflops) return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and a place");
+    bptt_compute plain = *on;
+    plain.profile = 0; // it makes a device wait after each product
+    bptt_status s = choose_for(&plain, BPTT_F32, &c, error);
     if (!s) s = choice_open(&c, &plain, &d, error);
     if (s) return s;
     bptt_buf *block[LAYOUT_BLOCKS] = {0};

@@ -1,94 +1,16 @@
-// A model: configuration, tensors, first weights. See host/README.md for the table of tensors.
+// A model: tensors, first weights. See host/README.md for the table of tensors.
 #include "model.h"
+#include "config.h"
 #include "machine.h"
 #include "modules.h"
 #include "prng.h"
 #include "sized.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void bptt_model_defaults_sized(bptt_model_config *c, size_t size)
-{
-    const bptt_model_config whole = {
-        .cell = BPTT_TANH,
-        .hidden = 128,
-        .layers = 1,
-        .biases = 1,
-        .type = BPTT_F32,
-        .init = BPTT_INIT_REFERENCE,
-        .seed = 1,
-        .optimizer = BPTT_ADAM,
-        .decay = 0.95,
-        .beta1 = 0.9,
-        .beta2 = 0.999,
-        .epsilon = 1e-8,
-        .clip_mode = BPTT_CLIP_NORM,
-        .clip = 5,
-    };
-    model_config_out(c, size, &whole);
-}
-
-static bptt_status in_range(const char *what, size_t x, size_t least, size_t most, bptt_error *e)
-{
-    if (x >= least && x <= most) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_CONFIG, "%s is %zu, but must be from %zu to %zu", what, x, least, most);
-}
-
-static bptt_status check_numbers(const bptt_model_config *c, bptt_error *e)
-{
-    const struct {
-        const char *what;
-        double x;
-        double least, below;
-    } real[] = {
-        {"momentum", c->momentum, 0, 1},
-        {"decay", c->decay, 0, 1},
-        {"beta1", c->beta1, 0, 1},
-        {"beta2", c->beta2, 0, 1},
-        {"epsilon", c->epsilon, 0, INFINITY},
-        {"clip", c->clip, 0, INFINITY},
-    };
-    for (size_t i = 0; i < sizeof real / sizeof real[0]; i++)
-        if (!(real[i].x >= real[i].least && real[i].x < real[i].below))
-            return bptt_fail(e, BPTT_BAD_CONFIG, "%s is %g, but must be at least %g and below %g", real[i].what,
-                             real[i].x, real[i].least, real[i].below);
-    return BPTT_OK;
-}
-
-void model_place(bptt_model_config *to, const bptt_model_config *from)
-{
-    if (!from) return;
-    to->backend = from->backend;
-    to->device = from->device;
-    to->threads = from->threads;
-    to->lowering = from->lowering;
-    to->product = from->product;
-    to->precision = from->precision;
-    to->profile = from->profile;
-}
-
-bptt_status model_check(const bptt_model_config *c, bptt_error *e)
-{
-    bptt_status s = in_range("vocab", c->vocab, 2, 65536, e);
-    if (!s && c->input) s = in_range("input", c->input, 1, 65536, e);
-    if (!s) s = in_range("hidden", c->hidden, 1, 65536, e);
-    if (!s) s = in_range("layers", c->layers, 1, 64, e);
-    if (!s) s = in_range("biases", (size_t)c->biases, 1, 2, e);
-    if (!s) s = in_range("cell", (size_t)c->cell, 0, BPTT_CELLS - 1, e);
-    if (!s) s = in_range("init", (size_t)c->init, BPTT_INIT_REFERENCE, BPTT_INIT_UNIFORM, e);
-    if (!s) s = in_range("optimizer", (size_t)c->optimizer, BPTT_SGD, BPTT_ADAM, e);
-    if (!s) s = in_range("clip_mode", (size_t)c->clip_mode, BPTT_CLIP_NORM, BPTT_CLIP_VALUE, e);
-    // a gradient of zero would give 0 / 0; threads and devices may take subnormal numbers for zero
-    if (!s && c->optimizer != BPTT_SGD && !((float)c->epsilon >= FLT_MIN))
-        s = bptt_fail(e, BPTT_BAD_CONFIG, "epsilon is %g, but must be at least %.3g, the smallest normal number",
-                      c->epsilon, (double)FLT_MIN);
-    return s ? s : check_numbers(c, e);
-}
 
 // The k-th tensor of layer l, or of the decoder when l = L.
 static void describe(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
@@ -152,7 +74,7 @@ static const double first_scale[2] = {65536, 0};
 
 static shape scale_shape(const bptt_model_config *c, bptt_mat *view, bptt_type sum)
 {
-    return (shape){view, c->precision == BPTT_PRECISION_FP16 ? 1 : 0, 2, sum};
+    return (shape){view, c->compute.precision == BPTT_PRECISION_FP16 ? 1 : 0, 2, sum};
 }
 
 static bptt_status make_scale(bptt_model *m, bptt_error *e)
@@ -195,10 +117,7 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
 static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     size_t bytes = 0;
-    bptt_status s = in_range("lowering", (size_t)c->lowering, BPTT_LOWER_AUTO, BPTT_LOWER_ALWAYS, e);
-    if (!s) s = in_range("product", (size_t)c->product, BPTT_PRODUCT_OWN, BPTT_PRODUCT_LIBRARY, e);
-    if (!s) s = in_range("precision", (size_t)c->precision, BPTT_PRECISION_FP32, BPTT_PRECISION_FP16, e);
-    if (!s) s = model_size(&ch->b, c, &bytes, e);
+    bptt_status s = model_size(&ch->b, c, &bytes, e);
     if (!s && !ch->b.list) s = memory_has(NULL, bytes, 0, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
@@ -209,13 +128,13 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     made->I = c->input ? c->input : c->vocab;
     made->H = c->hidden;
     made->L = c->layers;
-    s = choice_open(ch, c, &made->device, e);
+    s = choice_open(ch, &c->compute, &made->device, e);
     if (!s) {
         choice_tell(made->device, &made->info);
         (void)snprintf(made->number, sizeof made->number, "%u", made->info.number);
-        made->config.backend = made->device->backend.name;
-        made->config.device = ch->b.list ? made->number : NULL;
-        made->config.threads = made->device->threads;
+        made->config.compute.backend = made->device->backend.name;
+        made->config.compute.device = ch->b.list ? made->number : NULL;
+        made->config.compute.threads = made->device->threads;
         s = memory_has(made->device, bytes, 0, "this model", e);
     }
     if (!s) s = make_tensors(made, e);
@@ -235,7 +154,7 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
     const bptt_status s = build(ch, c, m, &why);
     if (s && ch->ours && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
         choice other;
-        const bptt_status none = choose_instead(module_load, ch, why.words, c->precision, &other, e);
+        const bptt_status none = choose_instead(module_load, ch, why.words, c->compute.precision, &other, e);
         return none ? none : model_open_chosen(&other, c, m, e);
     }
     if (s && e) *e = why;
@@ -245,7 +164,8 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     choice ch;
-    const bptt_status s = choose_on(b, c->device, &ch, e);
+    bptt_status s = compute_check(&c->compute, e);
+    if (!s) s = choose_on(b, c->compute.device, &ch, e);
     return s ? s : model_open_chosen(&ch, c, m, e);
 }
 
@@ -257,7 +177,7 @@ bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_err
     bptt_model_config whole;
     bptt_status s = model_config_in(&whole, c, e);
     if (!s) s = model_check(&whole, e);
-    if (!s) s = choose_for(&whole, &ch, e);
+    if (!s) s = choose_for(&whole.compute, whole.type, &ch, e);
     return s ? s : model_open_chosen(&ch, &whole, m, e);
 }
 

@@ -34,14 +34,10 @@ struct bptt_model {
 
 typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tensor;
 
-bptt_status model_check(const bptt_model_config *c, bptt_error *e); // BAD_CONFIG
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // Opens a model on a choice; where that is ours and fails for other reasons than memory, on what may take its place.
 bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
-// What the machine decides, not the model: backend, device, threads, lowering, product,
-// precision, profile. from NULL: nothing.
-void model_place(bptt_model_config *to, const bptt_model_config *from);
 // A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]

@@ -36,7 +36,7 @@ bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_read
 bptt_status close_file(st_writer *w, bptt_status written, bptt_error *e);
 
 // Opens the model of a file: configuration from its metadata or, without, from its tensors; weights; vocabulary.
-// From c (may be NULL): the type, what model_place takes, and the cell where the file does not name it.
+// From c (may be NULL): compute, the type, and the cell where the file does not name it.
 bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 
 #endif

@@ -1,4 +1,5 @@
 // Reading models: bptt's own files, and files with just PyTorch's tensors.
+#include "config.h"
 #include "model_file.h"
 #include "sized.h"
 
@@ -192,8 +193,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (!s) s = cell_from_metadata(r, &made.cell, &cell_named, e);
     if (!s && ours && !cell_named) s = bptt_fail(e, BPTT_BAD_FILE, "the file's metadata do not name its cell");
     if (s) return s;
-    model_place(&made, c);
-    if (c) made.type = c->type;
+    if (c) made.compute = c->compute, made.type = c->type;
     if (c && !cell_named) made.cell = c->cell;
     if (!cell_named && (unsigned)made.cell >= BPTT_CELLS)
         return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell, BPTT_CELLS - 1);

@@ -22,7 +22,8 @@ enum {
 // A member added at the end must not lie in an older caller's padding, so there is none.
 #define NO_PADDING(type, last) \
     _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
-NO_PADDING(bptt_model_config, profile);
+NO_PADDING(bptt_model_config, compute);
+NO_PADDING(bptt_compute, reserved);
 NO_PADDING(bptt_run_config, last_gradient);
 NO_PADDING(bptt_window, keep);
 NO_PADDING(bptt_trainer_config, epochs);

@@ -55,7 +55,7 @@ static void put_trace(metadata *m, const bptt_trainer *t)
     put_count(m, "trace.update", t->iteration + 1);
     put_count(m, "trace.batch", t->config.batch);
     put_count(m, "trace.steps", t->config.steps);
-    put_text(m, "trace.precision", bptt_precision_word[t->model->config.precision]);
+    put_text(m, "trace.precision", bptt_precision_word[t->model->config.compute.precision]);
     put_text(m, "trace.backend", t->model->device->backend.name);
     put_text(m, "trace.device", t->model->info.device);
 }

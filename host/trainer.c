@@ -96,7 +96,7 @@ bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, si
     made->config.model.vocab = made->corpus.V;
     const bptt_model_config *m = &made->config.model;
     choice ch;
-    if (!s) s = choose_for(m, &ch, e);
+    if (!s) s = choose_for(&m->compute, m->type, &ch, e);
     if (!s) s = trainer_measure(made, &ch.b, NULL, e); // refused before any memory is taken
     if (!s) s = model_open_chosen(&ch, m, &made->model, e);
     if (!s) s = trainer_measure(made, &made->model->device->backend, made->model->device, e);
@@ -213,7 +213,7 @@ int bptt_trainer_validation_due(const bptt_trainer *t)
     return t->judge && t->config.valid_every > 0 && t->iteration > 0 && t->iteration % t->config.valid_every == 0;
 }
 
-void bptt_trainer_note(bptt_trainer *t, double loss, int *best)
+void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best)
 {
     const bool better = isfinite(loss) && (t->best_iteration == 0 || loss < t->best_loss);
     if (better) t->best_loss = loss, t->best_iteration = t->iteration;

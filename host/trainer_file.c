@@ -26,7 +26,7 @@ static void put_trainer(metadata *m, const bptt_trainer *t, const double scale[2
     put_count(m, "train.best_iteration", t->best_iteration);
     put_count(m, "train.text_bytes", t->corpus.n);
     put_text(m, "train.text_sha256", t->corpus.sha256);
-    put_text(m, "train.precision", bptt_precision_word[t->model->config.precision]);
+    put_text(m, "train.precision", bptt_precision_word[t->model->config.compute.precision]);
     if (!t->model->scale.buf) return;
     put_real(m, "train.loss_scale", scale[0]);
     put_count(m, "train.good_windows", (uint64_t)scale[1]);
@@ -177,15 +177,15 @@ static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_
     bptt_precision made_in = BPTT_PRECISION_FP32;
     bptt_error why = {0};
     bptt_model_defaults(&machine);
-    model_place(&machine, c ? &c->model : NULL);
+    if (c) machine.compute = c->model.compute;
     const st_tensor *state = st_find(r, "train.state");
     if (state && state->dtype == ST_F64) machine.type = BPTT_F64;
     bptt_status s = read_precision(r, &made_in, e);
     if (s) return s;
     const bool changed = c && c->change_precision;
-    if (!changed) machine.precision = made_in;
+    if (!changed) machine.compute.precision = made_in;
     s = model_from(r, &machine, &t->model, &why);
-    if (s == BPTT_NO_BACKEND && machine.precision != BPTT_PRECISION_FP32 && !changed)
+    if (s == BPTT_NO_BACKEND && machine.compute.precision != BPTT_PRECISION_FP32 && !changed)
         return bptt_fail(e, s, "%.380s; the run was made in %s, --precision fp32 goes on with it in float", why.words,
                          bptt_precision_word[made_in]);
     if (s && e) *e = why;

@@ -42,7 +42,7 @@ static void validate(bptt_trainer *t, const char *model)
     bptt_error e;
     int best = 0;
     if (bptt_trainer_validate(t, NULL, NULL, &r, &e)) die("validation", &e);
-    bptt_trainer_note(t, r.loss, &best);
+    bptt_trainer_record_validation(t, r.loss, &best);
     printf("  validation: %.4f nats, %.4f bits a character%s\n", r.loss, r.loss / log(2), best ? ", the best yet" : "");
     if (bptt_trainer_save(t, model, &e)) die(model, &e);
 }
@@ -53,7 +53,7 @@ static void train(const char *path, const char *model, uint64_t updates)
     unsigned char *text = read_file_or_die(path, &n);
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
-    bptt_trainer_suit(&c, n);
+    bptt_trainer_sizes_for_text(&c, n);
     c.iterations = updates;
     c.epochs = updates ? 0 : c.epochs;
 

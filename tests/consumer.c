@@ -26,8 +26,8 @@ int main(int n, char **argument)
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
     c.model.hidden = 48;
-    c.model.backend = "cpu";
-    c.model.threads = 1;
+    c.model.compute.backend = "cpu";
+    c.model.compute.threads = 1;
     c.batch = 2;
     c.steps = 8;
     c.rate = 1e-2;

@@ -33,7 +33,7 @@ static bptt_status fake_list(const bptt_backend *b, size_t i, bptt_device_info *
     return BPTT_OK;
 }
 
-static bptt_status fake_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status fake_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     const char *broken = getenv("BPTT_FAKE_BROKEN");
     char name[64];

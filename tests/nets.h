@@ -29,8 +29,8 @@ static inline bptt_model_config net_config(const char *backend, bptt_type type, 
 {
     bptt_model_config c;
     bptt_model_defaults(&c);
-    c.backend = backend, c.type = type, c.vocab = V, c.hidden = H, c.layers = L;
-    c.threads = 1, c.init = BPTT_INIT_UNIFORM, c.seed = 5;
+    c.compute.backend = backend, c.type = type, c.vocab = V, c.hidden = H, c.layers = L;
+    c.compute.threads = 1, c.init = BPTT_INIT_UNIFORM, c.seed = 5;
     move_to_place(&c);
     return c;
 }

@@ -49,7 +49,7 @@ static inline char *small_text(size_t *size)
     return text;
 }
 
-static inline bptt_device *open_device(const cl_setup *s, const bptt_device_config *c)
+static inline bptt_device *open_device(const cl_setup *s, const bptt_compute *c)
 {
     const bptt_backend b = bptt_opencl();
     bptt_device *d = NULL;

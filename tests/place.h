@@ -44,10 +44,10 @@ static inline bptt_precision placed_precision(void)
 static inline void move_to_place(bptt_model_config *c)
 {
     if (!placed_on() || c->type != BPTT_F32) return;
-    c->backend = placed_on();
-    c->device = getenv("BPTT_DEVICE");
-    c->lowering = placed_lowering();
-    c->precision = placed_precision();
+    c->compute.backend = placed_on();
+    c->compute.device = getenv("BPTT_DEVICE");
+    c->compute.lowering = placed_lowering();
+    c->compute.precision = placed_precision();
 }
 
 // 0 if look() finds a device; else SKIPPED, or EXIT_FAILURE where the environment variable `needed` is set. The reason
@@ -73,7 +73,7 @@ static inline int device_missing(const char *kind, const char *needed, bptt_stat
 static inline bptt_status look_for_place(bptt_error *e)
 {
     choice c;
-    return choose(placed_on(), getenv("BPTT_DEVICE"), BPTT_F32, &c, e);
+    return choose_for(&(bptt_compute){.backend = placed_on(), .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, e);
 }
 
 // The same for the backend that the environment names.

@@ -35,7 +35,7 @@ static inline void rig_open_host(rig *r, const rig_row *row)
 {
     r->b = row->backend();
     bptt_error e = {0};
-    const bptt_device_config c = {.threads = row->threads};
+    const bptt_compute c = {.threads = row->threads};
     CK_TRUE(r->b.open(&r->b, &c, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
     cpu_tools *tools = row->loops ? r->d->own : NULL; // the first member of the cpu backend's own struct
     if (tools) tools->loops = row->loops();
@@ -45,10 +45,12 @@ static inline void rig_open_device(rig *r, const rig_row *row)
 {
     choice c;
     bptt_error e = {0};
-    CK_TRUE(choose(row->name, getenv("BPTT_DEVICE"), BPTT_F32, &c, &e) == BPTT_OK, "%s: %s", row->name, e.words);
+    CK_TRUE(choose_for(&(bptt_compute){.backend = row->name, .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, &e) ==
+                BPTT_OK,
+            "%s: %s", row->name, e.words);
     char number[16];
     snprintf(number, sizeof number, "%u", c.info.number);
-    const bptt_device_config as = {.device = number, .lowering = placed_lowering()};
+    const bptt_compute as = {.device = number, .lowering = placed_lowering()};
     r->b = c.b;
     CK_TRUE(r->b.open(&r->b, &as, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
 }

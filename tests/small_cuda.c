@@ -50,7 +50,7 @@ static bptt_model_config config_for(size_t i, bptt_lowering how)
     bptt_model_config c = net_config("", BPTT_F32, k->V, k->H, k->L);
     c.input = k->I, c.biases = 1 + (int)(i & 1), c.cell = i % 3 == 2 ? BPTT_RELU : BPTT_TANH;
     c.optimizer = (bptt_optimizer)(i % 3), c.clip_mode = i / KINDS ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM;
-    c.clip = i / KINDS ? 0.01 : 0.1, c.momentum = 0.5, c.device = NULL, c.lowering = how;
+    c.clip = i / KINDS ? 0.01 : 0.1, c.momentum = 0.5, c.compute.device = NULL, c.compute.lowering = how;
     return c;
 }
 
@@ -121,7 +121,7 @@ START_TEST(every_way_to_run_gives_the_same_bits)
     for (size_t i = 0; i < KINDS; i++) {
         const bptt_model_config graph = config_for(i, BPTT_LOWER_ALWAYS), nodes = config_for(i, BPTT_LOWER_NEVER);
         bptt_model_config timed = graph;
-        timed.profile = 1;
+        timed.compute.profile = 1;
         const bptt_model_config *const way[] = {&graph, &nodes, &timed};
         for (size_t k = 0; k < 3; k++) {
             past once = live_with(&b, on_gpu() ? way[k] : &graph, &KIND[i]), again = live_with(&b, way[k], &KIND[i]);
@@ -138,7 +138,8 @@ START_TEST(a_training_run_ends_in_the_twins_bytes)
     const file text = slurp(TEST_DATA "/curve.txt");
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
-    c.model.hidden = _i ? 128 : 33, c.model.layers = 2, c.model.clip = 0.4, c.model.lowering = BPTT_LOWER_ALWAYS;
+    c.model.hidden = _i ? 128 : 33, c.model.layers = 2, c.model.clip = 0.4,
+    c.model.compute.lowering = BPTT_LOWER_ALWAYS;
     c.batch = 17, c.steps = _i ? 7 : 65, c.iterations = 16, c.valid_every = 5, c.valid = 0.02;
     bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *twin = trainer_on(&two, &c, text.bytes, text.n);
     trainer_go(t, 16);

@@ -122,9 +122,9 @@ static void write_plainly(void)
     here.api.EnqueueWriteBufferRect = plain_rectangle;
 }
 
-static bptt_status open_here(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_here(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
-    bptt_device_config as = *c;
+    bptt_compute as = *c;
     as.device = getenv("BPTT_DEVICE");
     return cl_open_with(&here.setup, b, &as, d, e);
 }
@@ -232,7 +232,7 @@ static void windows(const bptt_backend *one, const bptt_backend *two, bptt_lower
         bptt_model_config c = net_config("", BPTT_F32, NET[i].V, NET[i].H, NET[i].L);
         c.input = NET[i].I, c.biases = 1 + (int)(i & 1), c.cell = i == 2 ? BPTT_RELU : BPTT_TANH;
         c.optimizer = (bptt_optimizer)(i % 3), c.clip_mode = i == 1 ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM;
-        c.clip = 0.1, c.momentum = 0.5, c.device = NULL, c.lowering = how;
+        c.clip = 0.1, c.momentum = 0.5, c.compute.device = NULL, c.compute.lowering = how;
         net n, m;
         net_open_on(&n, one, &c, NET[i].B, NET[i].T);
         net_open_on(&m, two, &c, NET[i].B, NET[i].T);
@@ -274,7 +274,8 @@ START_TEST(a_training_run_ends_in_the_twins_bytes)
     const file text = slurp(TEST_DATA "/curve.txt");
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
-    c.model.hidden = _i ? 256 : 33, c.model.layers = 2, c.model.clip = 0.4, c.model.lowering = BPTT_LOWER_ALWAYS;
+    c.model.hidden = _i ? 256 : 33, c.model.layers = 2, c.model.clip = 0.4,
+    c.model.compute.lowering = BPTT_LOWER_ALWAYS;
     c.batch = 17, c.steps = _i ? 7 : 65, c.iterations = 16, c.valid_every = 5, c.valid = 0.02;
     bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *twin = trainer_on(&two, &c, text.bytes, text.n);
     trainer_go(t, 16);

@@ -30,13 +30,13 @@ static bptt_model_config small(void)
 {
     bptt_model_config c;
     bptt_model_defaults(&c);
-    c.backend = "ref", c.vocab = 9, c.hidden = 7, c.layers = 2, c.seed = 12, c.clip = 0.5;
+    c.compute.backend = "ref", c.vocab = 9, c.hidden = 7, c.layers = 2, c.seed = 12, c.clip = 0.5;
     return c;
 }
 
 // Possible ends of a struct of an older bptt.h.
-static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, threads), offsetof(bptt_model_config, product),
-                                   sizeof(bptt_model_config)};
+static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, compute.threads),
+                                   offsetof(bptt_model_config, compute.product), sizeof(bptt_model_config)};
 enum { MODEL_CUTS = 3 };
 
 // A refusal of a struct, and its words.
@@ -73,15 +73,15 @@ START_TEST(an_older_caller_of_models_is_read_and_written_up_to_its_end)
             canaries_live(old, size, canary);
             ck_assert(same_weights(m, whole));
             bptt_model_get_config(m, &got);
-            ck_assert(got.size == sizeof got && got.profile == 0 && got.lowering == BPTT_LOWER_AUTO);
+            ck_assert(got.size == sizeof got && got.compute.profile == 0 && got.compute.lowering == BPTT_LOWER_AUTO);
             memset(old, (int)canary, size);
             bptt_model_get_config_sized(m, old, size);
             canaries_live(old, size, canary);
-            ck_assert(old->size == size && old->clip == 0.5 && strcmp(old->backend, "ref") == 0);
+            ck_assert(old->size == size && old->clip == 0.5 && strcmp(old->compute.backend, "ref") == 0);
             memset(old, (int)canary, size);
             bptt_model_defaults_sized(old, size);
             canaries_live(old, size, canary);
-            ck_assert(old->size == size && old->hidden == 128 && old->clip == 5 && old->backend == NULL);
+            ck_assert(old->size == size && old->hidden == 128 && old->clip == 5 && old->compute.backend == NULL);
             bptt_model_close(m);
             free(old);
         }
@@ -94,13 +94,11 @@ START_TEST(a_newer_caller_of_models_is_taken_while_what_it_adds_is_zero)
     enum { MORE = 16, SIZE = sizeof(bptt_model_config) + MORE };
     bptt_model_config c = small(), *new = caller(&c, sizeof c, SIZE, 0xA5);
     bptt_model *m = NULL;
-    double rate;
     unsigned char *last = (unsigned char *)new + SIZE - 1;
     CK_OK(bptt_model_open(new, &m, NULL));
     *last = 1;
     REFUSED(bptt_model_open(new, &m, e), BPTT_BAD_CONFIG, "newer bptt");
     REFUSED(bptt_model_load("/tmp/no such file", new, &m, e), BPTT_BAD_CONFIG, "newer bptt");
-    REFUSED(bptt_gemm_rate(new, 0, &rate, e), BPTT_BAD_CONFIG, "newer bptt");
     bptt_model_get_config_sized(m, new, SIZE);
     ck_assert(new->size == SIZE &&*last == 0 && new->seed == 12);
     *last = 1;
@@ -116,12 +114,10 @@ START_TEST(a_size_that_was_never_set_is_refused_in_words)
 {
     bptt_model_config c = small();
     bptt_model *m = NULL;
-    double rate;
     c.size = 0;
     REFUSED(bptt_model_open(&c, &m, e), BPTT_BAD_CONFIG,
             "size is 0: call bptt_model_defaults, or set size to sizeof(bptt_model_config)");
     REFUSED(bptt_model_load("/tmp/no such file", &c, &m, e), BPTT_BAD_CONFIG, "size is 0");
-    REFUSED(bptt_gemm_rate(&c, 0, &rate, e), BPTT_BAD_CONFIG, "size is 0");
     c.size = offsetof(bptt_model_config, clip); // shorter than any that there was
     REFUSED(bptt_model_open(&c, &m, e), BPTT_BAD_CONFIG, "bptt_model_defaults");
     c.size = SIZE_MAX; // no struct, but what was in memory
@@ -141,7 +137,7 @@ START_TEST(a_size_that_was_never_set_is_refused_in_words)
     tc.size = 0, kept = tc;
     REFUSED(bptt_trainer_open(&tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "size is 0: call bptt_trainer_defaults");
     REFUSED(bptt_trainer_resume("/tmp/no such file", &tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "size is 0");
-    bptt_trainer_suit(&tc, 5);
+    bptt_trainer_sizes_for_text(&tc, 5);
     ck_assert(tc.batch == kept.batch && tc.model.hidden == kept.model.hidden);
     tc.size = sizeof tc, tc.model.size = 0;
     REFUSED(bptt_trainer_open(&tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "model.size is 0: call bptt_trainer_defaults");
@@ -149,6 +145,20 @@ START_TEST(a_size_that_was_never_set_is_refused_in_words)
     REFUSED(bptt_trainer_open(&tc, "abc", 3, &t, e), BPTT_BAD_CONFIG, "bptt_trainer_defaults");
     ck_assert_ptr_null(t);
     bptt_model_close(m);
+}
+END_TEST
+
+START_TEST(a_compute_with_members_of_a_newer_header_is_refused)
+{
+    double rate;
+    bptt_model *m = NULL;
+    for (size_t i = 0; i < sizeof((bptt_compute){0}.reserved) / sizeof(unsigned); i++) {
+        bptt_model_config c = small();
+        c.compute.reserved[i] = 1;
+        REFUSED(bptt_model_open(&c, &m, e), BPTT_BAD_CONFIG, "install a newer bptt");
+        REFUSED(bptt_gemm_rate(&c.compute, 0, &rate, e), BPTT_BAD_CONFIG, "install a newer bptt");
+    }
+    ck_assert_ptr_null(m);
 }
 END_TEST
 
@@ -253,7 +263,7 @@ START_TEST(trainers_of_older_and_newer_callers_are_those_of_ours)
     CK_OK(bptt_trainer_open(&c, text, 100, &whole, NULL));
     CK_OK(bptt_trainer_step(whole, NULL, NULL));
     bptt_trainer_config suited = c;
-    bptt_trainer_suit(&suited, 100);
+    bptt_trainer_sizes_for_text(&suited, 100);
     ck_assert(suited.batch != c.batch && suited.size == sizeof c && suited.model.size == sizeof c.model);
     for (size_t i = 0; i < 3 * (MODEL_CUTS + 1); i++) EACH_CANARY(canary)
         {
@@ -269,7 +279,7 @@ START_TEST(trainers_of_older_and_newer_callers_are_those_of_ours)
             bptt_trainer_get_config_sized(t, theirs, size, model);
             canaries_live(x, size, canary);
             ck_assert(theirs->size == size && theirs->model.size == model && batch_of(x, model) == 3);
-            bptt_trainer_suit(theirs, 100);
+            bptt_trainer_sizes_for_text(theirs, 100);
             canaries_live(x, size, canary);
             ck_assert(theirs->size == size && theirs->model.size == model && batch_of(x, model) == suited.batch);
             ck_assert(theirs->model.hidden == suited.model.hidden);
@@ -370,6 +380,7 @@ static void add(TCase *c)
     tcase_add_test(c, an_older_caller_of_models_is_read_and_written_up_to_its_end);
     tcase_add_test(c, a_newer_caller_of_models_is_taken_while_what_it_adds_is_zero);
     tcase_add_test(c, a_size_that_was_never_set_is_refused_in_words);
+    tcase_add_test(c, a_compute_with_members_of_a_newer_header_is_refused);
     tcase_add_test(c, runs_of_older_and_newer_callers_are_those_of_ours);
     tcase_add_test(c, windows_of_older_and_newer_callers_are_those_of_ours);
     tcase_add_test(c, trainers_of_older_and_newer_callers_are_those_of_ours);

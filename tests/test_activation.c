@@ -136,7 +136,7 @@ START_TEST(the_kernels_of_devices_have_the_bits_of_the_text)
 {
     const bptt_backend b = bptt_twin();
     bptt_device *d = NULL;
-    CK_TRUE(b.open(&b, &(bptt_device_config){.threads = 1}, &d, NULL) == BPTT_OK, "no twin");
+    CK_TRUE(b.open(&b, &(bptt_compute){.threads = 1}, &d, NULL) == BPTT_OK, "no twin");
     void *own[1] = {d};
     const sweep_verdict v = swept(planted_none, &(sweep_way){.name = "twin", .values = twin_values, .own = own});
     b.close(d);

@@ -38,7 +38,7 @@ LIST(list_all, "cxgg")
 LIST(list_useless, "xx")
 
 // Opens, and tells the number it was asked to open as its `bits`.
-static bptt_status open_told(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_told(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     static const char *const number[] = {"0", "1", "2", "3"};
     const bptt_status s = host_open(b, c, d, e);
@@ -47,19 +47,19 @@ static bptt_status open_told(const bptt_backend *b, const bptt_device_config *c,
     return s;
 }
 
-static bptt_status open_broken(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_broken(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     (void)b, (void)c, (void)d;
     return bptt_fail(e, BPTT_DEVICE, "its compiler is missing: install it");
 }
 
-static bptt_status open_full(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_full(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     (void)b, (void)c, (void)d;
     return bptt_fail(e, BPTT_NO_MEMORY, "others use all of its memory");
 }
 
-static bptt_status open_small(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status open_small(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     const bptt_status s = host_open(b, c, d, e);
     if (!s) (*d)->memory = 100000;
@@ -67,7 +67,7 @@ static bptt_status open_small(const bptt_backend *b, const bptt_device_config *c
 }
 
 typedef bptt_status list_function(const bptt_backend *, size_t, bptt_device_info *, bptt_error *);
-typedef bptt_status open_function(const bptt_backend *, const bptt_device_config *, bptt_device **, bptt_error *);
+typedef bptt_status open_function(const bptt_backend *, const bptt_compute *, bptt_device **, bptt_error *);
 
 static bptt_backend fake(list_function *list, open_function *open)
 {
@@ -238,22 +238,22 @@ START_TEST(backends_refuse_a_precision_that_they_have_not)
     for (int p = BPTT_PRECISION_TF32; p <= BPTT_PRECISION_FP16; p++)
         for (int i = 0; i < 3; i++) {
             bptt_model_config c = net_config(i < 2 ? name[i] : NULL, i < 2 ? BPTT_F32 : BPTT_F64, 9, 7, 1);
-            c.precision = (bptt_precision)p;
+            c.compute.precision = (bptt_precision)p;
             ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_BACKEND);
             CK_TRUE(!m && strstr(e.words, "has no precision ") && strstr(e.words, "backend cuda"), "%s", e.words);
-            ck_assert_int_eq(bptt_gemm_rate(&c, 0.01, &rate, NULL), BPTT_NO_BACKEND);
+            ck_assert_int_eq(bptt_gemm_rate(&c.compute, 0.01, &rate, NULL), BPTT_NO_BACKEND);
             ck_assert(rate == 7);
         }
     const bptt_backend all = fake(list_all, open_told), ref = bptt_ref_f32();
     bptt_model_config c = net_config("ref", BPTT_F32, 9, 7, 1);
     for (int p = -1; p <= 4; p += 5) {
-        c.precision = (bptt_precision)p;
+        c.compute.precision = (bptt_precision)p;
         ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_BAD_CONFIG);
         CK_TRUE(!m && strstr(e.words, "precision"), "%s", e.words);
         ck_assert_int_eq(bptt_model_open_on(&ref, &c, &m, &e), BPTT_BAD_CONFIG);
-        ck_assert_int_eq(bptt_gemm_rate(&c, 0.01, &rate, NULL), BPTT_BAD_CONFIG);
+        ck_assert_int_eq(bptt_gemm_rate(&c.compute, 0.01, &rate, NULL), BPTT_BAD_CONFIG);
     }
-    c.precision = BPTT_PRECISION_BF16, c.device = NULL;
+    c.compute.precision = BPTT_PRECISION_BF16, c.compute.device = NULL;
     ck_assert_int_eq(bptt_model_open_on(&all, &c, &m, &e), BPTT_NO_BACKEND);
     ck_assert_ptr_null(m);
 }
@@ -277,8 +277,8 @@ START_TEST(the_device_that_was_chosen_is_opened_and_told)
     ck_assert_str_eq(info.bits, "2"); // the number that open was given
     ck_assert_str_eq(info.why, "a GPU");
     ck_assert(info.usable && info.number == 2 && info.kind == BPTT_GPU && info.memory == 1 << 30 && info.threads == 1);
-    ck_assert_str_eq(got.backend, "cuda");
-    ck_assert_str_eq(got.device, "2");
+    ck_assert_str_eq(got.compute.backend, "cuda");
+    ck_assert_str_eq(got.compute.device, "2");
     bptt_model_close(m);
 }
 END_TEST
@@ -335,11 +335,11 @@ START_TEST(double_precision_is_ref_and_says_so)
     ck_assert_str_eq(info.backend, "ref");
     ck_assert_str_eq(info.why, "double precision");
     bptt_model_close(m);
-    c.backend = "cpu";
+    c.compute.backend = "cpu";
     bptt_error e = {0};
     ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "ref") != NULL, "%s", e.words);
-    c.backend = NULL, c.device = "0"; // a device: that is cuda's or opencl's, which have no doubles
+    c.compute.backend = NULL, c.compute.device = "0"; // a device: that is cuda's or opencl's, which have no doubles
     ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_BACKEND);
 }
 END_TEST
@@ -427,7 +427,7 @@ START_TEST(a_device_of_its_own_memory_is_measured_by_that)
     bptt_model_close(m), m = NULL;
     c.hidden = 65536, c.layers = 64; // more than this machine has, which says nothing about the device
     ck_assert_int_eq(bptt_model_open_on(&broken, &c, &m, &e), BPTT_DEVICE);
-    c.backend = "ref";
+    c.compute.backend = "ref";
     ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_NO_MEMORY);
     CK_TRUE(!m && strstr(e.words, "the machine"), "%s", e.words);
 }

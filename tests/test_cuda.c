@@ -62,7 +62,7 @@ START_TEST(what_cannot_be_used_says_why)
         const bptt_status s = b.list(&b, 0, &info, &listed);
         CK_TRUE((s == BPTT_OK) == CASE[i].listed, "%s: list says %d, %s", CASE[i].how, (int)s, listed.words);
         CK_TRUE(s == BPTT_OK || strstr(listed.words, CASE[i].words), "%s: %s", CASE[i].how, listed.words);
-        const bptt_status o = b.open(&b, &(bptt_device_config){0}, &d, &opened);
+        const bptt_status o = b.open(&b, &(bptt_compute){0}, &d, &opened);
         CK_TRUE((o == BPTT_NO_BACKEND || o == BPTT_DEVICE) && !d, "%s: open says %d", CASE[i].how, (int)o);
         CK_TRUE(opened.code == o && strstr(opened.words, CASE[i].words), "%s: %s", CASE[i].how, opened.words);
     }
@@ -82,7 +82,7 @@ START_TEST(devices_are_found_by_number_and_name)
         bptt_device *d = NULL;
         bptt_error e = {0};
         char name[32];
-        const bptt_status s = b.open(&b, &(bptt_device_config){.device = CASE[i].device}, &d, &e);
+        const bptt_status s = b.open(&b, &(bptt_compute){.device = CASE[i].device}, &d, &e);
         ck_assert_int_eq(s == BPTT_OK, CASE[i].number >= 0);
         snprintf(name, sizeof name, "Stand-in %d", CASE[i].number);
         if (s)
@@ -105,11 +105,11 @@ START_TEST(settings_that_would_change_results_are_ignored_and_named)
     setenv("NVIDIA_TF32_OVERRIDE", "1", 1);
     setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0", 1);
     setenv("CUBLAS_LOGINFO_DBG", "0", 1);
-    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    CK_OK(b.open(&b, &(bptt_compute){0}, &d, NULL));
     ck_assert(!getenv("NVIDIA_TF32_OVERRIDE") && !getenv("CUBLAS_WORKSPACE_CONFIG") && getenv("CUBLAS_LOGINFO_DBG"));
     CK_TRUE(strstr(d->bits, "NVIDIA_TF32_OVERRIDE=1") && strstr(d->bits, "ignored"), "%s", d->bits);
     b.close(d);
-    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    CK_OK(b.open(&b, &(bptt_compute){0}, &d, NULL));
     ck_assert(!strstr(d->bits, "ignored"));
     b.close(d);
 }
@@ -121,7 +121,7 @@ END_TEST
 static bptt_status live_once(bptt_lowering how, int profile, bptt_precision precision, bptt_error *e)
 {
     bptt_model_config c = net_config("cuda", BPTT_F32, 11, 9, 2);
-    c.backend = "cuda", c.lowering = how, c.profile = profile, c.precision = precision;
+    c.compute.backend = "cuda", c.compute.lowering = how, c.compute.profile = profile, c.compute.precision = precision;
     int32_t token[3 * 4] = {1, 2, 3, 1};
     const bptt_window w = {.size = sizeof(bptt_window), .token = token, .target = token};
     bptt_model *m = NULL;
@@ -190,7 +190,7 @@ START_TEST(a_context_outlives_its_devices_unless_it_is_lost)
     bptt_device *d = NULL;
     void *const driver = dlopen("libcuda.so.1", RTLD_NOW);
     cu_context c = NULL;
-    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    CK_OK(b.open(&b, &(bptt_compute){0}, &d, NULL));
     cu_result (*retain)(cu_context *, cu_device) = NULL;
     *(void **)&retain = driver ? dlsym(driver, "cuDevicePrimaryCtxRetain") : NULL;
     ck_assert(retain && retain(&c, 0) == 0);
@@ -267,7 +267,7 @@ END_TEST
 START_TEST(a_device_without_room_says_how_much_was_needed)
 {
     bptt_model_config c = net_config("cuda", BPTT_F32, 11, 600, 2);
-    c.backend = "cuda";
+    c.compute.backend = "cuda";
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     bptt_error e = {0};
@@ -292,7 +292,7 @@ static bptt_device *open_cuda(bptt_precision p)
     const bptt_backend b = cuda();
     bptt_device *d = NULL;
     bptt_error e = {0};
-    CK_TRUE(b.open(&b, &(bptt_device_config){.precision = p}, &d, &e) == BPTT_OK, "%s", e.words);
+    CK_TRUE(b.open(&b, &(bptt_compute){.precision = p}, &d, &e) == BPTT_OK, "%s", e.words);
     return d;
 }
 
@@ -389,7 +389,7 @@ START_TEST(opening_a_run_changes_nothing)
 {
     net n;
     bptt_model_config c = net_config("cuda", BPTT_F32, 11, 9, 2);
-    c.backend = "cuda";
+    c.compute.backend = "cuda";
     net_open(&n, &c, &(bptt_run_config){.batch = 4, .steps = 9, .gradient = 1});
     CK_OK(bptt_run_train(n.r, &n.w, 0.1, NULL, NULL));
     snapshot before = snapshot_of(n.m);
@@ -424,8 +424,8 @@ static void prepare_scale(bptt_model *m)
 START_TEST(the_loss_scale_falls_until_gradients_fit_and_no_further)
 {
     bptt_model_config c = net_config("cuda", BPTT_F32, 5, 7, 1);
-    c.backend = "cuda", c.precision = BPTT_PRECISION_FP16, c.optimizer = BPTT_SGD, c.clip = 0;
-    c.lowering = _i ? BPTT_LOWER_NEVER : BPTT_LOWER_ALWAYS;
+    c.compute.backend = "cuda", c.compute.precision = BPTT_PRECISION_FP16, c.optimizer = BPTT_SGD, c.clip = 0;
+    c.compute.lowering = _i ? BPTT_LOWER_NEVER : BPTT_LOWER_ALWAYS;
     bptt_model *m = NULL;
     bptt_run *r = NULL;
     CK_OK(bptt_model_open(&c, &m, NULL));

@@ -38,7 +38,7 @@ static void open_run(lowered *x, const what *w)
     bptt_backend b = bptt_ref_f32();
     b.pad = cu_pad, b.overlaps = true;
     bptt_model_config c = net_config("ref", BPTT_F32, 11, w->H, w->L);
-    c.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
+    c.compute.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
     CK_OK(bptt_model_open_on(&b, &c, &x->m, NULL));
     const bptt_run_config rc = {.size = sizeof(bptt_run_config),
                                 .batch = w->B,

@@ -45,7 +45,7 @@ static bptt_trainer_config config_for(const data *f, const struct who *who, uint
 {
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
-    c.model.backend = who->backend, c.model.type = who->type, c.model.seed = seed, c.model.threads = 2;
+    c.model.compute.backend = who->backend, c.model.type = who->type, c.model.seed = seed, c.model.compute.threads = 2;
     c.model.hidden = oracle_size(&f->curves, "all", "H"), c.model.layers = oracle_size(&f->curves, "all", "L");
     c.model.clip = oracle_get(&f->curves, "all", "clip", 1)[0];
     c.batch = oracle_size(&f->curves, "all", "B"), c.steps = oracle_size(&f->curves, "all", "T");
@@ -60,7 +60,7 @@ static bptt_trainer *start(const data *f, const bptt_trainer_config *c)
 {
     bptt_trainer *t = NULL;
     bptt_error e = {0};
-    CK_TRUE(bptt_trainer_open(c, f->text, f->n, &t, &e) == BPTT_OK, "%s: %s", c->model.backend, e.words);
+    CK_TRUE(bptt_trainer_open(c, f->text, f->n, &t, &e) == BPTT_OK, "%s: %s", c->model.compute.backend, e.words);
     return t;
 }
 

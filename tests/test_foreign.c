@@ -50,7 +50,7 @@ static bptt_model_config asked(bptt_cell cell)
 {
     bptt_model_config c;
     bptt_model_defaults(&c);
-    c.backend = "ref", c.type = BPTT_F64, c.cell = cell;
+    c.compute.backend = "ref", c.type = BPTT_F64, c.cell = cell;
     return c;
 }
 

@@ -34,8 +34,8 @@ static void set_up(fixture *f, const bptt_model_config *c, size_t B, size_t T, b
     f->dy = reals(T * B * c->hidden);
     random_reals(&random, 1, f->dy, T * B * c->hidden);
     CK_TRUE(bare_open(f->n.r, &f->b, &e) == BPTT_OK, "%s", e.words);
-    snprintf(f->says, sizeof f->says, "%s %d precision %d %s I %zu H %zu L %zu B %zu T %zu", c->backend, (int)c->type,
-             (int)c->precision, c->cell ? "relu" : "tanh", c->input, c->hidden, c->layers, B, T);
+    snprintf(f->says, sizeof f->says, "%s %d precision %d %s I %zu H %zu L %zu B %zu T %zu", c->compute.backend,
+             (int)c->type, (int)c->compute.precision, c->cell ? "relu" : "tanh", c->input, c->hidden, c->layers, B, T);
 }
 
 static void tear_down(fixture *f)
@@ -124,7 +124,7 @@ START_TEST(layers_give_the_plain_nets_states_and_gradients)
         for (int variant = 0; variant < 8; variant++) {
             const size_t k = i % SHAPES, who = i / SHAPES;
             bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, SHAPE[k].H, SHAPE[k].L);
-            c.input = SHAPE[k].I, c.biases = 1 + (variant >> 2), c.threads = WHO[who].threads;
+            c.input = SHAPE[k].I, c.biases = 1 + (variant >> 2), c.compute.threads = WHO[who].threads;
             c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
             fixture f;
             set_up(&f, &c, SHAPE[k].B, SHAPE[k].T, variant & 2);
@@ -146,7 +146,7 @@ START_TEST(the_layers_parts_have_the_bits_of_the_whole)
 {
     for (size_t who = 0; who < WHOS; who++) {
         bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, 33, 3);
-        c.input = 7, c.threads = WHO[who].threads;
+        c.input = 7, c.compute.threads = WHO[who].threads;
         fixture f;
         set_up(&f, &c, 5, 9, false);
         const size_t tensors = bptt_model_tensors(f.n.m) - 2, count = 3 * 10 * 5 * 33; // the largest: the states
@@ -209,10 +209,10 @@ START_TEST(whole_numbers_come_out_exactly_from_every_backend)
         exact_net x = exact_make(WHOLE[k].I, WHOLE[k].H, WHOLE[k].L, WHOLE[k].B, WHOLE[k].T, 31 + k);
         for (size_t who = 0; who < WHOS; who++) {
             bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, x.H, x.L);
-            c.input = x.I, c.biases = 2, c.cell = BPTT_RELU, c.threads = WHO[who].threads;
-            const bool narrow = strcmp(c.backend, "cuda") == 0;
+            c.input = x.I, c.biases = 2, c.cell = BPTT_RELU, c.compute.threads = WHO[who].threads;
+            const bool narrow = strcmp(c.compute.backend, "cuda") == 0;
             for (int precision = 0; precision <= (narrow ? BPTT_PRECISION_FP16 : BPTT_PRECISION_FP32); precision++) {
-                c.precision = (bptt_precision)precision;
+                c.compute.precision = (bptt_precision)precision;
                 check_exact(&c, &x);
             }
         }

@@ -104,14 +104,14 @@ START_TEST(a_model_says_what_it_runs_on)
     bptt_model_config c = net_config("cpu", BPTT_F32, 9, 7, 1), got;
     bptt_model *m = NULL;
     bptt_device_info info;
-    c.threads = 3, c.device = "0";
+    c.compute.threads = 3, c.compute.device = "0";
     CK_OK(bptt_model_open(&c, &m, NULL));
     bptt_model_device(m, &info);
     bptt_model_get_config(m, &got);
     ck_assert_str_eq(info.backend, "cpu");
     ck_assert_str_eq(info.why, "asked for");
     ck_assert(info.threads == 3 && info.usable && info.device[0] && !info.platform[0]);
-    ck_assert_ptr_null(got.device);
+    ck_assert_ptr_null(got.compute.device);
     bptt_model_close(m);
 }
 END_TEST
@@ -126,7 +126,7 @@ typedef struct trained {
 static trained train(const char *backend, bptt_lowering lowering, int profile)
 {
     bptt_model_config c = net_config(backend, BPTT_F32, 65, 65, 2);
-    c.lowering = lowering, c.profile = profile;
+    c.compute.lowering = lowering, c.compute.profile = profile;
     net n;
     net_open(&n, &c, &(bptt_run_config){.batch = 33, .steps = 33, .gradient = 1});
     const double start = bptt_seconds();
@@ -134,14 +134,14 @@ static trained train(const char *backend, bptt_lowering lowering, int profile)
     trained t = {.w = net_part(n.m, BPTT_WEIGHTS), .seconds = bptt_seconds() - start, .n = bptt_model_parameters(n.m)};
     const char *name = NULL;
     double one = 0;
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 0, &name, &one, NULL); i++) {
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 0, &name, &one, NULL); i++) {
         ck_assert(name && one >= 0);
         if (strcmp(name, "gemm") == 0) ck_assert(profile ? one > 0 : one == 0);
         t.spent += one;
     }
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 1, NULL, &one, NULL); i++) continue;
-    for (size_t i = 0; !bptt_model_spent(n.m, i, 0, NULL, &one, NULL); i++) ck_assert(one == 0);
-    ck_assert_int_eq(bptt_model_spent(n.m, 1000, 0, NULL, NULL, NULL), BPTT_BAD_INPUT);
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 1, NULL, &one, NULL); i++) continue;
+    for (size_t i = 0; !bptt_model_profile(n.m, i, 0, NULL, &one, NULL); i++) ck_assert(one == 0);
+    ck_assert_int_eq(bptt_model_profile(n.m, 1000, 0, NULL, NULL, NULL), BPTT_BAD_INPUT);
     net_close(&n);
     return t;
 }
@@ -176,7 +176,7 @@ START_TEST(lowering_is_taken_by_backends_that_have_none)
     bptt_model_config c = net_config("cpu", BPTT_F32, 9, 7, 1);
     bptt_model *m = NULL;
     bptt_error e = {0};
-    c.lowering = (bptt_lowering)3;
+    c.compute.lowering = (bptt_lowering)3;
     ck_assert_int_eq(bptt_model_open(&c, &m, &e), BPTT_BAD_CONFIG);
     CK_TRUE(!m && strstr(e.words, "lowering"), "%s", e.words);
 }
@@ -187,12 +187,12 @@ START_TEST(the_rate_of_the_product_is_that_of_the_device_asked_for)
     double rate = 0;
     bptt_model_config c;
     bptt_model_defaults(&c);
-    c.backend = "cpu", c.device = "0", c.threads = 1;
-    CK_OK(bptt_gemm_rate(&c, 0.01, &rate, NULL));
+    c.compute.backend = "cpu", c.compute.device = "0", c.compute.threads = 1;
+    CK_OK(bptt_gemm_rate(&c.compute, 0.01, &rate, NULL));
     ck_assert(rate > 0 && isfinite(rate));
     rate = -1;
-    c.device = "1";
-    ck_assert_int_eq(bptt_gemm_rate(&c, 0.01, &rate, NULL), BPTT_NO_BACKEND);
+    c.compute.device = "1";
+    ck_assert_int_eq(bptt_gemm_rate(&c.compute, 0.01, &rate, NULL), BPTT_NO_BACKEND);
     ck_assert(rate == -1);
 }
 END_TEST

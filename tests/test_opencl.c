@@ -58,7 +58,7 @@ static void *open_one(void *given)
 {
     opening *o = given;
     const bptt_backend b = bptt_opencl();
-    (void)cl_open_with(o->setup, &b, &(bptt_device_config){0}, &o->d, &o->e);
+    (void)cl_open_with(o->setup, &b, &(bptt_compute){0}, &o->d, &o->e);
     return NULL;
 }
 
@@ -87,7 +87,7 @@ START_TEST(what_kernels_cannot_count_is_refused)
 {
     size_t size = 0;
     char *text = small_text(&size);
-    bptt_device *d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_device_config){0});
+    bptt_device *d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_compute){0});
     bptt_buf *b = must_have(d, 64);
     bptt_op s = {.opcode = BPTT_SUMSQ, .arg = {tight(b, 1, (size_t)1 << 32, BPTT_F32), tight(b, 1, 1, BPTT_F32)}};
     const bptt_plan p = {.op = &s, .ops = 1, .room = 1};
@@ -269,7 +269,7 @@ START_TEST(views_are_written_and_read_and_nothing_beside_them)
     const cl_api api = fake_api();
     for (fake_now.lie_value = 0; fake_now.lie_value < 2; fake_now.lie_value++) { // copied, then mapped
         fake_now.lie = CL_DEVICE_HOST_UNIFIED_MEMORY;
-        bptt_device *d = open_device(&(cl_setup){.api = &api}, &(bptt_device_config){0});
+        bptt_device *d = open_device(&(cl_setup){.api = &api}, &(bptt_compute){0});
         ck_assert_int_eq(own(d)->unified, (int)fake_now.lie_value);
         all_views(d);
         close_device(d);
@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(new_memory_is_zero)
 {
-    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_device_config){0});
+    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_compute){0});
     for (size_t n = 1; n < 5000; n = 2 * n + 1) {
         bptt_buf *b = must_have(d, n * 4);
         float *x = must_alloc(n, sizeof *x);
@@ -358,7 +358,7 @@ static double tokens_sum(size_t k)
 START_TEST(two_runs_in_flight_keep_their_inputs_and_their_outputs_apart)
 {
     for (int profile = 0; profile < 2; profile++) {
-        bptt_device *d = open_device(&(cl_setup){0}, &(bptt_device_config){.profile = profile});
+        bptt_device *d = open_device(&(cl_setup){0}, &(bptt_compute){.profile = profile});
         summing s;
         summing_open(&s, d, true);
         double out[BPTT_OUTPUTS];
@@ -387,7 +387,7 @@ END_TEST
 
 START_TEST(a_plan_without_output_runs_any_number_of_times)
 {
-    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_device_config){0});
+    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_compute){0});
     summing s;
     summing_open(&s, d, false);
     double want = 0, got = 0;
@@ -415,7 +415,7 @@ static double seconds(void)
 
 START_TEST(the_profile_charges_what_ran_and_no_more_than_the_time_it_took)
 {
-    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_device_config){.profile = true});
+    bptt_device *d = open_device(&(cl_setup){0}, &(bptt_compute){.profile = true});
     for (size_t i = 0; i < BPTT_CHARGES; i++)
         CK_TRUE(d->spent[i] == 0, "opening was charged to %s", bptt_charge_name[i]);
     summing s;

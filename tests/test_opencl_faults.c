@@ -40,7 +40,7 @@ START_TEST(what_cannot_be_used_says_why)
     bptt_device *d = NULL;
     bptt_device_info info;
     const cl_setup s = {.api = &api};
-    const bptt_device_config zero = {.device = "0"};
+    const bptt_compute zero = {.device = "0"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fake_now = (fake){.lie = cases[i].lie, .lie_value = cases[i].value, .lie_text = cases[i].text};
         CK_DONE(cl_list(&api, 0, &info, NULL, NULL, error));
@@ -66,8 +66,8 @@ START_TEST(a_program_that_does_not_compile_is_an_error_with_the_compilers_words)
     bptt_device *d = NULL;
     const char *text = "__kernel void broken(__global float *x) { x[0] = undeclared_thing; }";
     const cl_setup s = {.api = &api, .text = text, .text_size = strlen(text), .cache = ""};
-    CK_FAILS(cl_open_with(&s, &b, &(bptt_device_config){0}, &d, error), BPTT_DEVICE, "undeclared_thing");
-    CK_FAILS(cl_open_with(&s, &b, &(bptt_device_config){0}, &d, error), BPTT_DEVICE, "CL_BUILD_PROGRAM_FAILURE");
+    CK_FAILS(cl_open_with(&s, &b, &(bptt_compute){0}, &d, error), BPTT_DEVICE, "undeclared_thing");
+    CK_FAILS(cl_open_with(&s, &b, &(bptt_compute){0}, &d, error), BPTT_DEVICE, "CL_BUILD_PROGRAM_FAILURE");
     ck_assert_ptr_null(d);
     CK_TRUE(fake_now.alive == 0, "%ld objects are left", fake_now.alive);
 }
@@ -90,7 +90,7 @@ START_TEST(an_open_that_fails_anywhere_leaves_nothing)
             bptt_device *d = NULL;
             bptt_error e = {0};
             fake_now = (fake){.call = call[i], .after = after, .code = CL_OUT_OF_HOST_MEMORY};
-            const bptt_status status = cl_open_with(&s, &b, &(bptt_device_config){0}, &d, &e);
+            const bptt_status status = cl_open_with(&s, &b, &(bptt_compute){0}, &d, &e);
             if (status) {
                 failed++;
                 CK_TRUE(d == NULL && e.words[0] && strstr(e.words, "CL_OUT_OF_HOST_MEMORY"), "%s: %s", call[i],
@@ -114,7 +114,7 @@ START_TEST(memory_that_is_not_there_is_refused_with_numbers)
     char *text = small_text(&s.text_size);
     s.text = text;
     fake_now = (fake){.lie = CL_DEVICE_GLOBAL_MEM_SIZE, .lie_value = 8 << 20};
-    bptt_device *d = open_device(&s, &(bptt_device_config){0});
+    bptt_device *d = open_device(&s, &(bptt_compute){0});
     ck_assert_uint_eq(d->memory, 8 << 20);
     bptt_buf *half = must_have(d, 4 << 20), *b = NULL;
     const size_t used = own(d)->used;
@@ -160,7 +160,7 @@ static void filling_open(filling *f, const cl_api *api, bool profile)
     cl_setup s = {.api = api};
     *f = (filling){.text = small_text(&s.text_size)};
     s.text = f->text;
-    f->d = open_device(&s, &(bptt_device_config){.profile = profile});
+    f->d = open_device(&s, &(bptt_compute){.profile = profile});
     f->memory = must_have(f->d, 4096);
     bptt_mat y = tight(f->memory, 7, 33, BPTT_F32), out = tight(f->memory, 1, 1, BPTT_F32);
     out.at = 500;
@@ -278,12 +278,11 @@ START_TEST(other_arithmetic_than_the_hosts_is_noticed)
     for (wrong = LAST_BIT; wrong <= NO_NAN; wrong++) {
         bptt_device *d = NULL;
         if (wrong == FAR_OFF || wrong == NO_NAN) {
-            CK_FAILS(cl_open_with(&s, &b, &(bptt_device_config){0}, &d, error), BPTT_DEVICE,
-                     "cannot be used: its tanh");
+            CK_FAILS(cl_open_with(&s, &b, &(bptt_compute){0}, &d, error), BPTT_DEVICE, "cannot be used: its tanh");
             ck_assert_ptr_null(d);
             continue;
         }
-        d = open_device(&s, &(bptt_device_config){0});
+        d = open_device(&s, &(bptt_compute){0});
         ck_assert_str_eq(d->bits, bits[wrong]);
         close_device(d);
     }
@@ -333,13 +332,13 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
     for (size_t i = 0; i < 2; i++) {
         fake_now = (fake){.lie = told[i].what, .lie_value = told[i].most};
         bptt_device *d = open_device(&(cl_setup){.api = &api, .cache = "", .text = text, .text_size = s.text_size},
-                                     &(bptt_device_config){0});
+                                     &(bptt_compute){0});
         ck_assert_uint_eq(own(d)->limits.largest_group, told[i].most);
         close_device(d);
     }
     for (size_t group = 1024; group > 0; group /= 3) {
         fake_now = (fake){.group = group};
-        bptt_device *d = open_device(&s, &(bptt_device_config){0});
+        bptt_device *d = open_device(&s, &(bptt_compute){0});
         smaller += own(d)->tiles != largest;
         bptt_buf *m = must_have(d, 16384);
         const bptt_mat y = tight(m, 33, 65, BPTT_F32);

@@ -17,7 +17,7 @@ typedef struct kept {
 static bool compiled(kept *k)
 {
     fake_now.compiled = 0;
-    bptt_device *d = open_device(&k->setup, &(bptt_device_config){0});
+    bptt_device *d = open_device(&k->setup, &(bptt_compute){0});
     ck_assert_str_eq(d->bits, "same bits");
     close_device(d);
     return fake_now.compiled > 0;

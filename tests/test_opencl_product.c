@@ -57,7 +57,7 @@ START_TEST(a_library_is_tried_before_it_is_trusted)
 {
     size_t size = 0;
     char *text = small_text(&size);
-    library.d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_device_config){0});
+    library.d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_compute){0});
     own(library.d)->sgemm = sgemm;
     library.how = RIGHT;
     CK_DONE(clblast_try(library.d, error));
@@ -80,7 +80,7 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
 {
     size_t size = 0;
     char *text = small_text(&size);
-    bptt_device *d = library.d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_device_config){0});
+    bptt_device *d = library.d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_compute){0});
     enum { N = 7, K = 5, M = 3 };
     float x[N * K], y[K * M], z[N * M], got[N * M];
     for (size_t i = 0; i < N * K; i++) x[i] = (float)i - 8;

@@ -60,7 +60,7 @@ static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_c
     f->L = oracle_size(&f->file, f->net, "layers");
     bptt_model_config c = *rule;
     c.vocab = V, c.hidden = H, c.layers = f->L;
-    c.backend = who->backend, c.type = who->type, c.threads = who->threads;
+    c.compute.backend = who->backend, c.type = who->type, c.compute.threads = who->threads;
     move_to_place(&c);
     bptt_error e = {0};
     CK_TRUE(bptt_model_open(&c, &f->m, &e) == BPTT_OK, "%s", e.words);
@@ -272,7 +272,7 @@ START_TEST(splitmix64_gives_the_published_words_and_the_first_weights)
         }
         bptt_model_config c;
         bptt_model_defaults(&c);
-        c.vocab = 65, c.hidden = 256, c.seed = seed, c.backend = "ref"; // 1/sqrt(H) = 1/16
+        c.vocab = 65, c.hidden = 256, c.seed = seed, c.compute.backend = "ref"; // 1/sqrt(H) = 1/16
         bptt_model *m = NULL;
         ck_assert_int_eq(bptt_model_open(&c, &m, NULL), BPTT_OK);
         double *w = reals((size_t)65 * 256);

@@ -11,8 +11,8 @@ enum { B = 7, T = 5, H = 33, L = 2 };
 static void open_net(net *n, bptt_precision p, int optimizer)
 {
     bptt_model_config c = net_config("cuda", BPTT_F32, 9, H, L);
-    c.backend = "cuda", c.device = NULL, c.lowering = BPTT_LOWER_AUTO;
-    c.precision = p, c.optimizer = (bptt_optimizer)optimizer, c.momentum = 0.5;
+    c.compute.backend = "cuda", c.compute.device = NULL, c.compute.lowering = BPTT_LOWER_AUTO;
+    c.compute.precision = p, c.optimizer = (bptt_optimizer)optimizer, c.momentum = 0.5;
     net_open(n, &c, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1});
 }
 
@@ -33,7 +33,7 @@ START_TEST(only_fp16_has_a_loss_scale_and_it_is_counted_as_memory)
         bptt_model_config got;
         open_net(&n, (bptt_precision)p, BPTT_ADAM);
         bptt_model_get_config(n.m, &got);
-        ck_assert_int_eq(got.precision, p);
+        ck_assert_int_eq(got.compute.precision, p);
         CK_OK(model_size(&n.m->device->backend, &n.c, &bytes[p], NULL));
         const bool scaled = p == BPTT_PRECISION_FP16;
         ck_assert((n.m->scale.buf != NULL) == scaled);
@@ -159,8 +159,8 @@ START_TEST(windows_refused_after_one_that_was_skipped_are_refused)
     bptt_error e = {0};
     bptt_report r = {.loss = 7};
     bptt_model_config c = net_config("cuda", BPTT_F32, 9, H, L);
-    c.backend = "cuda", c.device = NULL, c.lowering = BPTT_LOWER_AUTO;
-    c.precision = BPTT_PRECISION_FP16, c.input = 2;
+    c.compute.backend = "cuda", c.compute.device = NULL, c.compute.lowering = BPTT_LOWER_AUTO;
+    c.compute.precision = BPTT_PRECISION_FP16, c.input = 2;
     net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1});
     CK_OK(bptt_run_train(n.r, &n.w, 0.01, &r, NULL));
     ck_assert(r.skipped);
@@ -188,8 +188,8 @@ END_TEST
 static bptt_trainer_config fp16_config(void)
 {
     bptt_trainer_config c = config_of("cuda", BPTT_F32);
-    c.model.backend = "cuda", c.model.device = NULL, c.model.lowering = BPTT_LOWER_AUTO;
-    c.model.precision = BPTT_PRECISION_FP16;
+    c.model.compute.backend = "cuda", c.model.compute.device = NULL, c.model.compute.lowering = BPTT_LOWER_AUTO;
+    c.model.compute.precision = BPTT_PRECISION_FP16;
     return c;
 }
 
@@ -222,11 +222,11 @@ START_TEST(a_run_in_fp16_goes_on_from_its_file_byte_for_byte)
         CK_OK(bptt_trainer_save(t, path, NULL));
         bptt_trainer_close(t), t = NULL;
         bptt_trainer_defaults(&again); // the precision of which is not asked for
-        again.model.backend = "cuda", again.iterations = 0, again.epochs = 0;
+        again.model.compute.backend = "cuda", again.iterations = 0, again.epochs = 0;
         CK_OK(bptt_trainer_resume(path, &again, text, 100, &t, NULL));
         unlink(path);
         bptt_trainer_get_config(t, &again);
-        ck_assert_int_eq(again.model.precision, BPTT_PRECISION_FP16);
+        ck_assert_int_eq(again.model.compute.precision, BPTT_PRECISION_FP16);
         go(t, STEPS - cut, &skipped);
         ck_assert_int_eq(skipped, all);
         CK_TRUE(same_files(saved(whole), saved(t)), "cut at %d: other bytes", cut);
@@ -258,9 +258,9 @@ START_TEST(another_precision_is_taken_where_it_is_asked_for)
     go(t, 6, &skipped);
     CK_OK(bptt_trainer_save(t, path, NULL));
     bptt_trainer_close(t), t = NULL;
-    c.model.backend = "cpu";
+    c.model.compute.backend = "cpu";
     for (int i = 0; i < 2; i++) { // whether it is what c says or not, it is not asked for
-        c.model.precision = i ? BPTT_PRECISION_FP16 : BPTT_PRECISION_FP32;
+        c.model.compute.precision = i ? BPTT_PRECISION_FP16 : BPTT_PRECISION_FP32;
         ck_assert_int_eq(bptt_trainer_resume(path, &c, text, 100, &t, &e), BPTT_NO_BACKEND);
         CK_TRUE(!t && strstr(e.words, "cpu has no precision fp16") && strstr(e.words, "--precision fp32 goes on"), "%s",
                 e.words);
@@ -269,10 +269,10 @@ START_TEST(another_precision_is_taken_where_it_is_asked_for)
     static const char *const name[] = {"\"train.precision\":\"fp32\"", "\"train.precision\":\"bf16\"",
                                        "\"train.loss_scale\":\""};
     for (int i = 0; i < 3; i++) {
-        c.model.precision = other[i], c.change_precision = 1, c.model.backend = i ? "cuda" : "cpu";
+        c.model.compute.precision = other[i], c.change_precision = 1, c.model.compute.backend = i ? "cuda" : "cpu";
         CK_TRUE(bptt_trainer_resume(path, &c, text, 100, &t, &e) == BPTT_OK, "%s", e.words);
         bptt_trainer_get_config(t, &got);
-        ck_assert_int_eq(got.model.precision, other[i]);
+        ck_assert_int_eq(got.model.compute.precision, other[i]);
         CK_OK(bptt_trainer_step(t, NULL, NULL));
         const file f = saved(t);
         ck_assert(mentions(f, name[i]));
@@ -283,12 +283,12 @@ START_TEST(another_precision_is_taken_where_it_is_asked_for)
         bptt_trainer_close(t), t = NULL;
     }
     bptt_model *m = NULL; // and a model that is only loaded is float
-    c.model.backend = "cpu";
+    c.model.compute.backend = "cpu";
     CK_OK(bptt_model_load(path, NULL, &m, NULL));
     bptt_model_close(m);
-    c.model.precision = BPTT_PRECISION_BF16;
+    c.model.compute.precision = BPTT_PRECISION_BF16;
     ck_assert_int_eq(bptt_model_load(path, &c.model, &m, NULL), BPTT_NO_BACKEND);
-    c.model.precision = (bptt_precision)4;
+    c.model.compute.precision = (bptt_precision)4;
     ck_assert_int_eq(bptt_model_load(path, &c.model, &m, NULL), BPTT_BAD_CONFIG);
     unlink(path);
     free(text);
@@ -366,9 +366,9 @@ START_TEST(a_backend_may_wish_for_the_size_of_a_decoder_block)
     bptt_model_config c = net_config("cuda", BPTT_F32, 20, 7, 1);
     const bptt_run_config rc = {.size = sizeof(bptt_run_config), .batch = 35, .steps = 5, .gradient = 1};
     double *g[2];
-    c.backend = "cuda", c.device = NULL, c.lowering = BPTT_LOWER_AUTO;
+    c.compute.backend = "cuda", c.compute.device = NULL, c.compute.lowering = BPTT_LOWER_AUTO;
     net_open(&n, &c, &rc);
-    c.backend = "ref";
+    c.compute.backend = "ref";
     net_open(&twin, &c, &rc);
     ck_assert_uint_eq(n.r->R, 88); // two blocks of at most 100 rows
     ck_assert_uint_eq(twin.r->R, 175);

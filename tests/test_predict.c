@@ -21,7 +21,7 @@ enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0] };
 static void open_shape(net *n, size_t i, size_t k, unsigned variant)
 {
     bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, SHAPE[k].V, SHAPE[k].H, SHAPE[k].L);
-    c.input = SHAPE[k].I, c.threads = WHO[i].threads, c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
+    c.input = SHAPE[k].I, c.compute.threads = WHO[i].threads, c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
     const bptt_run_config rc = {
         .batch = SHAPE[k].B, .steps = SHAPE[k].T, .gradient = variant & 1, .keep = (int)(variant >> 1)};
     net_open(n, &c, &rc);
@@ -47,9 +47,9 @@ static void near_logp(const net *n, const float *got, const double *want, size_t
     char says[160];
     for (size_t i = 0; i < count; i++)
         x[i] = (double)got[i], bound[i] = U32 * fabs(want[i]) + roundings(n) * (1 + fabs(want[i]));
-    snprintf(says, sizeof says, "%s %d %s: V %zu I %zu H %zu L %zu B %zu T %zu, gradient %d, keep %d", n->c.backend,
-             (int)n->c.type, what, n->c.vocab, n->c.input, n->c.hidden, n->c.layers, n->rc.batch, n->rc.steps,
-             n->rc.gradient, n->rc.keep);
+    snprintf(says, sizeof says, "%s %d %s: V %zu I %zu H %zu L %zu B %zu T %zu, gradient %d, keep %d",
+             n->c.compute.backend, (int)n->c.type, what, n->c.vocab, n->c.input, n->c.hidden, n->c.layers, n->rc.batch,
+             n->rc.steps, n->rc.gradient, n->rc.keep);
     CK_NEAR(near_all(x, want, bound, count), says);
     free(x), free(bound);
 }
@@ -142,7 +142,7 @@ START_TEST(predictions_of_the_targets_add_up_to_the_loss)
             loss -= (double)n.weight[t] * (double)logp[t * V + (size_t)n.target[t]] / report.weight;
         CK_NEAR(near_scaled(&loss, &report.loss, 1, 100 * U32), "loss");
         CK_NEAR(near_scaled(predicted, evaluated, state, roundings(&n)), "state");
-        if (strcmp(n.c.backend, "ref") == 0) ck_assert(same_bits(predicted, evaluated, state));
+        if (strcmp(n.c.compute.backend, "ref") == 0) ck_assert(same_bits(predicted, evaluated, state));
         free(logp), free(predicted), free(evaluated);
         net_close(&n);
     }
@@ -249,7 +249,8 @@ START_TEST(a_stream_that_is_reset_is_zero_and_the_others_are_as_they_were)
                         CK_OK(bptt_run_reset_stream(n.r, b, NULL));
                         for (size_t l = 0; l < L; l++) memset(want + (l * B + b) * H, 0, H * sizeof *want);
                         double *got = net_state(n.r, state);
-                        CK_TRUE(same_bits(got, want, state), "%s: stream %zu of %zu, %zu layers", c.backend, b, B, L);
+                        CK_TRUE(same_bits(got, want, state), "%s: stream %zu of %zu, %zu layers", c.compute.backend, b,
+                                B, L);
                         free(got);
                     }
                     bptt_error e = {0};

@@ -25,7 +25,7 @@ typedef struct history {
 static history train(const char *backend, unsigned threads, size_t H, size_t L, size_t B)
 {
     bptt_model_config c = net_config(backend, BPTT_F32, 65, H, L);
-    c.threads = threads;
+    c.compute.threads = threads;
     net n;
     net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = 7, .gradient = 1, .keep = 1});
     for (uint64_t k = 0; k < 6; k++) {
@@ -185,7 +185,7 @@ START_TEST(a_forward_only_run_finds_the_loss_that_a_gradient_run_finds)
             const double u = WHO[i].type == BPTT_F64 ? U64 : U32;
             CK_NEAR(near_scaled(&b.loss, &a.loss, 1, 100 * u), "loss");
             CK_NEAR(near_scaled(g, h, L * 3 * 50, 70 * 83 * u), "state");
-            if (strcmp(c.backend, "ref") == 0) ck_assert(a.loss == b.loss && same_bits(g, h, L * 3 * 50));
+            if (strcmp(c.compute.backend, "ref") == 0) ck_assert(a.loss == b.loss && same_bits(g, h, L * 3 * 50));
             ck_assert(b.grad_norm == 0 && a.weight == b.weight);
             free(h), free(g);
             bptt_run_close(judge);
@@ -398,7 +398,7 @@ START_TEST(bad_models_are_refused)
     bad[13].clip = (double)NAN, bad[14].clip = -1, bad[15].beta1 = 1, bad[16].beta2 = (double)NAN;
     bad[17].momentum = -0.1, bad[18].epsilon = (double)INFINITY, bad[19].decay = 1;
     bad[20].clip_mode = (bptt_clip)2, bad[21].hidden = SIZE_MAX, bad[22].type = BPTT_I32;
-    bad[23].backend = "abacus";
+    bad[23].compute.backend = "abacus";
     for (size_t i = 0; i < 24; i++) {
         bptt_model *m = NULL;
         bptt_error e = {0};

@@ -10,7 +10,7 @@ static void go(bptt_trainer *t, int steps)
         if (!bptt_trainer_validation_due(t)) continue;
         bptt_report report;
         CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
-        bptt_trainer_note(t, report.loss, NULL);
+        bptt_trainer_record_validation(t, report.loss, NULL);
     }
 }
 
@@ -26,7 +26,8 @@ static void cut_and_go_on(const bptt_trainer_config *c, const unsigned char *tex
         bptt_trainer *t = NULL;
         bptt_trainer_config again;
         bptt_trainer_defaults(&again);
-        again.model.backend = c->model.backend, again.model.threads = 2, again.iterations = 0, again.epochs = 0;
+        again.model.compute.backend = c->model.compute.backend, again.model.compute.threads = 2, again.iterations = 0,
+        again.epochs = 0;
         temporary(path);
         CK_OK(bptt_trainer_open(c, text, n, &t, NULL));
         go(t, cut);
@@ -37,8 +38,8 @@ static void cut_and_go_on(const bptt_trainer_config *c, const unsigned char *tex
         CK_TRUE(bptt_trainer_resume(path, &again, text, n, &t, &e) == BPTT_OK, "cut at %d: %s", cut, e.words);
         unlink(path);
         go(t, STEPS - cut);
-        CK_TRUE(same_files(saved(whole), saved(t)), "%s, optimizer %d, cut at %d: other bytes", c->model.backend,
-                (int)c->model.optimizer, cut);
+        CK_TRUE(same_files(saved(whole), saved(t)), "%s, optimizer %d, cut at %d: other bytes",
+                c->model.compute.backend, (int)c->model.optimizer, cut);
         bptt_trainer_close(t);
     }
     bptt_trainer_close(whole);
@@ -82,7 +83,8 @@ START_TEST(resume_takes_its_options_from_the_file)
     CK_OK(bptt_trainer_save(t, path, NULL));
     bptt_trainer_close(t);
     bptt_trainer_defaults(&other);
-    other.model.backend = c.model.backend, other.rate = 9, other.batch = 1, other.model.clip = 7, other.epochs = 0;
+    other.model.compute.backend = c.model.compute.backend, other.rate = 9, other.batch = 1, other.model.clip = 7,
+    other.epochs = 0;
     const uint64_t iterations[] = {15, 40, 10}; // the file's; given; 2.5 epochs of 4 windows
     for (int i = 0; i < 3; i++) {
         bptt_trainer_info info;
@@ -196,7 +198,7 @@ static void stop_and_go_on(const char *backend, bptt_optimizer o, bool count)
     snapshot end = snapshot_of(whole.m);
     double *a = net_state(whole.r, STATE), *b = net_state(again.r, STATE);
     same = snapshot_holds(&end, again.m, true) && same_bits(a, b, STATE) && same;
-    CK_TRUE(same == count, "%s, optimizer %d: %s", c.backend, (int)o,
+    CK_TRUE(same == count, "%s, optimizer %d: %s", c.compute.backend, (int)o,
             count ? "other bytes" : "the count is not needed");
     free(a), free(b);
     net_close(&whole), net_close(&again);

@@ -19,9 +19,9 @@ static void near_sum(const net *n, const double *got, const double *want, const 
     double *bound = reals(count);
     char says[160];
     for (size_t i = 0; i < count; i++) bound[i] = 2 * roundings(n) * size[i];
-    snprintf(says, sizeof says, "%s %d %s %s: V %zu I %zu H %zu L %zu B %zu T %zu", n->c.backend, (int)n->c.type,
-             n->c.cell ? "relu" : "tanh", what, n->c.vocab, n->c.input, n->c.hidden, n->c.layers, n->rc.batch,
-             n->rc.steps);
+    snprintf(says, sizeof says, "%s %d %s %s: V %zu I %zu H %zu L %zu B %zu T %zu", n->c.compute.backend,
+             (int)n->c.type, n->c.cell ? "relu" : "tanh", what, n->c.vocab, n->c.input, n->c.hidden, n->c.layers,
+             n->rc.batch, n->rc.steps);
     CK_NEAR(near_all(got, want, bound, count), says);
     free(bound);
 }
@@ -87,7 +87,7 @@ static void gradients(const char *backend, bptt_type type, unsigned threads)
     for (size_t i = 0; i < SHAPES; i++)
         for (int variant = 0; variant < 4; variant++) {
             bptt_model_config c = net_config(backend, type, SHAPE[i].V, SHAPE[i].H, SHAPE[i].L);
-            c.input = SHAPE[i].I, c.biases = SHAPE[i].biases, c.threads = threads;
+            c.input = SHAPE[i].I, c.biases = SHAPE[i].biases, c.compute.threads = threads;
             c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
             net n;
             net_open(&n, &c,
@@ -208,7 +208,7 @@ START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
     for (size_t i = 0; i < WHOS; i++) {
         enum { H = 33, B = 7, T = 5 };
         bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 9, H, 1);
-        c.threads = WHO[i].threads;
+        c.compute.threads = WHO[i].threads;
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = 2 * T, .gradient = 1});
         bptt_run *half = run_on(n.m, (bptt_run_config){.batch = B, .steps = T, .gradient = 1});
@@ -221,7 +221,8 @@ START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
                 .size = sizeof(bptt_window), .token = n.token + k * T * B, .target = n.target + k * T * B};
             CK_OK(bptt_run_gradient(half, &w, &part[k], NULL));
             CK_OK(bptt_run_read(half, BPTT_STATES, some, BPTT_F64, NULL));
-            CK_TRUE(same_bits(some, all + k * T * B * H, (T + 1) * B * H), "%s: half %zu differs", c.backend, k);
+            CK_TRUE(same_bits(some, all + k * T * B * H, (T + 1) * B * H), "%s: half %zu differs", c.compute.backend,
+                    k);
         }
         const double mean = (part[0].loss + part[1].loss) / 2;
         CK_NEAR(near_scaled(&mean, &whole.loss, 1, roundings(&n)), "loss");

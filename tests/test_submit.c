@@ -13,7 +13,7 @@ enum { WHOS = sizeof WHO / sizeof WHO[0], B = 7, T = 5, H = 33, L = 2, STATE = L
 static void open_net(net *n, size_t who, int optimizer, size_t input)
 {
     bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 9, H, L);
-    c.optimizer = (bptt_optimizer)optimizer, c.momentum = 0.5, c.input = input, c.threads = 2;
+    c.optimizer = (bptt_optimizer)optimizer, c.momentum = 0.5, c.input = input, c.compute.threads = 2;
     net_open(n, &c, &(bptt_run_config){.batch = B, .steps = T, .gradient = 1, .keep = 1});
 }
 

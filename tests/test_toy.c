@@ -12,7 +12,7 @@ START_TEST(the_host_cannot_read_a_toys_memory)
     bptt_buf *m = NULL;
     const float x[4] = {0, 1, -2.5f, 0};
     float back[4];
-    CK_OK(b.open(&b, &(bptt_device_config){0}, &d, NULL));
+    CK_OK(b.open(&b, &(bptt_compute){0}, &d, NULL));
     CK_OK(b.alloc(d, sizeof x, &m, NULL));
     const bptt_mat view = {.buf = m, .rows = 2, .cols = 2, .ld = 2, .type = BPTT_F32, .t = true};
     CK_OK(b.write(d, view, x, BPTT_F32, NULL));
@@ -101,7 +101,7 @@ START_TEST(a_run_saved_on_the_toy_goes_on_elsewhere_as_if_never_stopped)
         bptt_trainer *t = trainer_on(&own, &c, text, 100), *more = NULL;
         bptt_trainer_config again;
         bptt_trainer_defaults(&again);
-        again.model.backend = "ref", again.iterations = 0, again.epochs = 0;
+        again.model.compute.backend = "ref", again.iterations = 0, again.epochs = 0;
         temporary(path);
         trainer_go(t, cut);
         CK_OK(bptt_trainer_save(t, path, NULL));
@@ -134,7 +134,7 @@ typedef struct bench {
 static void bench_open(bench *w)
 {
     *w = (bench){.b = bptt_toy()};
-    CK_OK(w->b.open(&w->b, &(bptt_device_config){.profile = true}, &w->d, NULL));
+    CK_OK(w->b.open(&w->b, &(bptt_compute){.profile = true}, &w->d, NULL));
     CK_OK(w->b.alloc(w->d, 200, &w->memory, NULL));
     CK_OK(w->b.alloc(w->d, 16, &w->sums, NULL));
     const bptt_mat x = {.buf = w->memory, .at = 4, .rows = 3, .cols = 5, .ld = 7, .type = BPTT_F32};

@@ -215,7 +215,7 @@ START_TEST(the_lowest_noted_loss_is_the_best)
         int is_best = -1;
         bptt_trainer_info info;
         CK_OK(bptt_trainer_step(t, NULL, NULL));
-        bptt_trainer_note(t, loss[k], &is_best);
+        bptt_trainer_record_validation(t, loss[k], &is_best);
         bptt_trainer_get_info(t, &info);
         ck_assert_int_eq(is_best, at[k] == (uint64_t)k + 1);
         ck_assert(info.best_loss == best[k] && info.best_iteration == at[k]);
@@ -233,9 +233,9 @@ START_TEST(a_loss_that_is_no_number_is_never_the_best)
     CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
     int best = -1;
     CK_OK(bptt_trainer_step(t, NULL, NULL));
-    bptt_trainer_note(t, (double)NAN, &best);
+    bptt_trainer_record_validation(t, (double)NAN, &best);
     ck_assert_int_eq(best, 0);
-    bptt_trainer_note(t, 9, &best);
+    bptt_trainer_record_validation(t, 9, &best);
     ck_assert_int_eq(best, 1);
     free(text);
     bptt_trainer_close(t);

@@ -128,7 +128,7 @@ static void toy_close(bptt_device *d)
     free(d);
 }
 
-static bptt_status toy_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status toy_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     bptt_device *made = calloc(1, sizeof *made);
     if (made) made->own = calloc(1, sizeof(toy));

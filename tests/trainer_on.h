@@ -28,7 +28,7 @@ static inline void trainer_go(bptt_trainer *t, int steps)
         if (!bptt_trainer_validation_due(t)) continue;
         bptt_report report;
         CK_TRUE(bptt_trainer_validate(t, NULL, NULL, &report, &e) == BPTT_OK, "%s", e.words);
-        bptt_trainer_note(t, report.loss, NULL);
+        bptt_trainer_record_validation(t, report.loss, NULL);
     }
 }
 

@@ -35,7 +35,7 @@ static bptt_status need_scratch(bptt_device *d, size_t floats, bptt_error *e)
     return BPTT_OK;
 }
 
-static bptt_status twin_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status twin_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     bptt_device *made = NULL;
     bptt_status s = host_open(b, c, &made, e);

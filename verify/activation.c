@@ -43,7 +43,7 @@ static bptt_status seat_open(const bptt_backend *b, void **out, bptt_error *e)
     seat *s = calloc(1, sizeof *s);
     if (!s) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a device");
     *out = s;
-    bptt_status st = b->open(b, &(bptt_device_config){.threads = 1}, &s->d, e);
+    bptt_status st = b->open(b, &(bptt_compute){.threads = 1}, &s->d, e);
     if (!st) st = s->d->backend.alloc(s->d, 3 * SWEEP_CHUNK * sizeof(float), &s->buf, e);
     if (st) return st;
     s->x = (bptt_mat){.buf = s->buf, .rows = 1, .cols = SWEEP_CHUNK, .ld = SWEEP_CHUNK, .type = BPTT_F32};
@@ -222,7 +222,7 @@ static bptt_status cores(unsigned *threads, bptt_error *e)
 {
     const bptt_backend b = bptt_cpu();
     bptt_device *d = NULL;
-    const bptt_status s = b.open(&b, &(bptt_device_config){.threads = 0}, &d, e);
+    const bptt_status s = b.open(&b, &(bptt_compute){.threads = 0}, &d, e);
     if (s) return s;
     *threads = d->threads > 0 ? d->threads : 1;
     d->backend.close(d);

@@ -18,7 +18,8 @@ static bptt_status present(const place *p, bool asked, bool *is, bptt_error *e)
     bptt_model *m = NULL;
     bptt_error why = {0};
     bptt_model_defaults(&c);
-    c.vocab = 2, c.hidden = 1, c.type = p->type, c.backend = p->backend, c.device = p->device, c.lowering = p->lowering;
+    c.vocab = 2, c.hidden = 1, c.type = p->type, c.compute.backend = p->backend, c.compute.device = p->device,
+    c.compute.lowering = p->lowering;
     const bptt_status s = bptt_model_open(&c, &m, &why);
     bptt_model_close(m);
     *is = s == BPTT_OK;

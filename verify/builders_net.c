@@ -10,7 +10,8 @@ bptt_status small_net_open(small_net *n, const place *p, bptt_cell cell, scratch
     bptt_model_config c;
     bptt_model_defaults(&c);
     c.cell = cell, c.vocab = n->V, c.input = n->I, c.hidden = n->H, c.layers = n->L, c.type = p->type;
-    c.backend = p->backend, c.device = p->device, c.lowering = p->lowering, c.init = BPTT_INIT_UNIFORM;
+    c.compute.backend = p->backend, c.compute.device = p->device, c.compute.lowering = p->lowering,
+    c.init = BPTT_INIT_UNIFORM;
     bptt_status s = bptt_model_open(&c, &n->m, e);
     if (s) return s;
     n->tensors = bptt_model_tensors(n->m);

@@ -20,8 +20,8 @@ void whole_compare(whole_found *f, const double *got, double factor, const int64
 bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
     c->cell = BPTT_RELU, c->optimizer = BPTT_SGD, c->type = p->type;
-    c->backend = p->backend, c->device = p->device, c->threads = p->threads;
-    c->lowering = p->lowering, c->product = p->product, c->precision = p->precision;
+    c->compute.backend = p->backend, c->compute.device = p->device, c->compute.threads = p->threads;
+    c->compute.lowering = p->lowering, c->compute.product = p->product, c->compute.precision = p->precision;
     const bptt_status s = p->table ? bptt_model_open_on(p->table, c, m, e) : bptt_model_open(c, m, e);
     if (!s) (*m)->config.cell = BPTT_WHOLE; // plans of runs opened from here on have it
     return s;

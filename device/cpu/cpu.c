@@ -28,7 +28,7 @@ static void cpu_close(bptt_device *d)
     host_close(d);
 }
 
-static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_device_config *c, bptt_device **d,
+static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_compute *c, bptt_device **d,
                              bptt_error *e)
 {
     enum { MOST_THREADS = 1024 };
@@ -53,7 +53,7 @@ static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_d
     return BPTT_OK;
 }
 
-static bptt_status cpu_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+static bptt_status cpu_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     return open_with(loops_best(), b, c, d, e);
 }
@@ -149,8 +149,7 @@ bptt_backend bptt_cpu(void)
 // ---- one width of the inner loops, for who compares them ------------------------------------------------------------
 
 #define OPEN_WIDTH(width) \
-    static bptt_status cpu_open_##width(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, \
-                                        bptt_error *e) \
+    static bptt_status cpu_open_##width(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e) \
     { \
         return open_with(loops_of(width), b, c, d, e); \
     }
@@ -161,7 +160,7 @@ OPEN_WIDTH(2)
 
 bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name)
 {
-    bptt_status (*const open[])(const bptt_backend *, const bptt_device_config *, bptt_device **,
+    bptt_status (*const open[])(const bptt_backend *, const bptt_compute *, bptt_device **,
                                 bptt_error *) = {cpu_open_0, cpu_open_1, cpu_open_2};
     if (width >= sizeof open / sizeof open[0] || !loops_of(width)) return false;
     *b = bptt_cpu();

@@ -135,7 +135,7 @@ static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_inf
     return s;
 }
 
-static bptt_status cuda_open(const bptt_backend *b, const bptt_device_config *config, bptt_device **d, bptt_error *e)
+static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, bptt_device **d, bptt_error *e)
 {
     bptt_device_info info = {0};
     char ignored[200] = "";

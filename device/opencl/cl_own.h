@@ -160,7 +160,7 @@ void cl_charge(bptt_device *d, cl_event event, unsigned charge);
 // ---- the device itself (opencl.c, probe.c) --------------------------------------------------------------------------
 
 bptt_backend bptt_opencl(void);
-bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_device_config *config, bptt_device **d,
+bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_compute *config, bptt_device **d,
                          bptt_error *e);
 // Compares the device's arithmetic with the host's: fills c->bits, or DEVICE if it is no use.
 bptt_status cl_probe(bptt_device *d, const cl_setup *s, bptt_error *e);

@@ -83,7 +83,7 @@ static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_in
     return status || !library ? status : clblast_open(d, e);
 }
 
-bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_device_config *config, bptt_device **d,
+bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_compute *config, bptt_device **d,
                          bptt_error *e)
 {
     cl_api api;
@@ -129,7 +129,7 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_de
     return BPTT_OK;
 }
 
-static bptt_status opencl_open(const bptt_backend *b, const bptt_device_config *config, bptt_device **d, bptt_error *e)
+static bptt_status opencl_open(const bptt_backend *b, const bptt_compute *config, bptt_device **d, bptt_error *e)
 {
     return cl_open_with(&(cl_setup){0}, b, config, d, e);
 }

@@ -6,7 +6,7 @@
 
 enum { ALIGN = 64 };
 
-bptt_status host_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e)
+bptt_status host_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
     bptt_device *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the %s backend", b->name);

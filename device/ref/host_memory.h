@@ -10,7 +10,7 @@ struct bptt_buf {
     size_t bytes;
 };
 
-bptt_status host_open(const bptt_backend *b, const bptt_device_config *c, bptt_device **d, bptt_error *e);
+bptt_status host_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e);
 void host_close(bptt_device *d);
 const char *host_describe(const bptt_device *d);
 bptt_status host_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);

@@ -58,7 +58,7 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     if (s == BPTT_OK) s = bptt_size(T + 1, B, sizeof *b->token, &bytes, e);
     if (s != BPTT_OK) return s;
     bptt_model_get_config(b->model, &b->c.model);
-    b->threads = b->c.model.threads;
+    b->threads = b->c.model.compute.threads;
     bptt_model_device(b->model, &b->device);
     // A device that queues may hand over its reports in bunches of as many as are in flight.
     b->together = b->device.platform[0] ? BPTT_SUBMITTED : 1;
@@ -95,13 +95,13 @@ static bptt_status read_spent(bench *b, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     size_t rows = 0;
-    while (bptt_model_spent(b->model, rows, 0, NULL, NULL, NULL) == BPTT_OK) rows++;
+    while (bptt_model_profile(b->model, rows, 0, NULL, NULL, NULL) == BPTT_OK) rows++;
     free(b->row);
     b->row = calloc(rows + 1, sizeof *b->row);
     if (!b->row) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %zu rows of a profile", rows);
     for (b->rows = 0; s == BPTT_OK && b->rows < rows; b->rows++) {
         spent *row = &b->row[b->rows];
-        s = bptt_model_spent(b->model, b->rows, 1, &row->name, &row->seconds, e);
+        s = bptt_model_profile(b->model, b->rows, 1, &row->name, &row->seconds, e);
     }
     qsort(b->row, b->rows, sizeof *b->row, descending);
     return s;
@@ -115,7 +115,8 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     double start = 0, before = 0;
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
     for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
-        if (i == WARM_UPS - 1 && b->c.model.profile) s = read_spent(b, e); // from 0; it waits, so these go untimed
+        if (i == WARM_UPS - 1 && b->c.model.compute.profile)
+            s = read_spent(b, e); // from 0; it waits, so these go untimed
         if (i == WARM_UPS) start = before = bptt_seconds();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
         for (size_t k = 0; s == BPTT_OK && k < b->together; k++) {
@@ -126,7 +127,7 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
         if (i >= WARM_UPS) b->time[b->times++] = (now - before) / (double)b->together;
         before = now;
     }
-    if (s == BPTT_OK && b->c.model.profile) s = read_spent(b, e);
+    if (s == BPTT_OK && b->c.model.compute.profile) s = read_spent(b, e);
     b->profiled = (b->times + 1) * b->together;
     if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
     qsort(b->time, b->times, sizeof *b->time, ascending);
@@ -183,8 +184,8 @@ static void print_table(const bench *b, const summary *r)
     char cell[32], optimizer[32], precision[32];
     option_word(OPT_CELL, c->model.cell, cell);
     option_word(OPT_OPTIMIZER, c->model.optimizer, optimizer);
-    option_word(OPT_PRECISION, c->model.precision, precision);
-    printf("backend   %s (%s)\n", c->model.backend, b->device.why);
+    option_word(OPT_PRECISION, c->model.compute.precision, precision);
+    printf("backend   %s (%s)\n", c->model.compute.backend, b->device.why);
     if (b->device.platform[0])
         printf("device    %s, %s\n", b->device.device, b->device.platform);
     else
@@ -205,7 +206,7 @@ static exit_code print_json(const bench *b, const summary *r)
     char word[32];
     jsonl j = {0};
     jsonl_start(&j);
-    jsonl_text(&j, "backend", c->model.backend);
+    jsonl_text(&j, "backend", c->model.compute.backend);
     jsonl_text(&j, "cell", option_word(OPT_CELL, c->model.cell, word));
     jsonl_count(&j, "vocab", c->model.vocab);
     jsonl_count(&j, "hidden", c->model.hidden);
@@ -226,9 +227,9 @@ static exit_code print_json(const bench *b, const summary *r)
     jsonl_text(&j, "device", b->device.device);
     jsonl_text(&j, "platform", b->device.platform);
     jsonl_text(&j, "why", b->device.why);
-    jsonl_text(&j, "lowering", option_word(OPT_LOWERING, c->model.lowering, word));
-    jsonl_text(&j, "product", option_word(OPT_PRODUCT, c->model.product, word));
-    jsonl_text(&j, "precision", option_word(OPT_PRECISION, c->model.precision, word));
+    jsonl_text(&j, "lowering", option_word(OPT_LOWERING, c->model.compute.lowering, word));
+    jsonl_text(&j, "product", option_word(OPT_PRODUCT, c->model.compute.product, word));
+    jsonl_text(&j, "precision", option_word(OPT_PRECISION, c->model.compute.precision, word));
     if (b->row) add_profile(b, &j);
     jsonl_text(&j, "version", bptt_version());
     return jsonl_print(&j) ? CODE_OK : CODE_MEMORY;
@@ -250,7 +251,7 @@ static void measure_product(bench *b, double seconds)
 {
     double rate = 0;
     bptt_error e = {0};
-    if (bptt_gemm_rate(&b->c.model, seconds, &rate, &e) != BPTT_OK)
+    if (bptt_gemm_rate(&b->c.model.compute, seconds, &rate, &e) != BPTT_OK)
         complain("the matrix product alone was not measured: %s", e.words);
     else if (!(b->gemm >= rate))
         b->gemm = rate;

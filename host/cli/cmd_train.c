@@ -119,7 +119,7 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
         s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
     } else {
         if (v[OPT_VALID].given) c.valid = v[OPT_VALID].real;
-        bptt_trainer_suit(&c, n);
+        bptt_trainer_sizes_for_text(&c, n);
         config_apply(w->o, &c);
         s = bptt_trainer_open(&c, text, n, &w->trainer, &e);
     }
@@ -182,12 +182,12 @@ static void tell_device(const train *w)
 {
     const bptt_device_info *d = &w->device;
     char line[400];
-    int n = snprintf(line, sizeof line, "backend %s: %s, ", w->config.model.backend, d->device);
+    int n = snprintf(line, sizeof line, "backend %s: %s, ", w->config.model.compute.backend, d->device);
     if (d->platform[0])
         n += snprintf(line + n, sizeof line - (size_t)n, "%s", d->platform);
     else
-        n += snprintf(line + n, sizeof line - (size_t)n, "%u thread%s", w->config.model.threads,
-                      plural(w->config.model.threads));
+        n += snprintf(line + n, sizeof line - (size_t)n, "%u thread%s", w->config.model.compute.threads,
+                      plural(w->config.model.compute.threads));
     const bool is_short = strlen(d->why) < 20; // "asked for" is no sentence of its own
     if (is_short || n + (int)strlen(d->why) <= 70) {
         complain_wrapped("%s (%s)", line, d->why);
@@ -229,12 +229,12 @@ static void tell_resumed(const train *w)
 static void tell(const train *w)
 {
     const bptt_model_config *c = &w->config.model;
-    const bool rounds = c->precision != BPTT_PRECISION_FP32;
+    const bool rounds = c->compute.precision != BPTT_PRECISION_FP32;
     char cell[32], precision[32] = "", parameters[32];
     if (w->quiet) return;
     tell_device(w);
     tell_text(w);
-    if (rounds) option_word(OPT_PRECISION, c->precision, precision);
+    if (rounds) option_word(OPT_PRECISION, c->compute.precision, precision);
     complain("%s, %zu layer%s of %zu, %s%s%s parameters, about %.1f MB of memory", option_word(OPT_CELL, c->cell, cell),
              c->layers, plural(c->layers), c->hidden, precision, rounds ? ", " : "",
              grouped(w->info.parameters, parameters), (double)w->memory / 1e6);

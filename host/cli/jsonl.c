@@ -133,7 +133,7 @@ bool jsonl_print(jsonl *j)
 void jsonl_config(jsonl *j, const bptt_model_config *c)
 {
     char word[32];
-    jsonl_text(j, "backend", c->backend ? c->backend : "");
+    jsonl_text(j, "backend", c->compute.backend ? c->compute.backend : "");
     jsonl_text(j, "cell", option_word(OPT_CELL, c->cell, word));
     jsonl_count(j, "vocab", c->vocab);
     jsonl_count(j, "hidden", c->hidden);
@@ -145,8 +145,8 @@ void jsonl_config(jsonl *j, const bptt_model_config *c)
     jsonl_real(j, "momentum", c->momentum);
     jsonl_real(j, "clip", c->clip);
     jsonl_text(j, "clip_mode", option_word(OPT_CLIP_MODE, c->clip_mode, word));
-    jsonl_count(j, "threads", c->threads);
-    jsonl_text(j, "precision", option_word(OPT_PRECISION, c->precision, word));
+    jsonl_count(j, "threads", c->compute.threads);
+    jsonl_text(j, "precision", option_word(OPT_PRECISION, c->compute.precision, word));
 }
 
 // ---- log -----------------------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
     bool told = false;
     const bptt_status s = bptt_trainer_validate(w->trainer, say_finishing, &told, &r, e);
     if (s != BPTT_OK) return s;
-    bptt_trainer_note(w->trainer, r.loss, &best);
+    bptt_trainer_record_validation(w->trainer, r.loss, &best);
     w->validated = iteration;
     w->valid_loss = r.loss;
     log_valid(w, iteration, r.loss, true, best != 0);

@@ -25,7 +25,7 @@
 // program of an older header goes on: members that it lacks have their defaults, and nothing is written behind its
 // struct. Members that the library does not know must be 0. A size of 0, and a member set for a newer bptt, are
 // BAD_CONFIG (BAD_INPUT in a window). A function that fills a struct is a macro, which adds the caller's sizeof, over
-// the function of that name with _sized. bptt_report, bptt_error and bptt_tensor are frozen.
+// the function of that name with _sized. bptt_report, bptt_error, bptt_tensor and bptt_compute are frozen.
 #ifndef BPTT_H
 #define BPTT_H
 
@@ -96,24 +96,35 @@ typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
-// Kernels for whole windows (a layer through all T steps at once), if the backend has them: used where thought faster,
-// never, or wherever the device has room. Both ways give the same bits where the backend says so (opencl: yes).
+// Where and how a model computes. All zeros is the default. Frozen but for the reserved members, which must be 0.
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
-
-// Kernels of the matrix product, where the backend has a choice (opencl: its own, or CLBlast's, which is tried when the
-// model is opened and then gives other bits, the same ones only in the same version on the same device).
 typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
-
-// Rounding of the operands of matrix products; everything else, sums, states, weights, gradients, is float.
-//   FP32  nothing: float operands                   TF32  11 significant bits, float's range (tensor cores)
-//   BF16  8 bits, float's range                     FP16  11 bits, 6e-8 .. 65504: gradients are scaled (loss scale)
-// All but FP32 need a backend that has them (cuda); others refuse them (NO_BACKEND). They change the results.
 typedef enum bptt_precision {
-    BPTT_PRECISION_FP32 = 0,
-    BPTT_PRECISION_TF32 = 1,
-    BPTT_PRECISION_BF16 = 2,
-    BPTT_PRECISION_FP16 = 3
+    BPTT_PRECISION_FP32 = 0, // float operands
+    BPTT_PRECISION_TF32 = 1, // 11 significant bits, float's range (tensor cores)
+    BPTT_PRECISION_BF16 = 2, // 8 significant bits, float's range
+    BPTT_PRECISION_FP16 = 3  // 11 significant bits, 6e-8 .. 65504: gradients are scaled (loss scale)
 } bptt_precision;
+typedef struct bptt_compute {
+    // "cpu", "ref", "cuda", "opencl"; NULL or "auto": a GPU through cuda, else through opencl, else cpu; with type F64
+    // ref. With a precision that cpu lacks, "auto" is a GPU that has it, or fails
+    const char *backend;
+    // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
+    // platform's, in upper or lower case. With backend "auto" one of cuda, else of opencl; cpu and ref have "0"
+    const char *device;
+    unsigned threads; // 0..1024 of the processor; 0: as many as the machine has cores. Results do not depend on it
+    // Kernels for a whole window (a layer through all T steps), if the backend has them: used where estimated faster,
+    // never, or wherever the device has room. Both ways give the same bits where the backend says so (opencl: yes)
+    bptt_lowering lowering;
+    // opencl: matrix products by its own kernels, or by CLBlast's, which are tested when the model is opened and give
+    // other bits, the same ones only in the same version on the same device
+    bptt_product product;
+    // Rounding of the operands of matrix products; everything else is float. It changes the results. All but FP32 need
+    // a backend that has them (cuda); others refuse them (NO_BACKEND)
+    bptt_precision precision;
+    int profile;          // 1: measure where the time goes (bptt_model_profile); training is slower meanwhile
+    unsigned reserved[3]; // 0
+} bptt_compute;
 
 typedef struct bptt_model_config {
     size_t size;              // sizeof(bptt_model_config), set by bptt_model_defaults
@@ -124,7 +135,6 @@ typedef struct bptt_model_config {
     size_t layers;            // L   1..64, 1
     int biases;               // 1: one trained bias a layer (bias_ih); 2: both, as PyTorch and char-rnn train them
     bptt_type type;           // BPTT_F32, or BPTT_F64 where the backend has it
-    bptt_precision precision; // BPTT_PRECISION_FP32
     bptt_init init;           // BPTT_INIT_REFERENCE
     uint64_t seed;            // 1
     bptt_optimizer optimizer; // BPTT_ADAM
@@ -134,16 +144,7 @@ typedef struct bptt_model_config {
     double epsilon;           // 1e-8   RMSProp, Adam; at least 1.18e-38
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; 0: no clipping
-    // "cpu", "ref", "cuda", "opencl"; NULL or "auto": a GPU through cuda, else through opencl, else cpu; with type F64
-    // ref. Where a precision is asked for that cpu has not, "auto" is a GPU that has it, or fails
-    const char *backend;
-    // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
-    // platform's, in upper or lower case. With backend "auto" one of cuda, else of opencl; cpu and ref have "0"
-    const char *device;
-    unsigned threads;       // 0: as many as the machine has cores. Results do not depend on it.
-    bptt_lowering lowering; // BPTT_LOWER_AUTO
-    bptt_product product;   // BPTT_PRODUCT_OWN
-    int profile;            // 1: count where the time goes: bptt_model_spent. Training is slower meanwhile
+    bptt_compute compute;     // where to compute
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -152,7 +153,7 @@ typedef struct bptt_model bptt_model;
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
 BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API void bptt_model_close(bptt_model *m); // NULL is fine. Close its runs first.
-// backend and device are resolved (device: the number as text, NULL where there is but one) and belong to m.
+// compute.backend and device are resolved (device: its number as text; NULL: there is but one) and belong to m.
 #define bptt_model_get_config(m, c) bptt_model_get_config_sized((m), (c), sizeof *(c))
 BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size);
 
@@ -187,11 +188,10 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 // computes), vocabulary and configuration as metadata. Written whole or not at all.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e);
 // Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
-// optimizer starts afresh: moments zero, no updates. From c (may be NULL: defaults) only backend, device, threads,
-// lowering, product, precision, profile and type are used, and cell where the file does not name its cell (ours do):
-// then bptt_model_cell_assumed is 1. Metadata keys that count in foreign files: "cell" ("tanh", "relu"), "input" ("0":
-// tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, others dense vectors).
-// Errors: NO_INPUT, BAD_FILE, those of open.
+// optimizer starts afresh: moments zero, no updates. From c (may be NULL: defaults) only compute and type are used, and
+// cell where the file does not name its cell (ours do): then bptt_model_cell_assumed is 1. Metadata keys that count in
+// foreign files: "cell" ("tanh", "relu"), "input" ("0": tokens, or the width of dense vectors; without it V columns of
+// rnn.weight_ih_l0 mean tokens, others dense vectors). Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
@@ -299,7 +299,7 @@ typedef struct bptt_trainer bptt_trainer;
 typedef struct bptt_trainer_config {
     size_t size;             // sizeof(bptt_trainer_config), set by bptt_trainer_defaults
     bptt_model_config model; // vocab is taken from the text
-    int change_precision;    // resume: 1: with model.precision, not with that of the file
+    int change_precision;    // resume: 1: with compute.precision, not that of the file
     size_t batch, steps;     // B, T; 32, 64
     double rate;             // 2e-3, constant
     double valid;            // part of the text for validation, 0 <= valid < 1; 0.05
@@ -310,7 +310,7 @@ typedef struct bptt_trainer_config {
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
 // Default H, L, B, T, valid_every, epochs for a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
-BPTT_API void bptt_trainer_suit(bptt_trainer_config *c, size_t n);
+BPTT_API void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
     size_t text, vocab, n_train, n_valid, stream, windows; // bytes; V; bytes; bytes; len; windows in an epoch
@@ -324,10 +324,9 @@ typedef struct bptt_trainer_info {
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
                                        bptt_error *e);
 // Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
-// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs, and the model's backend, device, threads,
-// lowering, product and profile are used, and its precision with change_precision; iterations and epochs both 0 keep
-// what the file says. Where the backend lacks the file's precision (NO_BACKEND), a change to FP32 goes on.
-// Errors: NO_INPUT, BAD_FILE, those of open.
+// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs and model.compute are used, its precision
+// with change_precision alone; iterations and epochs both 0 keep what the file says. Where the backend lacks the file's
+// precision (NO_BACKEND), a change to FP32 goes on. Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *e);
 BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is fine
@@ -355,10 +354,10 @@ BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bpt
 // then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
                                            bptt_error *e);
-// 1: a validation is due after the last update done or submitted. note records its loss: *best = 1 if it is the
+// 1: a validation is due after the last update done or submitted. The second records its loss: *best = 1 if it is the
 // lowest so far. Call it for scheduled validations only: it is part of the saved state.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
-BPTT_API void bptt_trainer_note(bptt_trainer *t, double loss, int *best);
+BPTT_API void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best);
 // The complete state: bptt_model_load reads its weights. Whole or not at all.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e);
 
@@ -375,8 +374,8 @@ BPTT_API size_t bptt_split(size_t n, double valid);
 // ---- devices --------------------------------------------------------------------------------------------------------
 typedef enum bptt_kind { BPTT_CPU = 0, BPTT_GPU = 1, BPTT_ACCELERATOR = 2 } bptt_kind;
 typedef struct bptt_device_info {
-    char backend[16];  // the name for bptt_model_config.backend
-    unsigned number;   // of this device within its backend, from 0: bptt_model_config.device
+    char backend[16];  // the name for bptt_compute.backend
+    unsigned number;   // of this device within its backend, from 0: bptt_compute.device
     char platform[64]; // cuda, opencl: whose implementation, and its version; else empty
     char device[128];  // what it runs on
     bptt_kind kind;
@@ -394,14 +393,14 @@ BPTT_API bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info
 // The device of a model; info->why is the reason for the choice.
 #define bptt_model_device(m, info) bptt_model_device_sized((m), (info), sizeof *(info))
 BPTT_API void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t size);
-// Time of a model with profile = 1 since the last reset: the i-th row, a static name ("gemm", "transfer_in", ...) and
-// seconds; reset = 1 sets the row to 0. Waits for queued work.  Errors: BAD_INPUT past the last row, DEVICE.
-BPTT_API bptt_status bptt_model_spent(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
-                                      bptt_error *e);
+// Time of a model with compute.profile = 1 since the last reset: the i-th row, a static name ("gemm", "transfer_in",
+// ...) and seconds; reset = 1 sets the row to 0. Waits for queued work.  Errors: BAD_INPUT past the last row, DEVICE.
+BPTT_API bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
+                                        bptt_error *e);
 
 // Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s, measured for `seconds` or
-// so. Of c backend, device, threads, product, precision are used.  Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
-BPTT_API bptt_status bptt_gemm_rate(const bptt_model_config *c, double seconds, double *gflops, bptt_error *e);
+// so.  Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
+BPTT_API bptt_status bptt_gemm_rate(const bptt_compute *c, double seconds, double *gflops, bptt_error *e);
 
 #ifdef __cplusplus
 }

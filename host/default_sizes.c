@@ -13,7 +13,7 @@ enum { UPDATES = 2000, VALIDATE = 500 }; // at least so many updates; at most so
 
 static size_t windows(size_t n, size_t B, size_t T) { return n > B ? (n - 1) / B / T : 0; }
 
-static void suit(bptt_trainer_config *c, size_t n)
+static void choose_sizes(bptt_trainer_config *c, size_t n)
 {
     size_t i = 0;
     while (n >= size[i].below && size[i].below != SIZE_MAX) i++;
@@ -29,10 +29,10 @@ static void suit(bptt_trainer_config *c, size_t n)
     c->epochs = W * 10 < UPDATES && W > 0 ? (double)((UPDATES + W - 1) / W) : 10;
 }
 
-void bptt_trainer_suit(bptt_trainer_config *c, size_t n)
+void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n)
 {
     bptt_trainer_config whole;
     if (!c || trainer_config_in(&whole, c, NULL)) return;
-    suit(&whole, n);
+    choose_sizes(&whole, n);
     trainer_config_out(c, c->size, c->model.size, &whole);
 }
