@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 // One line an op: its opcode, its operands (name in the run, rows x cols, "'" if transposed, how many rows it moves per
-// step of its loop), beta as "+=" or "=", and the bytes that it reads and writes in one run of the plan. Bodies of loops
-// are indented.
+// step of its loop), "->" before a result that is overwritten and "+->" before one that is added to, and the bytes that
+// it reads and writes in one run of the plan. Bodies of loops are indented.
 void plan_write_text(const bptt_run *r, const bptt_plan *p, FILE *f);
 
 #endif
