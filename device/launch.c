@@ -1,5 +1,6 @@
 // From steps to kernels.
 #include "launch.h"
+#include "lower/sizes.h"
 
 #include <assert.h>
 #include <string.h>
@@ -59,8 +60,6 @@ void slots_of(const bptt_slots *s, float out[SLOTS])
 
 // ---- sums in two launches -------------------------------------------------------------------------------------------
 
-static size_t pieces(size_t n, size_t each) { return (n + each - 1) / each; }
-
 // A sum of all elements may read them in any direction: along the longer one.
 static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
 
@@ -69,8 +68,8 @@ static void partial_sums(const bptt_op *s, size_t *rows, size_t *cols)
 {
     const bptt_mat x = s->opcode == BPTT_COLSUM ? s->arg[0] : lying(s->arg[0]);
     *rows = *cols = 0;
-    if (s->opcode == BPTT_COLSUM) *rows = pieces(x.rows, COLSUM_ROWS), *cols = x.cols;
-    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces(x.cols, SUM_PIECE);
+    if (s->opcode == BPTT_COLSUM) *rows = pieces_of(x.rows, COLSUM_ROWS), *cols = x.cols;
+    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces_of(x.cols, SUM_PIECE);
 }
 
 size_t launch_scratch(const bptt_op *s)

@@ -5,8 +5,8 @@
 #include "cu_node.h"
 #include "cu_shadow.h"
 #include "half_type.h"
-#include "lower/layer_loop.h"
-#include "stage.h"
+#include "lower/sizes.h"
+#include "lower/view.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -34,16 +34,8 @@ typedef struct lowering {
 
 static node *add_node(node_list *list, unsigned kind, size_t operands)
 {
-    if (list->n == list->room) {
-        const size_t room = list->room ? 2 * list->room : 256;
-        node *more = realloc(list->at, room * sizeof *more);
-        if (!more) {
-            list->failed = true;
-            return NULL;
-        }
-        list->at = more;
-        list->room = room;
-    }
+    list->at = grow(list->at, list->n, &list->room, sizeof *list->at, &list->failed);
+    if (list->failed) return NULL;
     node *n = &list->at[list->n++];
     *n = (node){.kind = kind, .operands = operands};
     return n;
@@ -68,8 +60,8 @@ static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
     unsigned across = 1;
     while (across < LANES && across < cols) across *= 2;
     n->block[0] = across, n->block[1] = THREADS / across;
-    n->grid[0] = least((cols + across - 1) / across, INT32_MAX);
-    n->grid[1] = least((rows + n->block[1] - 1) / n->block[1], MOST_ROWS);
+    n->grid[0] = least(pieces_of(cols, across), INT32_MAX);
+    n->grid[1] = least(pieces_of(rows, n->block[1]), MOST_ROWS);
 }
 
 static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
@@ -159,7 +151,7 @@ static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, 
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
     view_range r;
-    const view_range all = {m->buf, m->at, m->at + view_extent(m)};
+    const view_range all = view_range_of(m);
     size_t T = 0;
     for (size_t i = 0; i < p->ops; i++) {
         const bptt_op *s = &p->op[i];
@@ -179,7 +171,7 @@ static size_t piece_rows(const lowering *w, const bptt_op *s)
     if (!w->rules->pieces || w->loop || a->t || c->t) return c->rows;
     const size_t B = loop_rows(w->plan, a, true), other = B ? loop_rows(w->plan, c, false) : 0;
     if (B == 0 || other != B || c->rows % B != 0) return c->rows;
-    const size_t T = c->rows / B, steps = (T + PIECES - 1) / PIECES;
+    const size_t T = c->rows / B, steps = pieces_of(T, PIECES);
     return B * (steps < LEAST_STEPS ? LEAST_STEPS : steps);
 }
 
@@ -216,11 +208,6 @@ static void cell(lowering *w, const bptt_op *s)
     forget_written(w, h);
     spans_put(&w->fresh, h, scaled, whole_ld(h));
     if (!forward) spans_put(&w->gradients, h, false, whole_ld(h));
-}
-
-static bool same_view(const bptt_mat *a, const bptt_mat *b)
-{
-    return a->buf == b->buf && a->at == b->at && a->rows == b->rows && a->cols == b->cols;
 }
 
 static bool sorted_scatter(lowering *w, const bptt_op *s)

@@ -4,7 +4,8 @@
 // last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
 #include "cu_node.h"
 #include "half_type.h"
-#include "stage.h"
+#include "lower/sizes.h"
+#include "lower/view.h"
 
 #include <stdlib.h>
 
@@ -28,11 +29,7 @@ typedef struct range {
     size_t first, end;
 } range;
 
-static range range_of(const bptt_mat *m)
-{
-    const size_t length = (view_lines(m) - 1) * m->ld + view_width(m);
-    return (range){m->buf, type_is_half(m->type), m->at, m->at + length};
-}
+static range range_of(const bptt_mat *m) { return (range){m->buf, type_is_half(m->type), m->at, view_end(m)}; }
 
 static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols > 0; }
 
@@ -103,29 +100,17 @@ static bool make_pieces(ledger *l, const node_list *list)
     return true;
 }
 
-static void *grown(void *old, size_t used, size_t *room, size_t each, bool *failed)
-{
-    if (used < *room) return old;
-    const size_t more = *room ? 2 * *room : 256;
-    void *new = realloc(old, more * each);
-    if (new)
-        *room = more;
-    else
-        *failed = true;
-    return new ? new : old;
-}
-
 static void add_edge(ledger *l, size_t from, size_t to)
 {
     if (from == NOBODY || from == to || l->seen[from] == to) return;
     l->seen[from] = to;
-    l->edge = grown(l->edge, l->edges, &l->edge_room, sizeof *l->edge, &l->failed);
+    l->edge = grow(l->edge, l->edges, &l->edge_room, sizeof *l->edge, &l->failed);
     if (!l->failed) l->edge[l->edges++] = from;
 }
 
 static void note_reader(ledger *l, piece *p, size_t who)
 {
-    l->pool = grown(l->pool, l->used, &l->pool_room, sizeof *l->pool, &l->failed);
+    l->pool = grow(l->pool, l->used, &l->pool_room, sizeof *l->pool, &l->failed);
     if (l->failed) return;
     l->pool[l->used] = (reader){who, p->readers};
     p->readers = l->used++;

@@ -1,38 +1,8 @@
 // Loops as a whole: the operands of a layer's loop, and whether they lie apart.
 #include "layer_loop.h"
+#include "view.h"
 
 #include <stdint.h>
-
-// ---- views ----------------------------------------------------------------------------------------------------------
-
-size_t view_extent(const bptt_mat *m) { return ((m->t ? m->cols : m->rows) - 1) * m->ld + (m->t ? m->rows : m->cols); }
-
-bool view_passes(const bptt_mat *m, size_t n, view_range *r)
-{
-    *r = (view_range){m->buf, m->at, m->at};
-    if (!m->buf) return true;
-    const bool back = m->move[0] < 0;
-    const size_t by = back ? (size_t)0 - (size_t)m->move[0] : (size_t)m->move[0], extent = view_extent(m);
-    if (by > SIZE_MAX / 2 / n) return false;
-    r->end += extent;
-    if (back)
-        r->first -= (n - 1) * by;
-    else
-        r->end += (n - 1) * by;
-    return n == 1 || by == 0 || by >= extent;
-}
-
-bool ranges_overlap(const view_range *a, const view_range *b)
-{
-    return a->buf && a->buf == b->buf && a->first < b->end && b->first < a->end;
-}
-
-// Whether two operands are one view, at every step.
-static bool same_moving_view(const bptt_mat *a, const bptt_mat *b)
-{
-    return a->buf == b->buf && a->at == b->at && a->rows == b->rows && a->cols == b->cols && a->ld == b->ld &&
-           a->type == b->type && a->t == b->t && a->move[0] == b->move[0] && a->move[1] == b->move[1];
-}
 
 // The view at the loop's next step.
 static bptt_mat next_of(bptt_mat m)

@@ -24,18 +24,4 @@ typedef struct layer_loop {
 // bits, that lie apart: then its ops must run one by one.
 bool layer_loop_of(const bptt_op *loop, layer_loop *out);
 
-// Elements of its buffer that a view spans. The view is not empty.
-size_t view_extent(const bptt_mat *m);
-
-// Elements [first, end) of a buffer.
-typedef struct view_range {
-    const bptt_buf *buf; // NULL: none
-    size_t first, end;
-} view_range;
-
-// The elements that the view passes over in n steps of its loop. False if those of one step overlap those of the next.
-bool view_passes(const bptt_mat *m, size_t n, view_range *r);
-
-bool ranges_overlap(const view_range *a, const view_range *b);
-
 #endif

@@ -1,5 +1,6 @@
 // A layer's loop as one kernel: the grid of the whole-window kernels, and where they are worth it.
 #include "lower/layer_loop.h"
+#include "lower/sizes.h"
 #include "task.h"
 
 #include <stdint.h>
@@ -16,8 +17,8 @@ enum {
 static bool grid_of_rows(task *t, size_t B, size_t H, const tile_class *c, const cl_limits *limits)
 {
     if (H > MOST_IN_CACHE / H && !limits->forced) return false;
-    const size_t units = limits->units ? limits->units : 1, needed = (B + c->window_rows - 1) / c->window_rows;
-    const size_t even = (needed + units - 1) / units * units, sensible = (B + LEAST_ROWS - 1) / LEAST_ROWS;
+    const size_t units = limits->units ? limits->units : 1, needed = pieces_of(B, c->window_rows);
+    const size_t even = pieces_of(needed, units) * units, sensible = pieces_of(B, LEAST_ROWS);
     const size_t groups = even <= sensible ? even : sensible > needed ? sensible : needed;
     t->global[0] = groups;
     t->local[0] = 1;
@@ -27,8 +28,8 @@ static bool grid_of_rows(task *t, size_t B, size_t H, const tile_class *c, const
 // The group's lanes share columns; tiles of the rows, and perhaps w, lie in local memory. False: no room.
 static bool grid_of_tiles(task *t, size_t B, size_t H, const tile_class *c, const cl_limits *limits)
 {
-    const size_t groups = (B + c->window_rows - 1) / c->window_rows, tiles = 2 * c->window_rows * H * sizeof(float);
-    size_t lanes = (H + WARP - 1) / WARP * WARP;
+    const size_t groups = pieces_of(B, c->window_rows), tiles = 2 * c->window_rows * H * sizeof(float);
+    size_t lanes = pieces_of(H, WARP) * WARP;
     if (lanes > c->window_lanes) lanes = c->window_lanes;
     if (H > limits->local_memory || tiles > limits->local_memory) return false;
     const size_t room = limits->local_memory - tiles;
