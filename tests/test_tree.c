@@ -199,8 +199,8 @@ static const source *named(const tree *t, const char *name)
 }
 
 // Whether a file may include one of ours. Samples: the public header. The command line: that, its own, the seam (for
-// bptt_fail), the file formats, prng and verify.h, but nothing that shows the inside of an object. host/: its own, the
-// seam and the loader of libraries. device/: its own and the public header. Tests and benches: anything.
+// bptt_fail), the file formats, prng, verify.h and fields.h, but nothing that shows the inside of an object. host/:
+// its own, the seam and the loader of libraries. device/: its own and the public header. Tests and benches: anything.
 static bool may_include(const char *who, const char *what)
 {
     const bool header = strcmp(what, "host/include/bptt.h") == 0;
@@ -210,7 +210,8 @@ static bool may_include(const char *who, const char *what)
     if (header || strcmp(what, "device/backend.h") == 0 || starts(what, "host/file/")) return true;
     if (starts(who, "host/file/")) return false;
     if (strcmp(what, "device/library.h") == 0) return !starts(who, "host/cli/");
-    if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/verify.h"))) return true;
+    if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/verify.h") || ends(what, "/fields.h")))
+        return true;
     return starts(what, "host/") && starts(who, "host/cli/") == starts(what, "host/cli/");
 }
 
