@@ -11,9 +11,8 @@ bptt_status bare_open(bptt_run *r, bare_layers *b, bptt_error *e)
     bptt_status s = layout_alloc(d, &table, 1, made.block, e);
     *b = made; // the plans point into what they are prepared from, so that must lie still
     for (layers_part part = LAYERS_FORWARD; !s && part <= LAYERS_BOTH; part++) {
-        plan_layers(&b->plan[part], r, part, b->dy);
-        s = b->plan[part].failed ? bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T)
-                                 : d->backend.prepare(d, &b->plan[part], &b->handle[part], e);
+        s = plan_layers(&b->plan[part], r, part, b->dy) ? d->backend.prepare(d, &b->plan[part], &b->handle[part], e)
+                                                        : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan");
     }
     if (s) bare_close(b);
     return s;

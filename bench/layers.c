@@ -10,31 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTESTANTS = 32, TIMES_MOST = 100000, WARM_UP = 3 };
+enum { CONTESTANTS = 32 };
 
 static const char USAGE[] =
     "usage: bptt_layers [--cell tanh|relu|gru|lstm] [--hidden H] [--layers L] [--batch B] [--steps T]\n"
     "                   [--precision fp32,tf32,bf16,fp16] [--contestants NAME,NAME,...] [--rounds N]\n"
-    "                   [--seconds-each S] [--threads N] [--no-reference] [--json]\n"
+    "                   [--seconds-each S] [--warm-up S] [--one-by-one] [--threads N] [--no-reference] [--json]\n"
     "\n"
     "NAME   bptt:BACKEND[:auto|never|always]                            never: kernel by kernel\n"
     "       cudnn:standard|static|small|dynamic[:graph|eager][:packed]  neither graph nor eager: both\n"
+    "       cudnn:small+standard...                                     forward by the first, backward by the second\n"
     "Times forward, and forward with all gradients, in turn (A B A B ...), N rounds, each run as often in a round as\n"
     "fits S seconds; median and quartiles over rounds. One line a contestant; one that cannot run says why.\n"
+    "--warm-up runs the first contestant for S seconds before the first round. --one-by-one runs all rounds of a\n"
+    "contestant and prints its line before the next contestant opens.\n"
     "Several precisions are raced one after the other and judged by one reference.\n";
 
 typedef struct options {
-    size_t cell, H, L, B, T, rounds, threads;
-    double seconds;
-    bool precision[4], reference, json;
+    size_t cell, H, L, B, T, threads;
+    race_rules rules;
+    bool precision[4], reference;
     const char *names;
 } options;
-
-typedef struct contestant {
-    const contestant_kind *kind;
-    void *own; // NULL: did not open, or fell out; row.why says why
-    layers_row row;
-} contestant;
 
 // ---- command line ---------------------------------------------------------------------------------------------------
 
@@ -78,7 +75,7 @@ static void take(options *o, const char *name, const char *value)
 {
     static const char *const size[] = {"--hidden", "--layers", "--batch", "--steps", "--rounds", "--threads"};
     static const size_t most[] = {65536, 64, 1 << 20, 1 << 20, ROUNDS_MAX, 1024};
-    size_t *const place[] = {&o->H, &o->L, &o->B, &o->T, &o->rounds, &o->threads};
+    size_t *const place[] = {&o->H, &o->L, &o->B, &o->T, &o->rules.rounds, &o->threads};
     for (size_t i = 0; i < sizeof size / sizeof size[0]; i++)
         if (strcmp(name, size[i]) == 0) {
             *place[i] = count(name, value, most[i]);
@@ -91,10 +88,13 @@ static void take(options *o, const char *name, const char *value)
     else if (strcmp(name, "--contestants") == 0)
         o->names = value;
     else if (strcmp(name, "--seconds-each") == 0)
-        o->seconds = strtod(value, NULL);
+        o->rules.seconds = strtod(value, NULL);
+    else if (strcmp(name, "--warm-up") == 0)
+        o->rules.warm_up = strtod(value, NULL);
     else
         refuse("there is no option", name);
-    if (!(o->seconds > 0 && o->seconds <= 60)) refuse(name, value);
+    if (!(o->rules.seconds > 0 && o->rules.seconds <= 60)) refuse(name, value);
+    if (!(o->rules.warm_up >= 0 && o->rules.warm_up <= 60)) refuse(name, value);
 }
 
 static options options_of(int argc, char **argv)
@@ -103,9 +103,8 @@ static options options_of(int argc, char **argv)
                  .L = 1,
                  .B = 64,
                  .T = 100,
-                 .rounds = 7,
+                 .rules = {.rounds = 7, .seconds = 0.05},
                  .threads = 1,
-                 .seconds = 0.05,
                  .reference = true,
                  .precision = {true},
                  .names = "bptt:cuda,bptt:cuda:never,cudnn:standard,cudnn:static,cudnn:small,cudnn:dynamic"};
@@ -115,7 +114,9 @@ static options options_of(int argc, char **argv)
             exit(0);
         }
         if (strcmp(argv[i], "--json") == 0) {
-            o.json = true;
+            o.rules.json = true;
+        } else if (strcmp(argv[i], "--one-by-one") == 0) {
+            o.rules.one_by_one = true;
         } else if (strcmp(argv[i], "--no-reference") == 0) {
             o.reference = false;
         } else {
@@ -212,92 +213,6 @@ static size_t contestants_of(const char *names, contestant *c)
     return n;
 }
 
-// Out of the race, with the reason in its row. false, to be returned.
-static bool fall_out(contestant *c, const bptt_error *e)
-{
-    if (c->own) c->kind->close(c->own);
-    c->own = NULL;
-    (void)snprintf(c->row.why, sizeof c->row.why, "%s", *e->words ? e->words : bptt_status_text(e->code));
-    return false;
-}
-
-static bool outcome_once(contestant *c, const problem *p, const outcome *out, uint64_t *hash)
-{
-    bptt_error e = {0};
-    double seconds = 0;
-    bptt_status s = c->kind->restart(c->own, &e);
-    if (!s) s = c->kind->go(c->own, BOTH, 1, &seconds, &e);
-    if (!s) s = c->kind->read(c->own, out, &e);
-    if (s) return fall_out(c, &e);
-    *hash = hash_of(p, out);
-    return true;
-}
-
-// Opens a contestant, compares what comes out, twice, and finds how many runs fill a round.
-static void prepare(contestant *c, const problem *p, const outcome *reference, const outcome *out, double fill)
-{
-    layers_row *row = &c->row;
-    bptt_error e = {0};
-    row->error_y = row->error_dx = row->error_dw = (double)NAN;
-    row->clock = c->kind->clock;
-    if (c->kind->open(p, &row->name, &c->own, row->device, &e)) {
-        fall_out(c, &e);
-        return;
-    }
-    if (!outcome_once(c, p, out, &row->hash) || !outcome_once(c, p, out, &row->hash_again)) return;
-    if (reference) {
-        row->error_y = worst_of(out->y, reference->y, p->window);
-        row->error_dx = worst_of(out->dx, reference->dx, p->window);
-        row->error_dw = worst_tensor(p, out->dw, reference->dw);
-    }
-    for (layers_timed what = FORWARD; what < TIMED; what++) {
-        double seconds = 0;
-        if (!(c->kind->timed >> what & 1)) continue;
-        if (c->kind->go(c->own, what, WARM_UP, &seconds, &e) || c->kind->go(c->own, what, WARM_UP, &seconds, &e)) {
-            fall_out(c, &e);
-            return;
-        }
-        const double times = ceil(fill * WARM_UP / fmax(seconds, 1e-9));
-        row->times[what] = times < 1 ? 1 : times > TIMES_MOST ? TIMES_MOST : (size_t)times;
-    }
-}
-
-static void time_round(contestant *c, size_t round)
-{
-    for (layers_timed what = FORWARD; c->own && what < TIMED; what++) {
-        double seconds = 0;
-        bptt_error e = {0};
-        const size_t times = c->row.times[what];
-        if (times == 0) continue;
-        if (c->kind->go(c->own, what, times, &seconds, &e))
-            fall_out(c, &e);
-        else
-            c->row.ms[what][round] = 1e3 * seconds / (double)times;
-    }
-}
-
-// Races all contestants in p's precision and prints their rows. Returns how many ran to the end.
-static size_t race(const options *o, const problem *p, const outcome *reference, const outcome *out)
-{
-    static contestant c[CONTESTANTS];
-    memset(c, 0, sizeof c);
-    const size_t n = contestants_of(o->names, c);
-    size_t ran = 0;
-    for (size_t i = 0; i < n; i++) prepare(&c[i], p, reference, out, o->seconds);
-    for (size_t round = 0; round < o->rounds; round++)
-        for (size_t i = 0; i < n; i++) time_round(&c[i], round);
-    for (size_t i = 0; i < n; i++) {
-        c[i].row.rounds = o->rounds;
-        ran += c[i].own != NULL;
-        if (o->json)
-            row_as_json(p, &c[i].row);
-        else
-            row_as_text(p, &c[i].row);
-        if (c[i].own) c[i].kind->close(c[i].own);
-    }
-    return ran;
-}
-
 int main(int argc, char **argv)
 {
     const options o = options_of(argc, argv);
@@ -309,8 +224,11 @@ int main(int argc, char **argv)
     size_t ran = 0;
     for (p.precision = BPTT_PRECISION_FP32; p.precision <= BPTT_PRECISION_FP16; p.precision++) {
         if (!o.precision[p.precision]) continue;
-        if (!o.json) printf("%s\n", layers_precision_word[p.precision]);
-        ran += race(&o, &p, judged ? &reference : NULL, &out);
+        if (!o.rules.json) printf("%s\n", layers_precision_word[p.precision]);
+        static contestant c[CONTESTANTS];
+        memset(c, 0, sizeof c);
+        const size_t n = contestants_of(o.names, c);
+        ran += race(&o.rules, c, n, &p, judged ? &reference : NULL, &out);
     }
     outcome_free(&reference), outcome_free(&out);
     free(p.x), free(p.dy), free(p.w);

@@ -47,7 +47,7 @@ typedef struct contestant_kind {
 } contestant_kind;
 
 extern const contestant_kind layers_bptt;  // bptt:BACKEND[:auto|never|always]
-extern const contestant_kind layers_cudnn; // cudnn:standard|static|small|dynamic[:graph|eager][:packed]
+extern const contestant_kind layers_cudnn; // cudnn:ALGORITHM[+ALGORITHM][:graph|eager][:packed]
 
 // The outcome in double precision: bptt's own for tanh and relu (backend ref), plain loops for gru and lstm.
 bptt_status layers_reference(const problem *p, const outcome *to, bptt_error *e);
@@ -65,7 +65,7 @@ typedef struct layers_row {
     double ms[TIMED][ROUNDS_MAX];       // of one run
     double error_y, error_dx, error_dw; // NaN: not compared
     uint64_t hash, hash_again;
-    char why[504]; // empty, or why the row has no numbers
+    char why[504]; // empty, or why the row has no times, or no more than forward's
 } layers_row;
 
 // Lower quartile, median and upper quartile, interpolated; x is sorted.
@@ -82,5 +82,26 @@ double worst_tensor(const problem *p, const double *got, const double *want);
 uint64_t hash_of(const problem *p, const outcome *o); // FNV-1a of the bytes
 void row_as_json(const problem *p, layers_row *r);
 void row_as_text(const problem *p, layers_row *r);
+
+// ---- the race -------------------------------------------------------------------------------------------------------
+
+typedef struct contestant {
+    const contestant_kind *kind;
+    void *own; // NULL: not open; row.why says why
+    layers_row row;
+} contestant;
+
+typedef struct race_rules {
+    size_t rounds;
+    double seconds;  // a round of one part
+    double warm_up;  // of the first contestant, before the first round
+    bool one_by_one; // all rounds of a contestant, then the next; else in turn (A B A B ...)
+    bool json;
+} race_rules;
+
+// Opens, compares, times, prints and closes n contestants. A contestant whose backward pass is refused keeps its
+// forward times beside row.why. Returns the number of those with times.
+size_t race(const race_rules *rules, contestant *c, size_t n, const problem *p, const outcome *reference,
+            const outcome *out);
 
 #endif

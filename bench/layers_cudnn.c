@@ -22,21 +22,33 @@ static void cudnn_close(void *own)
     free(c);
 }
 
-static bptt_status configure(const problem *p, const contestant_name *n, cudnn_rnn_config *c, bptt_error *e)
+// "standard" or, forward and backward, "small+standard". The number of an algorithm; 4: there is none of that name.
+static unsigned algorithm_of(const char *name, size_t n)
 {
     static const char *const word[] = {"standard", "static", "dynamic", "small"}; // in the order of NN_STANDARD ...
+    unsigned a = 0;
+    while (a < 4 && (strlen(word[a]) != n || strncmp(name, word[a], n) != 0)) a++;
+    return a;
+}
+
+static bptt_status configure(const problem *p, const contestant_name *n, cudnn_rnn_config *c, bptt_error *e)
+{
     static const unsigned cell[LAYERS_CELLS] = {NN_TANH, NN_RELU, NN_GRU, NN_LSTM};
-    unsigned algorithm = 0;
-    while (algorithm < 4 && strcmp(n->word[1], word[algorithm]) != 0) algorithm++;
+    const size_t first = strcspn(n->word[1], "+"), all = strlen(n->word[1]);
+    const unsigned algorithm = algorithm_of(n->word[1], first);
+    const unsigned backward = first == all ? algorithm : algorithm_of(n->word[1] + first + 1, all - first - 1);
     *c = (cudnn_rnn_config){.cell = cell[p->cell],
                             .algorithm = algorithm,
+                            .backward = backward,
                             .precision = p->precision,
                             .H = p->H,
                             .L = p->L,
                             .B = p->B,
                             .T = p->T};
-    if (algorithm == 4)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "cuDNN's algorithm is standard, static, small or dynamic, not \"%s\"",
+    if (algorithm == 4 || backward == 4)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "cuDNN's algorithm is standard, static, small or dynamic, or two of them with + between, not "
+                         "\"%s\"",
                          n->word[1]);
     for (size_t i = 2; i < LAYERS_WORDS && *n->word[i]; i++) {
         const bool graph = strcmp(n->word[i], "graph") == 0, packed = strcmp(n->word[i], "packed") == 0;
@@ -67,7 +79,9 @@ static bptt_status cudnn_open(const problem *p, const contestant_name *n, void *
         cudnn_close(c);
     else
         *own = c;
-    if (!s) (void)snprintf(device, 100, "%.50s, cuDNN %.38s", api->gpu, api->version);
+    if (!s)
+        (void)snprintf(device, 100, "%.50s, cuDNN %.20s%s", api->gpu, api->version,
+                       cudnn_rnn_default_math(c->rnn) ? ", NN_DEFAULT_MATH" : "");
     return s;
 }
 

@@ -104,7 +104,7 @@ static void put_real(const char *key, double x)
 static void put_times(layers_row *r, layers_timed what, const char *key)
 {
     char name[40];
-    const bool there = r->times[what] > 0 && !*r->why;
+    const bool there = r->times[what] > 0;
     const quartiles q = there ? quartiles_of(r->ms[what], r->rounds) : (quartiles){NAN, NAN, NAN};
     put_real(key, q.median);
     (void)snprintf(name, sizeof name, "%s_q1", key);
@@ -125,7 +125,7 @@ static const char *kind_of(const contestant_name *n)
 
 static double median(layers_row *r, layers_timed what)
 {
-    return *r->why || !r->times[what] ? (double)NAN : quartiles_of(r->ms[what], r->rounds).median;
+    return !r->times[what] ? (double)NAN : quartiles_of(r->ms[what], r->rounds).median;
 }
 
 void row_as_json(const problem *p, layers_row *r)

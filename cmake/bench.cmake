@@ -1,5 +1,5 @@
 # The benchmark of layers of bptt and of cuDNN, which is found when it runs; not installed.
-set(layers_sources bench/layers_row.c bench/layers_gates.c bench/layers_bptt.c bench/layers_cudnn.c bench/bare_layers.c
+set(layers_sources bench/layers_race.c bench/layers_row.c bench/layers_gates.c bench/layers_bptt.c bench/layers_cudnn.c bench/bare_layers.c
     bench/product_f64.c bench/peers/cudnn_rnn.c bench/peers/cudnn_api.c)
 find_path(BPTT_CUDNN_HEADERS cudnn.h HINTS ${BPTT_CUDA_HEADERS})
 mark_as_advanced(BPTT_CUDNN_HEADERS)
@@ -13,5 +13,3 @@ if(BPTT_CUDA_HEADERS AND BPTT_CUDNN_HEADERS)      # what we say of cuDNN's funct
   set_source_files_properties(bench/peers/cudnn_headers.c PROPERTIES COMPILE_OPTIONS
     "-isystem;${BPTT_CUDA_HEADERS};-isystem;${BPTT_CUDNN_HEADERS}")
 endif()
-
-include(cmake/gpu_micro.cmake)

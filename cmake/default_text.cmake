@@ -2,9 +2,10 @@
 # a line become one: where comments and tables are aligned, a model learns to go on with blanks. Indentation stays.
 file(GLOB_RECURSE host LIST_DIRECTORIES false ${ROOT}/host/*.c ${ROOT}/host/*.h ${ROOT}/host/*.md)
 file(GLOB_RECURSE device LIST_DIRECTORIES false ${ROOT}/device/*.c ${ROOT}/device/*.h ${ROOT}/device/*.md)
+file(GLOB_RECURSE verify LIST_DIRECTORIES false ${ROOT}/verify/*.c ${ROOT}/verify/*.h ${ROOT}/verify/*.md)
 list(FILTER device EXCLUDE REGEX "/device/results/")     # measurements come and go; the text should not
 file(GLOB samples ${ROOT}/samples/*.c)
-set(files ${device} ${host} ${samples} ${ROOT}/README.md ${ROOT}/CONTRIBUTING.md)
+set(files ${device} ${host} ${verify} ${samples} ${ROOT}/README.md ${ROOT}/CONTRIBUTING.md)
 list(SORT files COMPARE STRING)
 set(body "")
 set(size 0)

@@ -38,10 +38,12 @@ if(TARGET bptt_man)
 endif()
 
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-foreach(folder host host/verify device bench)
+foreach(folder host device verify bench)
   install(FILES ${folder}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
 endforeach()
+install(FILES device/DESIGN.md device/RESULTS.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/device)
 file(GLOB sample_files CONFIGURE_DEPENDS samples/*.c samples/*.sh)
+list(FILTER sample_files EXCLUDE REGEX "/joints[.]c$") # what it includes is not installed
 install(FILES ${sample_files} DESTINATION ${CMAKE_INSTALL_DOCDIR}/samples)
 
 if(PROJECT_IS_TOP_LEVEL)

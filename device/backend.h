@@ -1,13 +1,15 @@
 // The seam between host/ (what to compute, in which order) and device/ (how to compute one thing).
 //
-// The host builds a PLAN once for each kind of work: an array of steps, each an entry with matrix operands. prepare()
-// takes a plan, run() executes it; all that changes from run to run comes in SLOTS. Default: the entries in order.
+// The host builds a PLAN once for each kind of work: an array of ops, each an opcode with matrix operands (args).
+// A recurrence is one op LOOP and the ops of its body. prepare() takes a plan, run() executes it; everything that
+// changes from run to run comes in SLOTS. Default: the ops in order, the bodies of loops again and again.
 // A backend is a table of functions, returned by value, that starts as another backend's table and is then overridden
-// entry by entry. Host memory: start as `ref`. Device memory: start as a shim over `ref` (ref/shim.h).
+// op by op. Host memory: start as `ref`. Device memory: start as a shim over `ref` (ref/shim.h).
 #ifndef BPTT_BACKEND_H
 #define BPTT_BACKEND_H
 
-#include "bptt.h"
+#include "error.h"
+#include "statistics.h"
 
 #include <stdbool.h>
 
@@ -22,21 +24,29 @@ typedef struct bptt_mat {
     size_t at, rows, cols, ld;
     bptt_type type;
     bool t;
+    // In the body of a LOOP: elements from the view to that of the loop's next step ([0]), and of the next step of the
+    // loop around that loop ([1]). 0: the view stays. Elsewhere without meaning.
+    ptrdiff_t move[2];
 } bptt_mat;
 
 bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count); // a block of rows
 bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count); // a block of columns
 bptt_mat bptt_flip(bptt_mat m);                             // the transpose, as a view
 size_t bptt_type_size(bptt_type t);                         // bytes of one element
-// Element types beyond those of bptt.h, for proofs (host/verify/): integers modulo 2^61 - 1, one uint64_t each, and
-// dual numbers over them, two each: value, derivative.
+// Element types beyond those of bptt.h. Indices; operands of products in 16 bits.
+#define BPTT_I32 ((bptt_type)2)
+#define BPTT_BF16 ((bptt_type)3)
+#define BPTT_F16 ((bptt_type)4)
+// For proofs (verify/): double complex; integers modulo 2^61 - 1, one uint64_t each; dual numbers over them, two each:
+// value, derivative.
+#define BPTT_C128 ((bptt_type)5)
 #define BPTT_FP ((bptt_type)64)
 #define BPTT_DUAL ((bptt_type)65)
 
-// Entries. Operands in order, with the role each row plays:
+// Opcodes. Operands in order, with the role each row plays:
 //   r  row i of this operand belongs to row i of the output (it is narrowed when rows are split)
 //   w  read whole          =  written       +  read and written     (written operands have rows of their own, like r)
-//   O  written or added to whole: the entry reduces over rows
+//   O  written or added to whole: the op reduces over rows
 // Then what each holds: i indices, x reals, s sums (its type does not tell: a backend may sum in its reals).
 // beta is 0 (overwrite) or 1 (add); alpha is 1 or -1. N rows unless said otherwise.
 //
@@ -55,15 +65,16 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   LOG_SOFTMAX   x                x[i] = log softmax(x[i])
 //   SUM           x out            out[0][0] = beta out[0][0] + sum of all x
 //   SUMSQ         x out            out[0][0] = sum of x^2
-//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless the first two
-//                                  of stat [1][4] (loss sum, sum of squares of the gradient, refused, skipped) are
-//                                  finite and the third is 0. m is absent for RMSProp, v for SGD
-//   GUARD         stat             stat[2] = 1 unless stat[0] and stat[1] are finite, else as it was: after a window
+//   UPDATE        w g m v stat     the optimizer; see device/optimizers.h. Leaves everything alone unless of stat,
+//                                  [1][STATS] (statistics.h), LOSS and SUMSQ are finite and BLOCKED is 0. m is absent
+//                                  for RMSProp, v for SGD
+//   GUARD         stat             BLOCKED = 1 unless LOSS and SUMSQ are finite, else as it was: after a window
 //                                  that is not finite no later one updates anything until the host has seen it and
 //                                  writes 0. In a plan with a scale, where it was 0: if the loss is finite and the
 //                                  gradient is not and the scale is above 1, the scale is halved, its count becomes 0,
-//                                  stat[3] = 1 and stat[2] stays 0; where both are finite stat[3] = 0 and the count
+//                                  SKIPPED = 1 and BLOCKED stays 0; where both are finite SKIPPED = 0 and the count
 //                                  goes up; at 2000 it becomes 0 and the scale is doubled, up to 2^24
+//   LOOP                           the `body` ops after it, T times: see struct bptt_loop
 // clang-format off
 #define BPTT_OPCODE_LIST(X)                       \
     X(COPY, copy, "r=", "xx")                    \
@@ -88,12 +99,13 @@ typedef enum bptt_opcode {
 #define BPTT_OPCODE_ENUM(name, function, roles, holds) BPTT_##name,
     BPTT_OPCODE_LIST(BPTT_OPCODE_ENUM)
 #undef BPTT_OPCODE_ENUM
-        BPTT_OPCODES
+        BPTT_OPCODES,
+    BPTT_LOOP = BPTT_OPCODES // no function of a backend: see bptt_walk_plan
 } bptt_opcode;
 
-extern const char *const bptt_opcode_name[BPTT_OPCODES];  // "copy", ...
-extern const char *const bptt_opcode_roles[BPTT_OPCODES]; // as above, one letter an operand
-extern const char *const bptt_opcode_holds[BPTT_OPCODES]; // i indices, x reals, s sums
+extern const char *const bptt_opcode_name[BPTT_OPCODES + 1];  // "copy", ...
+extern const char *const bptt_opcode_roles[BPTT_OPCODES + 1]; // as above, one letter an operand
+extern const char *const bptt_opcode_holds[BPTT_OPCODES + 1]; // i indices, x reals, s sums
 
 // Cells: their words, on the command line and in files. cells.h lists the same ones; launch.c demands it.
 #define BPTT_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
@@ -104,11 +116,23 @@ enum {
         BPTT_CELLS
 };
 extern const char *const bptt_cell_word[BPTT_CELLS];
-// One more, of plans that only verification makes (host/verify/device_exact.h): no model is opened with it, no file or
+// One more, of plans that only verification makes (verify/device_exact.h): no model is opened with it, no file or
 // command line names it. It keeps whole numbers whole and small, so that nothing is ever rounded.
 #define BPTT_WHOLE ((bptt_cell)BPTT_CELLS)
 
 #define BPTT_OPERANDS 5
+#define BPTT_BODY 8 // ops in the body of a loop with independent rows, at most
+
+// What a loop is. The rows of all but BLOCKS are independent: row i of everything that the body writes depends on row i
+// of what it reads (and on what the loop does not write), so a backend may take a tile of rows through all T steps, or
+// run the whole loop by one kernel of its own. A loop of BLOCKS may hold loops of the other kinds; they hold none.
+typedef enum bptt_loop_kind {
+    BPTT_LOOP_FORWARD,  // a layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h
+    BPTT_LOOP_BACKWARD, // the same in reverse:      CELL_BACKWARD h dz dz  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]
+    BPTT_LOOP_OUTPUT,   // the decoder's rows, T = 1: GEMM  ADD_ROW  SOFTMAX_XENT  [GEMM]
+    BPTT_LOOP_BLOCKS,   // blocks of rows or of time, in order
+    BPTT_LOOP_KINDS
+} bptt_loop_kind;
 
 typedef struct bptt_op {
     bptt_opcode opcode;
@@ -116,14 +140,15 @@ typedef struct bptt_op {
     bptt_cell cell;    // CELL_*
     bool gradient;     // SOFTMAX_XENT
     double value;      // FILL
+    struct bptt_loop { // LOOP: the `body` ops after this one, T times in order; step t of it has every view of theirs
+        bptt_loop_kind kind;
+        size_t T, body; // moved by t * move[0]; in a loop at step u of a loop around it, by u * move[1] besides
+    } loop;
     struct bptt_rule { // UPDATE: constants of the optimizer, the same in every run
         bptt_optimizer optimizer;
         bptt_clip clip_mode;
         double clip, momentum, decay, beta1, beta2, epsilon;
     } rule;
-    // Steps next to each other with the same chain != 0 work on the same N rows: row i of all their outputs depends on
-    // row i (and on what no step of the chain writes). A backend may take a tile of rows through the whole chain.
-    unsigned chain;
     bptt_mat arg[BPTT_OPERANDS];
 } bptt_op;
 
@@ -141,8 +166,8 @@ typedef enum bptt_scalar {
 } bptt_scalar;
 
 #define BPTT_INPUTS 5
-#define BPTT_OUTPUTS 4   // elements of plan->output at most
-#define BPTT_IN_FLIGHT 2 // runs that may be queued and not yet collected
+#define BPTT_OUTPUTS STATS // elements of plan->output at most
+#define BPTT_IN_FLIGHT 2   // runs that may be queued and not yet collected
 
 typedef struct bptt_slots {
     const void *input[BPTT_INPUTS]; // host memory, packed; NULL: leave the device's copy as it is
@@ -153,31 +178,43 @@ typedef struct bptt_slots {
 typedef struct bptt_plan {
     bptt_op *op;
     size_t ops, room;            // room: how many fit
-    bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first step; buf NULL: none
+    bptt_mat input[BPTT_INPUTS]; // run() writes slots->input[i] here before the first op; buf NULL: none
     bptt_mat output;             // [1][<= BPTT_OUTPUTS] sums: what collect() gives of a run; buf NULL: nothing
     // With BPTT_PRECISION_FP16: [1][2] sums, else absent. The loss scale: gradients are multiplied by the first element
     // where they are rounded to fp16 for a product, which divides by it again. The second counts good windows since the
-    // scale last changed. GUARD looks after both, and then also writes stat[3]; see UPDATE, GUARD.
+    // scale last changed. GUARD looks after both, and then also writes SKIPPED; see UPDATE, GUARD.
     bptt_mat scale;
-    bool failed; // an add found no memory; it went into spare
-    bptt_op spare;
 } bptt_plan;
 
-// What time is charged to: an entry that runs by itself, or what entries were merged into.
+// The op as it stands at step t of its loop, and step u of the loop around that: its views moved.
+bptt_op bptt_op_at(const bptt_op *op, size_t t, size_t u);
+// How many ops op[0] is with its body: 1, or 1 + loop.body.
+size_t bptt_op_length(const bptt_op *op);
+
+// Runs ops. one: called for an op that is no loop, views moved. whole: called for each loop with independent rows,
+// with its LOOP op and body as they stand in the plan and the step u of the loop around it (0: there is none);
+// NULL: such loops, too, go to `one` op by op.
+typedef struct bptt_walk {
+    void (*one)(void *with, const bptt_op *op);
+    void (*whole)(void *with, const bptt_op *loop, size_t u);
+    void *with;
+} bptt_walk;
+// Every op of a plan in the order of execution.
+void bptt_walk_plan(const bptt_plan *p, const bptt_walk *w);
+
+// What time is charged to: an op that runs by itself, or a loop that runs as a whole: BPTT_WINDOW_FORWARD + its kind.
 typedef enum bptt_charge {
-    BPTT_WINDOW_FORWARD = BPTT_OPCODES, // a chain with cell_forward in it: a layer through all steps of time
-    BPTT_WINDOW_BACKWARD,               // the same with cell_backward
-    BPTT_WINDOW_OUTPUT,                 // a chain with softmax_xent in it
-    BPTT_TRANSFER_IN,                   // what run() writes
-    BPTT_TRANSFER_OUT,                  // what it reads
+    BPTT_WINDOW_FORWARD = BPTT_OPCODES,
+    BPTT_WINDOW_BACKWARD,
+    BPTT_WINDOW_OUTPUT,
+    BPTT_TRANSFER_IN,  // what run() writes
+    BPTT_TRANSFER_OUT, // what it reads
     BPTT_CHARGES
 } bptt_charge;
 
-extern const char *const bptt_charge_name[BPTT_CHARGES]; // entries' names first
-// What n steps that are run as one thing are charged to.
-unsigned bptt_charge_of(const bptt_op *first, size_t n);
-// How many steps from i on belong to one chain: at least 1.
-size_t bptt_chain_length(const bptt_plan *p, size_t i);
+extern const char *const bptt_charge_name[BPTT_CHARGES]; // opcodes' names first
+// What a loop that runs as a whole is charged to.
+static inline unsigned bptt_charge_of(bptt_loop_kind kind) { return BPTT_WINDOW_FORWARD + (unsigned)kind; }
 
 typedef void bptt_op_function(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 
@@ -218,7 +255,7 @@ struct bptt_backend {
 };
 
 struct bptt_device {
-    bptt_backend backend; // its own copy: a test may override an entry of one device
+    bptt_backend backend; // its own copy: a test may override an op of one device
     unsigned threads;
     size_t memory;    // bytes of the device's memory; 0: the machine's
     const char *bits; // whether its arithmetic is the host's: "same bits", "within 2 ulp (...)"; belongs to d
@@ -229,17 +266,7 @@ struct bptt_device {
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: judges the others
 bptt_backend bptt_ref_f64(void); // the same text over double
-// The same text again, for proofs; no name opens these. What holds of them: ref/number_*.h
-bptt_backend bptt_ref_c128(void); // double complex
-bptt_backend bptt_ref_fp(void);   // integers modulo p
-bptt_backend bptt_ref_dual(void); // dual numbers over those
-bptt_backend bptt_cpu(void);      // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
-
-// The cpu backend with inner loops of one width, from plain C (0) to the widest that this processor runs, which is what
-// bptt_cpu() takes; *name says which. False past the widest.
-bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name);
-// y = sigmoid x of device/f32.h as the loops of such a width compute it; no cell has it yet.
-void bptt_cpu_sigmoid(size_t width, size_t n, const float *x, float *y);
+bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
 
 // A backend in a module of its own, a shared library found at run time: it exports one function of this type, called
 // BPTT_MODULE_SYMBOL, which fills *table, or refuses (NO_BACKEND) a host built from another backend.h or bptt.h.
@@ -247,7 +274,7 @@ typedef struct bptt_abi {
     unsigned version;
     size_t backend, device, step, slots, plan, config, info;
 } bptt_abi;
-#define BPTT_ABI_VERSION 2u // goes up with every change of meaning that the sizes do not show
+#define BPTT_ABI_VERSION 3u // goes up with every change of meaning that the sizes do not show
 #define BPTT_ABI_HERE \
     ((bptt_abi){BPTT_ABI_VERSION, sizeof(bptt_backend), sizeof(bptt_device), sizeof(bptt_op), sizeof(bptt_slots), \
                 sizeof(bptt_plan), sizeof(bptt_compute), sizeof(bptt_device_info)})
@@ -257,21 +284,11 @@ typedef bptt_status bptt_module_function(const bptt_abi *host, bptt_backend *tab
 // For a module: NO_BACKEND, with words, unless the host was built from the same backend.h and bptt.h. file: its name.
 bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e);
 
-// Fills *e (if not NULL) and returns code.
-bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
-// Seconds on a clock that never goes back.
-double bptt_seconds(void);
 // dst[to] = src[from] between F32, F64, C128, or of one type. Between complex and real the imaginary part is dropped,
 // or zero.
 void bptt_convert(void *dst, bptt_type dst_type, size_t to, const void *src, bptt_type src_type, size_t from);
 // How well a device suits what was asked for (NULL: nothing; digits: its number; else a part of its name or platform's,
 // in upper or lower case): 0 not at all, else the more the better.
 int bptt_suits(const bptt_device_info *info, const char *device);
-// *bytes = a*b*c, or NO_MEMORY where that overflows.
-bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e);
 
 #endif

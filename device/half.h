@@ -2,7 +2,7 @@
 // integers and bits, and one exact subtraction: so the same bits everywhere, whether the processor flushes subnormal
 // numbers or not. Comes after f32.h.
 //
-//   half_of(kind, x)     float to the kind that knobs.half_kind says: 1 bfloat16, 2 IEEE 754 binary16
+//   half_of(kind, x)     float to the kind that knobs.half_kind says: HALF_BF16, HALF_FP16
 //   half_float(kind, h)  and back, exactly
 //
 // What is too large becomes infinity; subnormal numbers and the signs of zeros are kept; a NaN stays one, with its sign
@@ -14,8 +14,8 @@
 
 typedef unsigned short half_bits; // how they are stored
 
-#define HALF_BF16 1
-#define HALF_FP16 2
+#define HALF_BF16 1 // bfloat16
+#define HALF_FP16 2 // IEEE 754 binary16
 
 // The last `drop` of the bits are rounded away, 1 <= drop <= 31; there is room for the carry.
 F32_INLINE f32_bits half_round(f32_bits u, f32_bits drop)

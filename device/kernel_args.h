@@ -4,22 +4,27 @@
 #ifndef KERNEL_ARGS_H
 #define KERNEL_ARGS_H
 
+#include "optimizer_list.h"
+
 // A matrix: element (i, j) of its buffer is at + i*down + j*across. rows = 0: the operand is absent.
 typedef struct view {
     word at;
     count rows, cols, down, across;
 } view;
 
-// The constants of a step, as in bptt_op. rest_x is 1 - x, rounded once.
+// The constants of an op, as in bptt_op.
 typedef struct knobs {
     int alpha, beta;
     int cell;      // bptt_cell: the numbers of CELL_LIST
     int gradient;  // softmax_xent
-    int optimizer; // 0 sgd, 1 rmsprop, 2 adam
+    int optimizer; // bptt_optimizer: the numbers of OPTIMIZER_LIST
     int by_norm, by_value;
-    int half_kind; // numbers of 16 bits: 1 bfloat16, 2 IEEE half; 0: there are none
-    float clip, momentum, decay, rest_decay, beta1, rest_beta1, beta2, rest_beta2, epsilon;
-    float value; // fill
+    int half_kind; // numbers of 16 bits: HALF_BF16, HALF_FP16 (half.h); 0: there are none
+    float value;   // fill
+    float clip;
+#define RULE_CONSTANT(name, value) float name;
+    RULE_CONSTANT_LIST(RULE_CONSTANT)
+#undef RULE_CONSTANT
 } knobs;
 
 // What the whole-window kernels are told besides their operands. Matrices of the window are given as they are at its
@@ -29,9 +34,7 @@ typedef struct window_args {
     word stride_h, stride_dz, stride_kept, stride_keep;
     count T, B, H;
     int cell, masked; // masked: keep is applied
-    int last_beta;    // backward: whether the last step adds to dstate
     int resident;     // the recurrent weights are copied into local memory; else read where they lie
-    int spare;
 } window_args;
 
 // What changes from run to run lies in device memory: SLOTS floats.

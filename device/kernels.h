@@ -1,6 +1,6 @@
 // Every entry of backend.h as device kernels: one text for OpenCL C 1.2, CUDA C and host C, after its prelude_*.h. In
 // the order of KERNEL_LIST in launch.h, which also says what a kernel's arguments are. As one flat text: prelude,
-// f32.h, number_device.h, cells.h, optimizers.h, kernel_args.h, this.
+// f32.h, number_device.h, cells.h, optimizer_list.h, optimizers.h, statistics.h, kernel_args.h, this.
 //
 // Only + - * and fma, comparisons, integers and bits, sums in one fixed order: so all compilers give the same bits, any
 // grid and any number of lanes too. A work-item owns its outputs: no atomics.
@@ -14,6 +14,7 @@
 #include "optimizers.h"
 
 #include "kernel_args.h"
+#include "statistics.h"
 
 // Operands: x is the buffer, x_view how the matrix lies in it.
 #define IN(x) GLOBAL const float *x, const view x##_view
@@ -284,35 +285,30 @@ KERNEL(sum)(ITEM IN(x), OUT(out), CONSTANTS)
 
 INLINE int is_finite(float x) { return (F32_TO_BITS(x) & 0x7f800000u) != 0x7f800000u; }
 
+#define UPDATE_CONSTANT(name, value) k.name = o.name;
+#define UPDATE_LOOP(name, number, update, keeps_m, keeps_v) \
+    if (o.optimizer == number) \
+        EACH_COLUMN (j, w_view.cols) { \
+            parameter p = {AT(w, i, j), 0.0f, 0.0f}; \
+            if (keeps_m) p.m = AT(m, i, j); \
+            if (keeps_v) p.v = AT(v, i, j); \
+            p = update_element(number, k, AT(g, i, j), p); \
+            if (keeps_m) AT(m, i, j) = p.m; \
+            if (keeps_v) AT(v, i, j) = p.v; \
+            AT(w, i, j) = p.w; \
+        }
+
 KERNEL(update)(ITEM OUT(w), IN(g), OUT(m), OUT(v), IN(stat), CONSTANTS)
 {
-    const float norm = f32_sqrt(AT(stat, 0, 1)), inf = F32_FROM_BITS(0x7f800000u);
-    if (!is_finite(AT(stat, 0, 0)) || !is_finite(norm) || !(AT(stat, 0, 2) == 0.0f)) return;
-    const float scale = o.by_norm && norm > o.clip ? f32_divide(o.clip, norm + 1e-6f) : 1.0f;
-    const float limit = o.by_value ? o.clip : inf, rate = slots[SLOT_RATE], root = slots[SLOT_ROOT];
+    const float norm = f32_sqrt(AT(stat, 0, STAT_SUMSQ)), inf = F32_FROM_BITS(0x7f800000u);
+    if (!is_finite(AT(stat, 0, STAT_LOSS)) || !is_finite(norm) || !(AT(stat, 0, STAT_BLOCKED) == 0.0f)) return;
+    update_constants k;
+    k.scale = o.by_norm && norm > o.clip ? f32_divide(o.clip, norm + 1e-6f) : 1.0f;
+    k.limit = o.by_value ? o.clip : inf;
+    k.rate = slots[SLOT_RATE], k.root = slots[SLOT_ROOT];
+    RULE_CONSTANT_LIST(UPDATE_CONSTANT)
     EACH_ROW (i, w_view.rows) {
-        if (o.optimizer == 0)
-            EACH_COLUMN (j, w_view.cols) {
-                const float mij = sgd_m(clipped(AT(g, i, j), scale, limit), AT(m, i, j), o.momentum);
-                AT(m, i, j) = mij;
-                AT(w, i, j) = sgd_w(AT(w, i, j), mij, rate);
-            }
-        else if (o.optimizer == 1)
-            EACH_COLUMN (j, w_view.cols) {
-                const float gij = clipped(AT(g, i, j), scale, limit);
-                const float vij = mean_square(AT(v, i, j), gij, o.decay, o.rest_decay);
-                AT(v, i, j) = vij;
-                AT(w, i, j) = rmsprop_w(AT(w, i, j), gij, vij, rate, o.epsilon);
-            }
-        else
-            EACH_COLUMN (j, w_view.cols) {
-                const float gij = clipped(AT(g, i, j), scale, limit);
-                const float mij = mean_of(AT(m, i, j), gij, o.beta1, o.rest_beta1);
-                const float vij = mean_square(AT(v, i, j), gij, o.beta2, o.rest_beta2);
-                AT(m, i, j) = mij;
-                AT(v, i, j) = vij;
-                AT(w, i, j) = adam_w(AT(w, i, j), mij, vij, rate, root, o.epsilon);
-            }
+        OPTIMIZER_LIST(UPDATE_LOOP)
     }
 }
 
@@ -320,7 +316,8 @@ KERNEL(guard)(ITEM OUT(stat), CONSTANTS)
 {
     EACH_ROW (i, 1)
         EACH_COLUMN (j, 1)
-            if (!is_finite(AT(stat, i, j)) || !is_finite(AT(stat, i, j + 1))) AT(stat, i, j + 2) = 1.0f;
+            if (!is_finite(AT(stat, i, STAT_LOSS)) || !is_finite(AT(stat, i, STAT_SUMSQ)))
+                AT(stat, i, STAT_BLOCKED) = 1.0f;
 }
 
 #endif

@@ -60,15 +60,15 @@ KERNEL(scatter_sorted)(ITEM IDS(order), IDS(start), IN(dz), OUT(dw), CONSTANTS)
     }
 }
 
-// stat: loss, sum of squares of the gradient, refused, skipped; scale: itself, good windows since it last changed.
+// stat: of statistics.h; scale: itself, good windows since it last changed.
 KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
 {
     EACH_ROW (i, 1)
         EACH_COLUMN (j, 1) {
-            const int loss = is_finite(AT(stat, i, j)), gradient = is_finite(AT(stat, i, j + 1));
+            const int loss = is_finite(AT(stat, i, STAT_LOSS)), gradient = is_finite(AT(stat, i, STAT_SUMSQ));
             const float old = AT(scale, i, j), windows = AT(scale, i, j + 1) + 1.0f;
-            AT(stat, i, j + 3) = 0.0f;
-            if (!(AT(stat, i, j + 2) == 0.0f)) continue;
+            AT(stat, i, STAT_SKIPPED) = 0.0f;
+            if (!(AT(stat, i, STAT_BLOCKED) == 0.0f)) continue;
             if (loss && gradient) {
                 const int grow = windows >= SCALE_GOOD;
                 const float twice = LESS(SCALE_MOST, 2.0f * old) ? SCALE_MOST : 2.0f * old;
@@ -77,9 +77,9 @@ KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
             } else if (loss && old > 1.0f) {
                 AT(scale, i, j) = 0.5f * old;
                 AT(scale, i, j + 1) = 0.0f;
-                AT(stat, i, j + 3) = 1.0f;
+                AT(stat, i, STAT_SKIPPED) = 1.0f;
             } else
-                AT(stat, i, j + 2) = 1.0f;
+                AT(stat, i, STAT_BLOCKED) = 1.0f;
         }
 }
 

@@ -1,24 +1,19 @@
 // From steps to kernels.
 #include "launch.h"
+#include "lower/sizes.h"
 
 #include <assert.h>
 #include <string.h>
 
-const char *const kernel_name[KERNELS] = {
-#define KERNEL_NAME(name, types) #name,
-    KERNEL_LIST(KERNEL_NAME)};
+#define KERNEL_CHECK(name, types, writes) \
+    _Static_assert(sizeof(types) == sizeof(writes), #name ": a letter of types and of writes for each operand");
+KERNEL_LIST(KERNEL_CHECK)
+LOWERED_LIST(KERNEL_CHECK)
+#undef KERNEL_CHECK
 
-const char *const lowered_name[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_NAME)
-#undef KERNEL_NAME
-};
-
-const char *const kernel_types[KERNELS] = {
-#define KERNEL_TYPES(name, types) types,
-    KERNEL_LIST(KERNEL_TYPES)};
-
-const char *const lowered_types[ALL_KERNELS - KERNELS] = {LOWERED_LIST(KERNEL_TYPES)
-#undef KERNEL_TYPES
-};
+#define KERNEL_ROW(name, types, writes) {#name, types, writes},
+const kernel_row kernel_table[ALL_KERNELS] = {KERNEL_LIST(KERNEL_ROW) LOWERED_LIST(KERNEL_ROW)};
+#undef KERNEL_ROW
 
 view view_of(const bptt_mat *m)
 {
@@ -30,29 +25,27 @@ view view_of(const bptt_mat *m)
         .at = m->at, .rows = (count)m->rows, .cols = (count)m->cols, .down = m->t ? 1 : ld, .across = m->t ? ld : 1};
 }
 
-static int optimizer_number(bptt_optimizer o) { return o == BPTT_SGD ? 0 : o == BPTT_RMSPROP ? 1 : 2; }
+#define OPTIMIZER_CHECK(name, number, update, keeps_m, keeps_v) \
+    _Static_assert(BPTT_##name == (number), "bptt.h and OPTIMIZER_LIST number " #name " differently");
+OPTIMIZER_LIST(OPTIMIZER_CHECK)
+#undef OPTIMIZER_CHECK
 
 knobs knobs_of(const bptt_op *s)
 {
-    const struct bptt_rule *r = &s->rule;
+    const struct bptt_rule *rule = &s->rule;
     return (knobs){
         .alpha = s->alpha,
         .beta = s->beta,
         .cell = (int)s->cell,
         .gradient = s->gradient,
-        .optimizer = optimizer_number(r->optimizer),
-        .by_norm = r->clip > 0 && r->clip_mode == BPTT_CLIP_NORM,
-        .by_value = r->clip > 0 && r->clip_mode == BPTT_CLIP_VALUE,
-        .clip = (float)r->clip,
-        .momentum = (float)r->momentum,
-        .decay = (float)r->decay,
-        .rest_decay = (float)(1 - r->decay),
-        .beta1 = (float)r->beta1,
-        .rest_beta1 = (float)(1 - r->beta1),
-        .beta2 = (float)r->beta2,
-        .rest_beta2 = (float)(1 - r->beta2),
-        .epsilon = (float)r->epsilon,
-        .value = (float)s->value,
+        .optimizer = (int)rule->optimizer,
+        .by_norm = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_NORM,
+        .by_value = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_VALUE,
+        .clip = (float)rule->clip,
+#define RULE_CONSTANT(name, value) .name = (float)(value),
+        RULE_CONSTANT_LIST(RULE_CONSTANT)
+#undef RULE_CONSTANT
+            .value = (float)s->value,
     };
 }
 
@@ -67,8 +60,6 @@ void slots_of(const bptt_slots *s, float out[SLOTS])
 
 // ---- sums in two launches -------------------------------------------------------------------------------------------
 
-static size_t pieces(size_t n, size_t each) { return (n + each - 1) / each; }
-
 // A sum of all elements may read them in any direction: along the longer one.
 static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
 
@@ -77,8 +68,8 @@ static void partial_sums(const bptt_op *s, size_t *rows, size_t *cols)
 {
     const bptt_mat x = s->opcode == BPTT_COLSUM ? s->arg[0] : lying(s->arg[0]);
     *rows = *cols = 0;
-    if (s->opcode == BPTT_COLSUM) *rows = pieces(x.rows, COLSUM_ROWS), *cols = x.cols;
-    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces(x.cols, SUM_PIECE);
+    if (s->opcode == BPTT_COLSUM) *rows = pieces_of(x.rows, COLSUM_ROWS), *cols = x.cols;
+    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces_of(x.cols, SUM_PIECE);
 }
 
 size_t launch_scratch(const bptt_op *s)

@@ -9,39 +9,37 @@ typedef uint64_t word;
 typedef uint32_t count;
 #include "kernel_args.h"
 
-// Every kernel: its name in kernels.h and the types of its operands, in order: f float, i int. A kernel's arguments
-// are, for each operand, its buffer and its view; then knobs; then the slots.
+// Every kernel: its name in kernels.h; the types of its operands, in order: f float, i int; and which of them it
+// writes: 1 or 0 for each. A kernel's arguments are, for each operand, its buffer and its view; then knobs; then the
+// slots.
 // clang-format off
-#define KERNEL_LIST(X)                  \
-    X(copy, "ff")                       \
-    X(fill, "f")                        \
-    X(gemm, "fff")                      \
-    X(gather, "iff")                    \
-    X(scatter, "iff")                   \
-    X(scale_rows, "fff")                \
-    X(cell_forward, "ffff")             \
-    X(cell_backward, "fff")             \
-    X(colsum_chunks, "ff")              \
-    X(colsum, "ff")                     \
-    X(add_row, "ff")                    \
-    X(softmax_xent, "ifff")             \
-    X(log_softmax, "f")                 \
-    X(sum_chunks, "ff")                 \
-    X(sumsq_chunks, "ff")               \
-    X(sum, "ff")                        \
-    X(update, "fffff")                  \
-    X(guard, "f")
+#define KERNEL_LIST(X)                      \
+    X(copy, "ff", "01")                     \
+    X(fill, "f", "1")                       \
+    X(gemm, "fff", "001")                   \
+    X(gather, "iff", "001")                 \
+    X(scatter, "iff", "001")                \
+    X(scale_rows, "fff", "001")             \
+    X(cell_forward, "ffff", "0001")         \
+    X(cell_backward, "fff", "001")          \
+    X(colsum_chunks, "ff", "01")            \
+    X(colsum, "ff", "01")                   \
+    X(add_row, "ff", "01")                  \
+    X(softmax_xent, "ifff", "0011")         \
+    X(log_softmax, "f", "1")                \
+    X(sum_chunks, "ff", "01")               \
+    X(sumsq_chunks, "ff", "01")             \
+    X(sum, "ff", "01")                      \
+    X(update, "fffff", "10110")             \
+    X(guard, "f", "1")
 // clang-format on
 
 typedef enum kernel_id {
-#define KERNEL_ENUM(name, types) KERNEL_##name,
+#define KERNEL_ENUM(name, types, writes) KERNEL_##name,
     KERNEL_LIST(KERNEL_ENUM)
 #undef KERNEL_ENUM
         KERNELS
 } kernel_id;
-
-extern const char *const kernel_name[KERNELS];
-extern const char *const kernel_types[KERNELS];
 
 // Kernels that no entry needs by itself: what lowerings put in its place (kernels_lowered.h). Types: also h, numbers
 // of 16 bits, of the kind that knobs.half_kind says. A scale is [1][2], its first element is meant; absent: 1.
@@ -52,25 +50,28 @@ extern const char *const kernel_types[KERNELS];
 //   rescale            stat scale         GUARD of a plan with a scale
 //   invert             scale per          per [1][2]: 1 / scale, -1 / scale, which are exact
 // clang-format off
-#define LOWERED_LIST(X)                 \
-    X(cast, "fhf")                      \
-    X(cell_forward_cast, "ffffh")       \
-    X(cell_backward_cast, "fffhf")      \
-    X(scatter_sorted, "iiff")           \
-    X(rescale, "ff")                    \
-    X(invert, "ff")
+#define LOWERED_LIST(X)                     \
+    X(cast, "fhf", "010")                   \
+    X(cell_forward_cast, "ffffh", "00011")  \
+    X(cell_backward_cast, "fffhf", "00110") \
+    X(scatter_sorted, "iiff", "0001")       \
+    X(rescale, "ff", "11")                  \
+    X(invert, "ff", "01")
 // clang-format on
 
 enum {
     LOWERED_FIRST = KERNELS - 1,
-#define LOWERED_ENUM(name, types) LOWERED_##name,
+#define LOWERED_ENUM(name, types, writes) LOWERED_##name,
     LOWERED_LIST(LOWERED_ENUM)
 #undef LOWERED_ENUM
         ALL_KERNELS
 };
 
-extern const char *const lowered_name[ALL_KERNELS - KERNELS]; // of kernel k: [k - KERNELS]
-extern const char *const lowered_types[ALL_KERNELS - KERNELS];
+// The rows of both lists: kernel k's is kernel_table[k].
+typedef struct kernel_row {
+    const char *name, *types, *writes;
+} kernel_row;
+extern const kernel_row kernel_table[ALL_KERNELS];
 
 // How work-items are dealt: all kernels take any number of them (they stride over what there is).
 typedef enum grid_kind {

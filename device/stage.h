@@ -3,11 +3,7 @@
 #ifndef STAGE_H
 #define STAGE_H
 
-#include "backend.h"
-
-// A view as it lies in its buffer: `lines` of `width` neighbours, ld apart.
-static inline size_t view_lines(const bptt_mat *m) { return m->t ? m->cols : m->rows; }
-static inline size_t view_width(const bptt_mat *m) { return m->t ? m->rows : m->cols; }
+#include "lower/view.h"
 
 // Whether bptt_convert goes between the two: reals (F32, F64), indices.
 bool convertible(bptt_type a, bptt_type b);

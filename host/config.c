@@ -1,5 +1,6 @@
 // Configurations: defaults, and what is out of range; both from the table of fields.
 #include "config.h"
+#include "error.h"
 #include "fields.h"
 
 #include <float.h>

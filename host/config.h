@@ -2,7 +2,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include "backend.h"
+#include "bptt.h"
 
 void model_config_defaults(bptt_model_config *c);
 void trainer_config_defaults(bptt_trainer_config *c);

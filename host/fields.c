@@ -1,6 +1,6 @@
 // The table of configuration fields, and what every field can do: be read, set, checked.
 #include "fields.h"
-#include "backend.h"
+#include "error.h"
 #include "number.h"
 
 #include <stdio.h>

@@ -5,98 +5,109 @@
 #include <assert.h>
 #include <stdlib.h>
 
-// ---- adding steps ---------------------------------------------------------------------------------------------------
+// ---- adding ops -----------------------------------------------------------------------------------------------------
 
 enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
-static bptt_op *add(bptt_plan *p, bptt_opcode entry, unsigned chain)
+// Room for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L. No plan grows with B or T.
+enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 24 };
+static size_t most_ops(size_t layers) { return OPS_OF_PLAN + OPS_OF_LAYER * layers; }
+
+static bptt_op *add(bptt_plan *p, bptt_opcode opcode)
 {
-    if (p->ops == p->room) {
-        const size_t room = p->room ? 2 * p->room : 64;
-        bptt_op *more = realloc(p->op, room * sizeof *more);
-        if (!more) {
-            p->failed = true;
-            return &p->spare;
-        }
-        p->op = more;
-        p->room = room;
-    }
+    assert(p->ops < p->room);
     bptt_op *s = &p->op[p->ops++];
-    *s = (bptt_op){.opcode = entry, .alpha = 1, .chain = chain};
+    *s = (bptt_op){.opcode = opcode, .alpha = 1};
     return s;
 }
 
+// The ops added between loop_begin and loop_end are the body. Returns the LOOP's place, for loop_end.
+static size_t loop_begin(bptt_plan *p, bptt_loop_kind kind, size_t T)
+{
+    add(p, BPTT_LOOP)->loop = (struct bptt_loop){.kind = kind, .T = T};
+    return p->ops - 1;
+}
+
+static void loop_end(bptt_plan *p, size_t begin) { p->op[begin].loop.body = p->ops - 1 - begin; }
+
 static void copy(bptt_plan *p, bptt_mat x, bptt_mat y)
 {
-    bptt_op *s = add(p, BPTT_COPY, 0);
+    bptt_op *s = add(p, BPTT_COPY);
     s->arg[0] = x, s->arg[1] = y;
 }
 
-static void gemm(bptt_plan *p, unsigned chain, bptt_mat a, bptt_mat b, int beta, bptt_mat c)
+static void fill(bptt_plan *p, bptt_mat y, double value)
 {
-    bptt_op *s = add(p, BPTT_GEMM, chain);
+    bptt_op *s = add(p, BPTT_FILL);
+    s->value = value;
+    s->arg[0] = y;
+}
+
+static void gemm(bptt_plan *p, bptt_mat a, bptt_mat b, int beta, bptt_mat c)
+{
+    bptt_op *s = add(p, BPTT_GEMM);
     s->beta = beta;
     s->arg[0] = a, s->arg[1] = b, s->arg[2] = c;
 }
 
 static void gather(bptt_plan *p, bptt_mat id, bptt_mat w, bptt_mat z)
 {
-    bptt_op *s = add(p, BPTT_GATHER, 0);
+    bptt_op *s = add(p, BPTT_GATHER);
     s->arg[0] = id, s->arg[1] = w, s->arg[2] = z;
 }
 
 static void scatter(bptt_plan *p, bptt_mat id, bptt_mat dz, bptt_mat dw)
 {
-    bptt_op *s = add(p, BPTT_SCATTER, 0);
+    bptt_op *s = add(p, BPTT_SCATTER);
     s->arg[0] = id, s->arg[1] = dz, s->arg[2] = dw;
 }
 
-static void scale_rows(bptt_plan *p, unsigned chain, bptt_mat k, bptt_mat x, int beta, bptt_mat y)
+static void scale_rows(bptt_plan *p, bptt_mat k, bptt_mat x, int beta, bptt_mat y)
 {
-    bptt_op *s = add(p, BPTT_SCALE_ROWS, chain);
+    bptt_op *s = add(p, BPTT_SCALE_ROWS);
     s->beta = beta;
     s->arg[0] = k, s->arg[1] = x, s->arg[2] = y;
 }
 
-static void cell_forward(bptt_plan *p, unsigned chain, const bptt_model *m, size_t l, bptt_mat z, bptt_mat h)
+static void cell_forward(bptt_plan *p, const bptt_model *m, size_t l, bptt_mat z, bptt_mat h)
 {
-    bptt_op *s = add(p, BPTT_CELL_FORWARD, chain);
+    bptt_op *s = add(p, BPTT_CELL_FORWARD);
     s->cell = m->config.cell;
     s->arg[0] = z, s->arg[3] = h;
     s->arg[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
     s->arg[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
 }
 
-static void cell_backward(bptt_plan *p, unsigned chain, const bptt_model *m, bptt_mat y, bptt_mat dy, bptt_mat dz)
+static void cell_backward(bptt_plan *p, const bptt_model *m, bptt_mat y, bptt_mat dy, bptt_mat dz)
 {
-    bptt_op *s = add(p, BPTT_CELL_BACKWARD, chain);
+    bptt_op *s = add(p, BPTT_CELL_BACKWARD);
     s->cell = m->config.cell;
     s->arg[0] = y, s->arg[1] = dy, s->arg[2] = dz;
 }
 
 static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)
 {
-    bptt_op *s = add(p, BPTT_COLSUM, 0);
+    bptt_op *s = add(p, BPTT_COLSUM);
     s->beta = beta;
     s->arg[0] = dz, s->arg[1] = db;
 }
 
-static void add_row(bptt_plan *p, unsigned chain, bptt_mat b, bptt_mat x)
+static void add_row(bptt_plan *p, bptt_mat b, bptt_mat x)
 {
-    bptt_op *s = add(p, BPTT_ADD_ROW, chain);
+    bptt_op *s = add(p, BPTT_ADD_ROW);
     s->arg[0] = b, s->arg[1] = x;
 }
 
 static void reduce(bptt_plan *p, bptt_opcode sum_or_sumsq, bptt_mat x, bptt_mat out)
 {
-    bptt_op *s = add(p, sum_or_sumsq, 0);
+    bptt_op *s = add(p, sum_or_sumsq);
     s->arg[0] = x, s->arg[1] = out;
 }
 
 static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
 {
     const bptt_model_config *c = &m->config;
-    bptt_op *s = add(p, BPTT_UPDATE, 0);
+    bptt_op *s = add(p, BPTT_UPDATE);
     s->rule = (struct bptt_rule){.optimizer = c->optimizer,
                                  .clip_mode = c->clip_mode,
                                  .clip = c->clip,
@@ -118,6 +129,14 @@ static bptt_mat span(const bptt_run *r, bptt_mat m, size_t first, size_t count)
 {
     return bptt_rows(m, first * r->B, count * r->B);
 }
+// The view m at the first step of a loop that moves by n blocks of B rows from step to step; and by u blocks from step
+// to step of the loop around it.
+static bptt_mat moving(const bptt_run *r, bptt_mat m, ptrdiff_t n, ptrdiff_t u)
+{
+    const ptrdiff_t block = (ptrdiff_t)(r->B * m.ld);
+    m.move[0] = n * block, m.move[1] = u * block;
+    return m;
+}
 // States of layer l: forward only, the layers take turns in two buffers.
 static bptt_mat states(const bptt_run *r, size_t l) { return r->mem.h[r->config.gradient ? l : l % 2]; }
 // A packed block of rows, padding included, as one row.
@@ -125,83 +144,154 @@ static bptt_mat as_one_row(bptt_mat m)
 {
     return (bptt_mat){.buf = m.buf, .at = m.at, .rows = 1, .cols = m.rows * m.ld, .ld = m.rows * m.ld, .type = m.type};
 }
-// What the gradient of layer l's states comes in, and its dz leaves in: two in turns from the top, or one for each.
-bptt_mat run_dz(const bptt_run *r, size_t l)
+// [(T+1)*B][H]: block t+1 is the gradient of layer l's states after step t, which turns into dz, block 0 that of the
+// state before the window. Two matrices in turns from the top layer down, or one for each layer.
+static bptt_mat run_dh(const bptt_run *r, size_t l)
 {
     return r->keeps_dz ? r->mem.dz[l] : r->mem.dh[(r->model->L - 1 - l) % 2];
 }
+bptt_mat run_dz(const bptt_run *r, size_t l) { return span(r, run_dh(r, l), 1, r->T); }
 // W' for a product: the stored transpose if there is one, else a view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
 // ---- forward --------------------------------------------------------------------------------------------------------
 
-// Steps t0 .. t0+S-1 of layer l: h block 0 is the state before, blocks 1..S the states after each step.
-static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, size_t t0, size_t S)
+// Some steps of a window: S of them from the first on. In a loop of BLOCKS each of its steps is S steps of time later.
+typedef struct steps {
+    size_t first, S;
+    bool moves;
+} steps;
+
+// What a matrix of the window, [T*B] rows, has for these steps: whole, for an op; or the first of them, for the body of
+// a loop over them.
+static bptt_mat whole_of(const bptt_run *r, bptt_mat m, steps s)
 {
-    const bptt_model *m = r->model;
-    const run_memory *mem = &r->mem;
-    const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
-    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
-    const bptt_mat all = span(r, h, 1, S);
-    copy(p, at(r, mem->state, l), at(r, h, 0));
-    if (l == 0 && mem->token.buf)
-        gather(p, span(r, mem->token, t0, S), w_ih, all); // z = rows of W_ih
-    else
-        gemm(p, 0, l == 0 ? span(r, mem->dense, t0, S) : below, w_ih, SET, all); // z = x W_ih
-    const unsigned chain = (unsigned)p->ops + 1;
-    for (size_t t = 0; t < S; t++) {
-        bptt_mat before = at(r, h, t);
-        if (r->config.keep) {
-            const bptt_mat kept = r->config.gradient ? at(r, mem->kept[l], t) : mem->kept[0];
-            scale_rows(p, chain, at(r, mem->keep, t0 + t), before, SET, kept);
-            before = kept;
-        }
-        gemm(p, chain, before, w_hh, PLUS, at(r, h, t + 1));            // z += h(t) W_hh
-        cell_forward(p, chain, m, l, at(r, h, t + 1), at(r, h, t + 1)); // h(t+1) = f(z + b)
-    }
-    copy(p, at(r, h, S), at(r, mem->state, l));
+    return moving(r, span(r, m, s.first, s.S), s.moves ? (ptrdiff_t)s.S : 0, 0);
+}
+static bptt_mat each_of(const bptt_run *r, bptt_mat m, steps s)
+{
+    return moving(r, at(r, m, s.first), 1, s.moves ? (ptrdiff_t)s.S : 0);
 }
 
-// Rows first .. first + n - 1 of the window, whose top states are h [n][H]: loss, and with `gradient` dh [n][H] and the
-// decoder's gradient.
-static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, bool gradient, bool add_up, bptt_mat dh)
+// z = x W_ih of these steps into h, blocks 1 .. S. below: the states of the layer below, blocks 1 .. S.
+static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
+{
+    const run_memory *mem = &r->mem;
+    const bptt_mat w_ih = model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_IH), z = span(r, h, 1, s.S);
+    if (l == 0 && mem->token.buf)
+        gather(p, whole_of(r, mem->token, s), w_ih, z); // rows of W_ih
+    else
+        gemm(p, l == 0 ? whole_of(r, mem->dense, s) : below, w_ih, SET, z);
+}
+
+// Layer l through these steps: h block 0 is the state before, blocks 1 .. S the states after each.
+static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
-    const size_t n = h.rows;
-    const bptt_mat w = model_decoder_weight(m, BPTT_WEIGHTS), logits = bptt_rows(mem->logits, 0, n);
-    const unsigned chain = (unsigned)p->ops + 1;
-    gemm(p, chain, h, w, SET, logits);
-    add_row(p, chain, model_decoder_bias(m, BPTT_WEIGHTS), logits);
-    bptt_op *s = add(p, BPTT_SOFTMAX_XENT, chain);
+    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
+    const bptt_mat before = moving(r, at(r, h, 0), 1, 0), after = moving(r, at(r, h, 1), 1, 0);
+    bptt_mat kept = before;
+    copy(p, at(r, mem->state, l), at(r, h, 0));
+    input_side(p, r, l, below, h, s);
+    const size_t loop = loop_begin(p, BPTT_LOOP_FORWARD, s.S);
+    if (r->config.keep) {
+        kept = r->config.gradient ? moving(r, at(r, mem->kept[l], 0), 1, 0) : mem->kept[0];
+        scale_rows(p, each_of(r, mem->keep, s), before, SET, kept);
+    }
+    gemm(p, kept, w_hh, PLUS, after);    // z += h(t) W_hh
+    cell_forward(p, m, l, after, after); // h(t+1) = f(z + b)
+    loop_end(p, loop);
+    copy(p, at(r, h, s.S), at(r, mem->state, l));
+}
+
+// Rows of the window that the decoder takes at a time: `rows` from the first on. In a loop of BLOCKS each of its steps
+// is `rows` rows later.
+typedef struct block {
+    size_t first, rows;
+    bool moves;
+} block;
+
+// Rows of m for the block: for an op of the loop of BLOCKS, or (in) for one of a loop in its body.
+static bptt_mat rows_of(bptt_mat m, block b, bool in)
+{
+    const ptrdiff_t by = b.moves ? (ptrdiff_t)(b.rows * m.ld) : 0;
+    m = bptt_rows(m, b.first, b.rows);
+    m.move[in] = by;
+    return m;
+}
+
+// Loss of a block whose top states are h [rows][H], which moves as `in` of rows_of does.
+static void block_loss(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, bool gradient)
+{
+    const bptt_mat logits = bptt_rows(r->mem.logits, 0, b.rows);
+    gemm(p, h, model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
+    add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
+    bptt_op *s = add(p, BPTT_SOFTMAX_XENT);
     s->gradient = gradient;
-    s->arg[0] = bptt_rows(mem->target, first, n), s->arg[1] = bptt_rows(mem->weight, first, n);
-    s->arg[2] = logits, s->arg[3] = bptt_rows(mem->losses, first, n);
+    s->arg[0] = rows_of(r->mem.target, b, true), s->arg[1] = rows_of(r->mem.weight, b, true);
+    s->arg[2] = logits, s->arg[3] = rows_of(r->mem.losses, b, true);
+}
+
+// A block of the window, whose top states are h [N][H]: its loss, and with `gradient` dh and the decoder's gradient.
+static void decoder_block(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, bool gradient, bool add_up)
+{
+    const bptt_model *m = r->model;
+    const bptt_mat w = model_decoder_weight(m, BPTT_WEIGHTS), logits = bptt_rows(r->mem.logits, 0, b.rows);
+    const size_t loop = loop_begin(p, BPTT_LOOP_OUTPUT, 1);
+    block_loss(p, r, rows_of(h, b, true), b, gradient);
+    if (gradient) // dh = dlogits W'
+        gemm(p, logits, transposed(w, r->mem.out_flipped), SET, rows_of(run_dz(r, m->L - 1), b, true));
+    loop_end(p, loop);
     if (!gradient) return;
-    gemm(p, chain, logits, transposed(w, mem->out_flipped), SET, dh); // dh = dlogits W'
-    gemm(p, 0, bptt_flip(h), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
+    gemm(p, bptt_flip(rows_of(h, b, false)), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
     colsum(p, logits, add_up, model_decoder_bias(m, BPTT_GRADIENT));
 }
 
-static void decoder_blocks(bptt_plan *p, const bptt_run *r, bptt_mat h, size_t first, bool gradient)
+// The decoder over the window, R rows at a time; the first block overwrites its gradient, the others add to it.
+static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, bool gradient)
 {
-    for (size_t i = 0; i < h.rows; i += r->R) {
-        const size_t n = h.rows - i < r->R ? h.rows - i : r->R;
-        const bptt_mat dh = gradient ? bptt_rows(run_dz(r, r->model->L - 1), i, n) : (bptt_mat){0};
-        decoder(p, r, bptt_rows(h, i, n), first + i, gradient, i > 0, dh);
+    const size_t whole = h.rows / r->R, rest = h.rows % r->R;
+    decoder_block(p, r, h, (block){0, r->R, false}, gradient, SET);
+    if (whole > 1) {
+        const size_t loop = loop_begin(p, BPTT_LOOP_BLOCKS, whole - 1);
+        decoder_block(p, r, h, (block){r->R, r->R, true}, gradient, PLUS);
+        loop_end(p, loop);
     }
+    if (rest) decoder_block(p, r, h, (block){whole * r->R, rest, false}, gradient, PLUS);
 }
 
-// Forward only: S steps at a time through all layers, in two buffers.
+// All layers over the whole window, their states kept.
+static void layers_forward(bptt_plan *p, const bptt_run *r)
+{
+    for (size_t l = 0; l < r->model->L; l++)
+        layer_forward(p, r, l, l ? span(r, r->mem.h[l - 1], 1, r->T) : (bptt_mat){0}, r->mem.h[l],
+                      (steps){0, r->T, false});
+}
+
+// Forward only, in two buffers: all layers through some steps, and their losses, S*B rows at once.
+static void evaluate_steps(bptt_plan *p, const bptt_run *r, steps s)
+{
+    const size_t L = r->model->L;
+    for (size_t l = 0; l < L; l++)
+        layer_forward(p, r, l, l ? span(r, states(r, l - 1), 1, s.S) : (bptt_mat){0}, states(r, l), s);
+    const size_t loop = loop_begin(p, BPTT_LOOP_OUTPUT, 1);
+    block_loss(p, r, span(r, states(r, L - 1), 1, s.S), (block){s.first * r->B, s.S * r->B, s.moves}, false);
+    loop_end(p, loop);
+}
+
 static void plan_evaluate(bptt_plan *p, const bptt_run *r)
 {
-    for (size_t t = 0; t < r->T; t += r->S) {
-        const size_t S = r->T - t < r->S ? r->T - t : r->S, L = r->model->L;
-        for (size_t l = 0; l < L; l++)
-            layer_forward(p, r, l, l ? span(r, states(r, l - 1), 1, S) : (bptt_mat){0}, states(r, l), t, S);
-        decoder_blocks(p, r, span(r, states(r, L - 1), 1, S), t * r->B, false);
+    if (r->config.gradient) { // its memory has room for all states
+        layers_forward(p, r);
+        decoder(p, r, span(r, r->mem.h[r->model->L - 1], 1, r->T), false);
+    } else {
+        const size_t loop = loop_begin(p, BPTT_LOOP_BLOCKS, r->T / r->S), rest = r->T % r->S;
+        evaluate_steps(p, r, (steps){0, r->S, true});
+        loop_end(p, loop);
+        if (rest) evaluate_steps(p, r, (steps){r->T - rest, rest, false});
     }
-    reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, 0, 1));
+    reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, STAT_LOSS, 1));
 }
 
 // One step and its log-probabilities, left in the first B rows of logits.
@@ -210,34 +300,34 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
     const size_t L = r->model->L;
     const bptt_mat logits = at(r, r->mem.logits, 0);
     for (size_t l = 0; l < L; l++)
-        layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), 0, 1);
-    gemm(p, 0, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
-    add_row(p, 0, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
-    bptt_op *s = add(p, BPTT_LOG_SOFTMAX, 0);
+        layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), (steps){0, 1, false});
+    gemm(p, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
+    add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
+    bptt_op *s = add(p, BPTT_LOG_SOFTMAX);
     s->arg[0] = logits;
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 
-// dh: on entry the gradient of the states after each step from above, on exit dz.
-static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dh)
+// run_dh of layer l: on entry the gradient from above of the states after each step, on exit dz.
+static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
-    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
-    if (mem->dlast.buf) add_row(p, 0, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, dh, r->T - 1)));
-    const unsigned chain = (unsigned)p->ops + 1;
-    for (size_t t = r->T; t-- > 0;) {
-        const bptt_mat dz = at(r, dh, t);
-        const bptt_mat before = t > 0 ? at(r, dh, t - 1) : at(r, mem->dstate, l);
-        cell_backward(p, chain, m, at(r, mem->h[l], t + 1), dz, dz);
-        if (!r->config.keep) {
-            gemm(p, chain, dz, back, t > 0 ? PLUS : SET, before); // dh(t) += dz(t) W_hh'
-            continue;
-        }
-        gemm(p, chain, dz, back, SET, mem->dkept);
-        scale_rows(p, chain, at(r, mem->keep, t), mem->dkept, t > 0 ? PLUS : SET, before);
-    }
+    const size_t T = r->T;
+    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]), dh = run_dh(r, l);
+    const bptt_mat dz = moving(r, at(r, dh, T), -1, 0), before = moving(r, at(r, dh, T - 1), -1, 0);
+    if (mem->dlast.buf) add_row(p, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, dh, T)));
+    fill(p, at(r, dh, 0), 0);
+    const size_t loop = loop_begin(p, BPTT_LOOP_BACKWARD, T);
+    cell_backward(p, m, moving(r, at(r, mem->h[l], T), -1, 0), dz, dz);
+    if (r->config.keep) {
+        gemm(p, dz, back, SET, mem->dkept);
+        scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
+    } else
+        gemm(p, dz, back, PLUS, before); // dh(t) += dz(t) W_hh'
+    loop_end(p, loop);
+    copy(p, at(r, dh, 0), at(r, mem->dstate, l));
 }
 
 // After the loop: the layer's gradient as products over the whole window, and what goes to the layer below.
@@ -249,15 +339,15 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
     const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
     const bptt_mat before = r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T);
-    gemm(p, 0, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH)); // dW_hh = h' dz
+    gemm(p, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH)); // dW_hh = h' dz
     colsum(p, dz, SET, db);
     if (db2.buf) copy(p, db, db2);
     if (l == 0 && mem->token.buf) {
         scatter(p, mem->token, dz, dw_ih);
         return;
     }
-    gemm(p, 0, bptt_flip(l == 0 ? mem->dense : span(r, mem->h[l - 1], 1, r->T)), dz, SET, dw_ih);
-    if (dh_below.buf) gemm(p, 0, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
+    gemm(p, bptt_flip(l == 0 ? mem->dense : span(r, mem->h[l - 1], 1, r->T)), dz, SET, dw_ih);
+    if (dh_below.buf) gemm(p, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
 }
 
 static void flip_layers(bptt_plan *p, const bptt_run *r)
@@ -270,18 +360,11 @@ static void flip_layers(bptt_plan *p, const bptt_run *r)
     }
 }
 
-// All layers over the whole window, their states kept.
-static void layers_forward(bptt_plan *p, const bptt_run *r)
-{
-    for (size_t l = 0; l < r->model->L; l++)
-        layer_forward(p, r, l, l ? span(r, r->mem.h[l - 1], 1, r->T) : (bptt_mat){0}, r->mem.h[l], 0, r->T);
-}
-
 // From the gradient of the top layer's states in run_dz, which is spent.
 static void layers_backward(bptt_plan *p, const bptt_run *r)
 {
     for (size_t l = r->model->L; l-- > 0;) {
-        layer_backward_in_time(p, r, l, run_dz(r, l));
+        layer_backward_in_time(p, r, l);
         layer_gradient(p, r, l, run_dz(r, l), l > 0 ? run_dz(r, l - 1) : r->mem.dx);
     }
 }
@@ -293,23 +376,28 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     flip_layers(p, r);
     if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
     layers_forward(p, r);
-    decoder_blocks(p, r, span(r, mem->h[m->L - 1], 1, r->T), 0, true);
-    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, 0, 1));
+    decoder(p, r, span(r, mem->h[m->L - 1], 1, r->T), true);
+    reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, STAT_LOSS, 1));
     layers_backward(p, r);
-    reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, 1, 1));
+    reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, STAT_SUMSQ, 1));
     if (!train) return;
     update(p, m, mem->stat);
-    bptt_op *s = add(p, BPTT_GUARD, 0);
+    bptt_op *s = add(p, BPTT_GUARD);
     s->arg[0] = mem->stat;
 }
 
 // ---- plans ----------------------------------------------------------------------------------------------------------
 
-// Gives back the room that is left over.
-static void trim(bptt_plan *p)
+static bool plan_open(bptt_plan *p, const bptt_run *r)
 {
-    bptt_op *trimmed = p->ops ? realloc(p->op, p->ops * sizeof *p->op) : NULL;
-    if (trimmed) p->op = trimmed, p->room = p->ops;
+    *p = (bptt_plan){.room = most_ops(r->model->L)};
+    p->op = calloc(p->room, sizeof *p->op);
+    return p->op != NULL;
+}
+
+size_t plan_bytes(const bptt_model_config *m, bool gradient)
+{
+    return (gradient ? WORKS : NEXT + 1) * most_ops(m->layers) * sizeof(bptt_op);
 }
 
 static void window_inputs(bptt_plan *p, const bptt_run *r)
@@ -329,9 +417,9 @@ static void next_inputs(bptt_plan *p, const bptt_run *r)
     if (r->mem.dense.buf) p->input[IN_DENSE] = at(r, r->mem.dense, 0);
 }
 
-void plan_work(bptt_plan *p, const bptt_run *r, work w)
+bool plan_work(bptt_plan *p, const bptt_run *r, work w)
 {
-    *p = (bptt_plan){0};
+    if (!plan_open(p, r)) return false;
     if (w == NEXT)
         next_inputs(p, r);
     else
@@ -344,13 +432,13 @@ void plan_work(bptt_plan *p, const bptt_run *r, work w)
         plan_next(p, r);
     else
         plan_gradient(p, r, w == TRAIN);
-    trim(p);
+    return true;
 }
 
-void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
+bool plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
 {
     assert(r->config.gradient);
-    *p = (bptt_plan){0};
+    if (!plan_open(p, r)) return false;
     if (part != LAYERS_BACKWARD) layers_forward(p, r);
     if (part != LAYERS_FORWARD) {
         p->scale = r->model->scale;
@@ -358,16 +446,5 @@ void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
         copy(p, dy, run_dz(r, r->model->L - 1)); // the caller's stays as it is: dh turns into dz
         layers_backward(p, r);
     }
-    trim(p);
-}
-
-// Where the loops above change, this changes: entries for each step of time, and for each pass or block.
-size_t plan_bytes(const bptt_model_config *m, const bptt_run *r)
-{
-    const size_t in_time = (r->config.keep ? 3 : 2) * r->T * m->layers; // one pass, one direction
-    const size_t passes = (r->T + r->S - 1) / r->S, blocks = (r->T * r->B + r->R - 1) / r->R + passes;
-    const size_t forward = in_time + 3 * m->layers * passes + 6 * blocks + 8;
-    const size_t backward = in_time + 9 * m->layers + 9;
-    const size_t next = 6 * m->layers + 3;
-    return (forward + next + (r->config.gradient ? 2 * (forward + backward) : 0)) * sizeof(bptt_op);
+    return true;
 }

@@ -12,13 +12,25 @@ enum {
     SHAPES_PER_LAYER = 5
 };
 
-// Rows of the decoder at a time: blocks of nearly equal size, functions of the shape alone.
-static size_t decoder_rows(const bptt_backend *b, size_t rows, size_t V)
+// Rows of the decoder at a time, at most.
+static size_t most_rows(const bptt_backend *b, size_t V)
 {
     const size_t wished = (b->logits_at_a_time ? b->logits_at_a_time : LOGITS_AT_A_TIME) / V;
-    const size_t most = wished > 64 ? wished : 64;
+    return wished > 64 ? wished : 64;
+}
+
+// Blocks of nearly equal size, functions of the shape alone.
+static size_t decoder_rows(size_t rows, size_t most)
+{
     const size_t blocks = (rows + most - 1) / most;
     return (rows + blocks - 1) / blocks;
+}
+
+// Steps of a forward-only pass: its logits are one block of the decoder.
+static size_t pass_steps(size_t B, size_t T, size_t most)
+{
+    const size_t fit = most / B, S = fit < STEPS_AT_A_TIME ? fit : STEPS_AT_A_TIME;
+    return S < 1 ? 1 : S < T ? S : T;
 }
 
 // The table of a run's memory. views: room for SHAPES_PER_LAYER * (L + 2). Returns its number of rows.
@@ -40,15 +52,15 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->weight, N, 1, real},
         {&mem->keep, keep ? N : 0, 1, real},
         {&mem->state, L * B, H, real},
-        {&mem->dh[0], shared ? N : 0, H, real},
-        {&mem->dh[1], shared && L > 1 ? N : 0, H, real},
+        {&mem->dh[0], shared ? N + B : 0, H, real},
+        {&mem->dh[1], shared && L > 1 ? N + B : 0, H, real},
         {&mem->dkept, back && keep ? B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, H, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, H, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
         {&mem->logits, R > B ? R : B, V, real},
         {&mem->losses, N, 1, sum},
-        {&mem->stat, 1, BPTT_OUTPUTS, sum},
+        {&mem->stat, 1, STATS, sum},
         {&mem->out_flipped, flip ? V : 0, H, real},
     };
     for (size_t i = 0; i < FIXED_SHAPES; i++)
@@ -57,7 +69,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, H, real};
     for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, H, real};
     for (size_t l = 0; l < L; l++) {
-        table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N : 0, H, real};
+        table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N + B : 0, H, real};
         table[n++] = (shape){&mem->hh_flipped[l], flip ? H : 0, H, real};
         table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? H : 0, H, real};
     }
@@ -81,8 +93,9 @@ static void set_sizes(bptt_run *r, const bptt_backend *b, const bptt_model_confi
     r->config = *c;
     r->B = c->batch, r->T = c->steps;
     r->keeps_dz = r->keeps_dz || (b->overlaps && c->gradient);
-    r->S = c->gradient || c->steps < STEPS_AT_A_TIME ? c->steps : STEPS_AT_A_TIME;
-    r->R = decoder_rows(b, r->S * r->B, m->vocab);
+    const size_t most = most_rows(b, m->vocab);
+    r->S = c->gradient ? r->T : pass_steps(r->B, r->T, most);
+    r->R = c->gradient ? decoder_rows(r->T * r->B, most) : r->S * r->B;
 }
 
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
@@ -101,7 +114,7 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
         s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
     free(table);
     free(views);
-    *host = r.T * r.B * sizeof(float) + plan_bytes(m, &r);
+    *host = r.T * r.B * sizeof(float) + plan_bytes(m, c->gradient);
     return s;
 }
 
@@ -129,8 +142,7 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
     bptt_device *d = r->model->device;
     for (work w = EVALUATE; w < WORKS; w++) {
         if (w > NEXT && !r->config.gradient) continue;
-        plan_work(&r->plan[w], r, w);
-        if (r->plan[w].failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan of %zu steps", r->T);
+        if (!plan_work(&r->plan[w], r, w)) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a plan");
         const bptt_status s = d->backend.prepare(d, &r->plan[w], &r->handle[w], e);
         if (s) return s;
     }

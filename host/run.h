@@ -22,16 +22,16 @@ typedef struct run_memory {
     bptt_mat *kept;         // [L] x [N][H]: keep(t) h(t), what step t starts from; forward only: [1] x [B][H]
     bptt_mat *hh_flipped, *ih_flipped; // [L] each: stored transposes of W_hh, W_ih, where the backend wants them
     bptt_mat out_flipped;              // [V][H]
-    bptt_mat dh[2];  // [N][H]: gradient of h(t+1), turns into dz in place; the layer below in the other
-    bptt_mat *dz;    // a run that keeps them, instead of dh: [L] x [N][H], one for each layer
+    bptt_mat dh[2];  // [(T+1)*B][H]: block t is the gradient of h(t), turns into dz(t-1) in place; the layer below in
+                     // the other
+    bptt_mat *dz;    // a run that keeps them, instead of dh: [L] x [(T+1)*B][H], one for each layer
     bptt_mat dkept;  // [B][H]: gradient of kept, one step
     bptt_mat dstate; // [L*B][H]
     bptt_mat dlast;  // [L*B][H]: from outside, to the states after the last step
     bptt_mat dx;     // [N][I]
     bptt_mat logits; // [R][V]: R rows of the window at a time
     bptt_mat losses; // [N][1] sums
-    bptt_mat stat;   // [1][4] sums: loss, sum of squares of the gradient, 1 once one of them was not finite, 1 if
-                     // this window's update was skipped to lower the loss scale
+    bptt_mat stat;   // [1][STATS] sums: statistics.h
 } run_memory;
 
 struct bptt_run {
@@ -48,7 +48,7 @@ struct bptt_run {
     bool weighted, keeping;           // the device's weight, keep may be other than ones
     size_t submitted;                 // windows submitted and not collected
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
-    bool refusing;                    // stat[2] is 1 on the device
+    bool refusing;                    // STAT_BLOCKED is 1 on the device
 };
 
 // bptt_run_open, given no NULL and a whole configuration, of a run that may keep the dz of every layer, in memory of
@@ -61,10 +61,10 @@ bptt_mat run_dz(const bptt_run *r, size_t l);
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
                      size_t *host, bptt_error *e);
 
-// Bytes of a run's plans, of which only B, T, S, R and the configuration are known; a little too many.
-size_t plan_bytes(const bptt_model_config *m, const bptt_run *r);
-// plan.c: the steps of one kind of work. p->failed if memory ran out.
-void plan_work(bptt_plan *p, const bptt_run *r, work w);
+// Bytes of a run's plans. They do not depend on B and T.
+size_t plan_bytes(const bptt_model_config *m, bool gradient);
+// The plan of one kind of work; p->op is the caller's to free. False: no memory.
+bool plan_work(bptt_plan *p, const bptt_run *r, work w);
 
 // The layers alone, for who times or tests them; bptt_run_open prepares no such plan. r is open with gradient = 1.
 typedef enum layers_part {
@@ -73,7 +73,7 @@ typedef enum layers_part {
     LAYERS_BOTH
 } layers_part;
 // dy [N][H]: gradient of the top layer's states after each step; stays as it is. FORWARD does not look at it.
-// The plan has no inputs and no output; p->step is the caller's to free.
-void plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy);
+// The plan has no inputs and no output; p->op is the caller's to free. False: no memory.
+bool plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy);
 
 #endif

@@ -1,6 +1,7 @@
 // Structs of callers that were built with an older or a newer bptt.h.
 #include "sized.h"
 #include "config.h"
+#include "error.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -94,21 +94,22 @@ static bptt_status needs_rest(const bptt_run *r, bptt_error *e)
 static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], double weight, bptt_report *report,
                         bptt_error *e)
 {
-    const bool skipped = stat[2] == 0 && stat[3] != 0; // else stat[3] is of an earlier window
-    if (!isfinite(stat[0]))
+    // A blocked window leaves STAT_SKIPPED as an earlier one wrote it.
+    const bool skipped = stat[STAT_BLOCKED] == 0 && stat[STAT_SKIPPED] != 0;
+    if (!isfinite(stat[STAT_LOSS]))
         return bptt_fail(e, BPTT_NOT_FINITE, "the loss is not finite; the weights are as they were before this window");
-    if (!isfinite(stat[1]) && !skipped)
+    if (!isfinite(stat[STAT_SUMSQ]) && !skipped)
         return bptt_fail(e, BPTT_NOT_FINITE,
                          "the gradient is not finite; the weights are as they were before this window%s",
                          m->scale.buf ? " (fp16 overflows where a gradient times the loss scale, which training lowers "
                                         "down to 1, is above 65504; bf16 and fp32 do not)"
                                       : "");
-    if (stat[2] != 0)
+    if (stat[STAT_BLOCKED] != 0)
         return bptt_fail(e, BPTT_NOT_FINITE, "a window before this one was not finite, so this one changed nothing");
     if (report)
-        *report = (bptt_report){.loss = weight > 0 ? stat[0] / weight : 0,
+        *report = (bptt_report){.loss = weight > 0 ? stat[STAT_LOSS] / weight : 0,
                                 .weight = weight,
-                                .grad_norm = skipped ? (double)INFINITY : sqrt(stat[1]),
+                                .grad_norm = skipped ? (double)INFINITY : sqrt(stat[STAT_SUMSQ]),
                                 .skipped = skipped};
     return BPTT_OK;
 }
@@ -126,8 +127,8 @@ static bptt_status go(bptt_run *r, work kind, const bptt_window *from, bptt_repo
     s = d->backend.run(d, r->handle[kind], &slots, e);
     if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
-    if (kind == EVALUATE) stat[1] = 0;
-    stat[2] = stat[3] = 0; // only TRAIN is guarded
+    if (kind == EVALUATE) stat[STAT_SUMSQ] = 0;
+    stat[STAT_BLOCKED] = stat[STAT_SKIPPED] = 0; // only TRAIN is guarded
     return tell(r->model, stat, slots.scalar[BPTT_WEIGHT], report, e);
 }
 
@@ -186,7 +187,7 @@ static bptt_status allow_updates(bptt_run *r, bptt_error *e)
     bptt_device *d = r->model->device;
     const double seen = 0;
     r->refusing = false;
-    return d->backend.write(d, bptt_cols(r->mem.stat, 2, 1), &seen, BPTT_F64, e);
+    return d->backend.write(d, bptt_cols(r->mem.stat, STAT_BLOCKED, 1), &seen, BPTT_F64, e);
 }
 
 bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
@@ -202,7 +203,7 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
     if (r->submitted == 0) m->ahead = NULL;
     if (!s) s = tell(m, stat, weight, report, e);
     if (s) m->updates--;
-    r->refusing = r->refusing || stat[2] != 0;
+    r->refusing = r->refusing || stat[STAT_BLOCKED] != 0;
     if (!r->refusing || r->submitted > 0) return s;
     const bptt_status allowed = allow_updates(r, e);
     return allowed ? allowed : s;

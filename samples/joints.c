@@ -1,6 +1,7 @@
 // The seed's cell, four steps joined by builders: a token is given, the network's own choice is fed back, and a joint
 // of our own lets half of the state before through. Then the law that every joint must obey, and the gradients.
-#include <bptt.h>
+// Built in the repository only: bptt_cells.h and its functions are not installed.
+#include <bptt_cells.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -14,21 +15,21 @@ static void leak(const bptt_elman_trace *a, double *x, double *h)
     for (int j = 0; j < H; j++) h[j] = ((double *)a->next)[j] + ((double *)a->h)[j] / 2;
 }
 
-static bptt_status leak_apply(const bptt_between *at, void *x, void *h, bptt_error *e)
+static bptt_status leak_apply(const bptt_builder_call *at, void *x, void *h, bptt_error *e)
 {
     (void)e;
     leak(at->trace, x, h);
     return BPTT_OK;
 }
 
-static bptt_status leak_jvp(const bptt_between *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e)
+static bptt_status leak_jvp(const bptt_builder_call *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e)
 {
     (void)at, (void)e;
     leak(d, dx, dh);
     return BPTT_OK;
 }
 
-static bptt_status leak_vjp(const bptt_between *at, const void *dx, const void *dh, const bptt_elman_trace *s,
+static bptt_status leak_vjp(const bptt_builder_call *at, const void *dx, const void *dh, const bptt_elman_trace *s,
                             bptt_error *e)
 {
     (void)at, (void)dx, (void)e;
@@ -54,7 +55,7 @@ int main(void)
     const double weight[H][I + H] = {{1, 0, .5, -.5, 0}, {0, 1, 0, .5, -.5}, {-1, 1, .5, 0, .5}},
                                bias[H] = {.1, 0, -.1};
     const double token[I] = {0, 1}, readout[I][H] = {{1, 0, 1}, {0, 1, 0}};
-    const bptt_context given[] = {{.joint = BPTT_TEACHER, .x = token}, {.joint = BPTT_FEEDBACK, .readout = readout}};
+    const bptt_context given[] = {{.kind = BPTT_TEACHER, .x = token}, {.kind = BPTT_FEEDBACK, .readout = readout}};
     const bptt_builder join[STEPS - 1] = {
         bptt_context_builder(&given[0]), bptt_context_builder(&given[1]), {leak_apply, leak_jvp, leak_vjp, NULL}};
     const bptt_elman one = {.type = BPTT_F64, .cell = BPTT_TANH, .B = 1, .I = I, .H = H, .W = weight, .b = bias};

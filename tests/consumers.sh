@@ -121,10 +121,17 @@ mv "$work/first" "$work/moved/shared"
 quietly "$cmake" --install "$build" --prefix "$work/first"
 mv "$work/first" "$work/moved/static"
 for file in bin/bptt include/bptt.h share/doc/bptt/LICENSE share/doc/bptt/README.md share/doc/bptt/CHANGELOG.md \
-    share/doc/bptt/host/README.md share/doc/bptt/device/README.md share/doc/bptt/bench/README.md \
+    share/doc/bptt/host/README.md share/doc/bptt/device/README.md share/doc/bptt/verify/README.md \
+    share/doc/bptt/device/DESIGN.md share/doc/bptt/device/RESULTS.md share/doc/bptt/bench/README.md \
     share/doc/bptt/samples/hello.c share/doc/bptt/samples/quickstart.sh share/man/man1/bptt.1; do
     [ -s "$work/moved/static/$file" ] || fail "$file is not installed"
 done
+for file in include/bptt_cells.h share/doc/bptt/samples/joints.c; do # libbptt has not what they declare or call
+    [ ! -e "$work/moved/static/$file" ] || fail "$file is installed"
+done
+# shellcheck disable=SC2086  # words
+[ -z "$cxx" ] || quietly "$cxx" -std=c++17 $strict -fsyntax-only -x c++ -I "$source/host/include" \
+    "$source/verify/cells/bptt_cells.h"
 
 # With DESTDIR the same is installed. Uninstalling leaves nothing, and is refused where nothing was installed.
 quietly env DESTDIR="$work/staged" "$cmake" --install "$build" --prefix "$work/first"
@@ -148,6 +155,12 @@ foreign=$(grep -v '^bptt_' "$work/names" | head -n 5 | tr '\n' ' ')
 nm -D --defined-only "$(library shared libbptt.so)" | awk '{ print $3 }' | sort >"$work/exports"
 cmp -s "$work/names" "$work/exports" ||
     fail "libbptt.a and libbptt.so have other functions: $(diff "$work/names" "$work/exports" | head -n 5)"
+
+# The proofs of verify/ are in the program alone.
+if nm "$archive" | grep -E ' (verify_|bptt_(elman|chain_(forward|jvp|vjp)|ref_(fp|dual|c128)))'; then
+    fail "libbptt.a holds proofs"
+fi
+nm "$work/moved/static/bin/bptt" | grep -q ' verify_' || fail "nm does not see the proofs in the program"
 
 # Only the library knows the folder of its installation: a program of the build must not load another build's modules.
 prefix=$(sed -n 's/^CMAKE_INSTALL_PREFIX:[A-Z]*=//p' "$build/CMakeCache.txt")

@@ -54,5 +54,17 @@ code 0 "$bptt" bench --backend cuda --hidden 8 --batch 2 --steps 4 --seconds 0.1
 says out 'gemm'
 says out 'transfer_in'
 
+# Of two cuBLAS a driver of CUDA 12 takes that of CUDA 12: here one that does not load.
+mkdir "$work/both"
+ln -s "${LD_LIBRARY_PATH%%:*}"/lib* "$work/both"
+echo 'no library' >"$work/both/libcublas.so.12"
+LD_LIBRARY_PATH=$work/both:$LD_LIBRARY_PATH
+bench="bench --backend cuda --hidden 8 --batch 2 --steps 4 --seconds 0.1"
+# shellcheck disable=SC2086
+code 0 env STANDIN_DRIVER=13000 "$bptt" $bench
+# shellcheck disable=SC2086
+code 69 env STANDIN_DRIVER=12080 "$bptt" $bench
+says err 'libcublas.so.12 was not found: install cuBLAS of CUDA 12, as the driver is'
+
 [ $failures = 0 ] || exit 1
 echo "cuda.sh: ok"

@@ -53,7 +53,7 @@ struct cudnnDropoutStruct {
 
 static struct fake_state {
     size_t calls, fail_at, alive, launches; // calls that can fail, from 1; the one that does
-    bool no_capture;
+    bool no_capture, no_bf16_tensor_op;     // refuses bf16 with NN_TENSOR_OP_MATH
 } fake;
 
 static inline bool fake_fails(void) { return ++fake.calls == fake.fail_at; }
@@ -219,6 +219,7 @@ static nn_result fake_cudnnSetRNNDescriptor_v8(nn_rnn r, unsigned algorithm, uns
     r->algorithm = algorithm, r->cell = cell, r->type = type, r->math = math, r->flags = flags;
     r->H = (size_t)H, r->L = (size_t)L, r->G = cell == NN_LSTM ? 4 : cell == NN_GRU ? 3 : 1;
     if (fake_fails()) return 2000;
+    if (fake.no_bf16_tensor_op && type == NN_BFLOAT16 && math == NN_TENSOR_OP_MATH) return 3000;
     return algorithm == NN_PERSIST_STATIC && type != NN_HALF ? 3000 : 0;
 }
 

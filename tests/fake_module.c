@@ -51,13 +51,13 @@ static bptt_status guard(bptt_device *d, bptt_mat stat_at, bptt_mat scale_at)
     double stat[BPTT_OUTPUTS], scale[2];
     bptt_status s = d->backend.read(d, stat, BPTT_F64, stat_at, NULL);
     if (!s) s = d->backend.read(d, scale, BPTT_F64, scale_at, NULL);
-    if (s || stat[2] != 0) return s;
-    if (isfinite(stat[0]) && !isfinite(stat[1]) && scale[0] > 1) {
-        scale[0] /= 2, scale[1] = 0, stat[3] = 1;
-    } else if (!isfinite(stat[0]) || !isfinite(stat[1])) {
-        stat[2] = 1;
+    if (s || stat[STAT_BLOCKED] != 0) return s;
+    if (isfinite(stat[STAT_LOSS]) && !isfinite(stat[STAT_SUMSQ]) && scale[0] > 1) {
+        scale[0] /= 2, scale[1] = 0, stat[STAT_SKIPPED] = 1;
+    } else if (!isfinite(stat[STAT_LOSS]) || !isfinite(stat[STAT_SUMSQ])) {
+        stat[STAT_BLOCKED] = 1;
     } else {
-        stat[3] = 0;
+        stat[STAT_SKIPPED] = 0;
         if (++scale[1] == 2000) scale[1] = 0, scale[0] = scale[0] < 0x1p24 ? 2 * scale[0] : scale[0];
     }
     s = d->backend.write(d, stat_at, stat, BPTT_F64, NULL);
@@ -74,20 +74,31 @@ static bptt_status overflow(bptt_device *d, bptt_mat out, bptt_mat scale_at)
     return d->backend.write(d, out, &(double){INFINITY}, BPTT_F64, NULL);
 }
 
+typedef struct fake_walk {
+    bptt_device *d;
+    const bptt_plan *p;
+    const bptt_slots *slots;
+    bptt_status status;
+} fake_walk;
+
+static void fake_op(void *with, const bptt_op *op)
+{
+    fake_walk *w = with;
+    if (w->status) return;
+    if (op->opcode == BPTT_GUARD)
+        w->status = guard(w->d, op->arg[0], w->p->scale);
+    else
+        w->d->backend.op[op->opcode](w->d, op, w->slots);
+    if (op->opcode == BPTT_SUMSQ) w->status = overflow(w->d, op->arg[1], w->p->scale);
+}
+
 static bptt_status fake_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
     const bptt_plan *p = ((host_plan *)handle)->plan;
     if (!p->scale.buf) return host_run(d, handle, slots, e);
-    bptt_status s = host_begin(d, p, slots, e);
-    for (size_t i = 0; !s && i < p->ops; i++) {
-        const bptt_op *step = &p->op[i];
-        if (step->opcode == BPTT_GUARD)
-            s = guard(d, step->arg[0], p->scale);
-        else
-            d->backend.op[step->opcode](d, step, slots);
-        if (step->opcode == BPTT_SUMSQ) s = overflow(d, step->arg[1], p->scale);
-    }
-    return s ? s : host_end(d, handle, e);
+    fake_walk w = {d, p, slots, host_begin(d, p, slots, e)};
+    if (!w.status) bptt_walk_plan(p, &(bptt_walk){.one = fake_op, .with = &w});
+    return w.status ? w.status : host_end(d, handle, e);
 }
 
 bptt_status FAKE_SYMBOL(const bptt_abi *host, bptt_backend *table, bptt_error *e);

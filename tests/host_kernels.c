@@ -50,7 +50,7 @@ CALL(invert, 2)
 
 typedef void caller(const call *c);
 static caller *const callers[ALL_KERNELS] = {
-#define KERNEL_CALL(name, types) call_##name,
+#define KERNEL_CALL(name, types, writes) call_##name,
     KERNEL_LIST(KERNEL_CALL) LOWERED_LIST(KERNEL_CALL)
 #undef KERNEL_CALL
 };
@@ -62,21 +62,11 @@ void host_kernel_run(unsigned kernel, const work_item *item, void *const *data, 
     callers[kernel](&(call){item, data, at, k, slots});
 }
 
-static const char *name_of(unsigned kernel)
-{
-    return kernel < KERNELS ? kernel_name[kernel] : lowered_name[kernel - KERNELS];
-}
-
 unsigned host_kernel_named(const char *name)
 {
     unsigned kernel = 0;
-    while (kernel < ALL_KERNELS && strcmp(name_of(kernel), name) != 0) kernel++;
+    while (kernel < ALL_KERNELS && strcmp(kernel_table[kernel].name, name) != 0) kernel++;
     return kernel;
-}
-
-const char *host_kernel_types(unsigned kernel)
-{
-    return kernel < KERNELS ? kernel_types[kernel] : lowered_types[kernel - KERNELS];
 }
 
 bool host_kernel_call(const char *name, const work_item *item, void *const *data, const view *at, const knobs *k,

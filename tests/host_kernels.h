@@ -12,9 +12,8 @@ void host_kernel_run(unsigned kernel, const work_item *item, void *const *data, 
                      const float *slots);
 
 // The number of a name ("copy", "cast"; what the device's function adds in front is not part of it); ALL_KERNELS: there
-// is none. And a kernel's operand types, as in the lists.
+// is none.
 unsigned host_kernel_named(const char *name);
-const char *host_kernel_types(unsigned kernel);
 
 // The same by name; false: there is none.
 bool host_kernel_call(const char *name, const work_item *item, void *const *data, const view *at, const knobs *k,

@@ -18,7 +18,6 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TABLE = os.path.join(ROOT, "tests", "mutants.txt")
-PAGE = os.path.join(ROOT, "tests", "README.md")
 NO_PART = "-"
 WORKERS = 4  # at most: each builds all that judges
 SLICE = 6  # mutants of one file that a worker takes at a time; the next of the same file builds less
@@ -33,17 +32,10 @@ class Mutant:
         self.parts = []  # of verify, which must say that a claim fails
         self.old, self.new = [], []
 
-    def row(self):
-        parts = " ".join(self.parts) or NO_PART
-        return f"| {self.name} | `{os.path.basename(self.file)}` | {self.bug} | `{self.test}` | {parts} |"
-
     def planted(self, text):
         """The text with the mistake, or None if there is not exactly one place for it."""
         old = "\n".join(self.old)
         return text.replace(old, "\n".join(self.new)) if text.count(old) == 1 else None
-
-
-HEADER = "| mutant | in | what is wrong then | killed by | by `bptt verify` alone |\n|---|---|---|---|---|"
 
 
 def read_table():
@@ -80,7 +72,7 @@ def read(path):
 def complaints(mutants):
     """What is wrong with the table, without building anything."""
     wrong = []
-    parts = re.findall(r'^ *\{"(\w+)", verify_\w+, true\}', read(os.path.join(ROOT, "host/verify/parts.c")), re.M)
+    parts = re.findall(r'^ *\{"(\w+)", verify_\w+, true\}', read(os.path.join(ROOT, "verify/parts.c")), re.M)
     for i, m in enumerate(mutants):
         path = os.path.join(ROOT, m.file)
         if m.name in [other.name for other in mutants[:i]]:
@@ -95,22 +87,6 @@ def complaints(mutants):
             wrong.append(f"{m.name}: there is no tests/{m.test}.c")
         wrong += [f"{m.name}: bptt verify runs no part {p} by itself" for p in m.parts if p not in parts]
     return wrong
-
-
-def page_complaints(mutants):
-    """Where README.md's table is another."""
-    _, found, rest = read(PAGE).partition(HEADER + "\n")
-    rows = []
-    for line in rest.split("\n"):
-        if not line.startswith("|"):
-            break
-        rows.append(line)
-    wanted = [m.row() for m in mutants]
-    if not found:
-        return ["tests/README.md has no table of mutants"]
-    wrong = [f"tests/README.md lacks the row {row}" for row in wanted if row not in rows]
-    wrong += [f"tests/README.md has a row of no mutant: {row}" for row in rows if row not in wanted]
-    return wrong or ([] if rows == wanted else ["tests/README.md has its rows in another order than mutants.txt"])
 
 
 # ---- running -----------------------------------------------------------------------------------------------------
@@ -455,15 +431,12 @@ def run_gate(mutants, brief):
 def main(arguments):
     mutants = read_table()
     wrong = complaints(mutants)
-    if arguments == ["--table"]:
-        print(HEADER, *[m.row() for m in mutants], sep="\n")
-        return 0
     if arguments == ["--list"]:
         for m in mutants:
-            print(f"{m.name:28}  {m.bug}")
+            print(f"{m.name:28}  {os.path.basename(m.file):14}  {m.bug}; {m.test}, verify: {' '.join(m.parts) or NO_PART}")
         return 0
     if arguments == ["--check"]:
-        wrong += page_complaints(mutants) + judge_complaints()
+        wrong += judge_complaints()
         print(*wrong, f"{len(mutants)} mutants, {len(wrong)} complaints", sep="\n")
         return 1 if wrong else 0
     brief = "--brief" in arguments

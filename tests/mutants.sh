@@ -3,9 +3,8 @@
 #   sh tests/mutants.sh             all of mutants.txt; minutes. Exit code 0: each was noticed as the table says
 #   sh tests/mutants.sh NAME...     these
 #   sh tests/mutants.sh --brief     runs only the parts of `bptt verify` that must fail, not those that must hold
-#   sh tests/mutants.sh --list      their names, and what each does
-#   sh tests/mutants.sh --table     the rows of README.md
-#   sh tests/mutants.sh --check     builds nothing: each can still be planted, and README.md has these rows
+#   sh tests/mutants.sh --list      their names, what each does, which test and which parts of verify must notice it
+#   sh tests/mutants.sh --check     builds nothing: each can still be planted
 set -eu
 cd "$(dirname "$0")/.."
 exec python3 tests/mutants.py "$@"

@@ -249,7 +249,7 @@ static void all_were_queued(const char *name)
 {
     for (size_t i = 0; i < CL_KERNELS; i++) {
         char full[48];
-        snprintf(full, sizeof full, "bptt_%s", i < KERNELS ? kernel_name[i] : tuned_name[i - KERNELS]);
+        snprintf(full, sizeof full, "bptt_%s", i < KERNELS ? kernel_table[i].name : tuned_name[i - KERNELS]);
         size_t k = 0;
         while (k < here.n && strcmp(here.made[k].name, full) != 0) k++;
         CK_TRUE(k < here.n && (here.made[k].queued || i == KERNEL_gemm), "%s: %s did not run", name, full);

@@ -52,15 +52,16 @@ static bptt_elman_trace with_slot(const bptt_elman_trace *t, int slot, double *o
     return changed;
 }
 
-static bptt_status planted_apply(const bptt_between *at, void *x, void *h, bptt_error *e)
+static bptt_status planted_apply(const bptt_builder_call *at, void *x, void *h, bptt_error *e)
 {
     const planted *p = at->user;
     const bptt_elman_trace stale = with_slot(at->trace, 4, at->trace->h);
-    const bptt_between before = {NULL, at->from, at->to, &stale};
+    const bptt_builder_call before = {NULL, at->from, at->to, &stale};
     return whole_trace_builder().apply(p->what == APPLY_STALE ? &before : at, x, h, e);
 }
 
-static bptt_status planted_jvp(const bptt_between *at, const bptt_elman_trace *d, void *dx, void *dh, bptt_error *e)
+static bptt_status planted_jvp(const bptt_builder_call *at, const bptt_elman_trace *d, void *dx, void *dh,
+                               bptt_error *e)
 {
     const planted *p = at->user;
     double zeros[SLOT_ROOM] = {0};
@@ -68,7 +69,7 @@ static bptt_status planted_jvp(const bptt_between *at, const bptt_elman_trace *d
     return whole_trace_builder().jvp(at, p->what == JVP_FORGETS ? &less : d, dx, dh, e);
 }
 
-static bptt_status planted_vjp(const bptt_between *at, const void *dx, const void *dh, const bptt_elman_trace *s,
+static bptt_status planted_vjp(const bptt_builder_call *at, const void *dx, const void *dh, const bptt_elman_trace *s,
                                bptt_error *e)
 {
     const planted *p = at->user;
@@ -126,16 +127,16 @@ END_TEST
 enum { B = 2, W = 2 };
 static const double GIVEN[] = {7, 8, 9, 10}, NEXT[] = {1, -2, 3, 0.5}, KEEP[] = {0, 0.5};
 
-static void by_hand(bptt_joint joint, const double *x, const double *h, const double *s_next)
+static void by_hand(bptt_builder_kind kind, const double *x, const double *h, const double *s_next)
 {
     const bptt_elman cell = {.type = BPTT_F64, .B = B, .I = W, .H = W};
     const double readout[] = {1, 0, 0, 6}, dx[] = {10, 20, 30, 40}, dh[] = {1, 2, 3, 4}; // 1 > -12; 3 = 3
-    const bptt_context c = {joint, GIVEN, GIVEN, KEEP, readout};
+    const bptt_context c = {kind, GIVEN, GIVEN, KEEP, readout};
     const bptt_builder b = bptt_context_builder(&c);
     double next[4], got_x[4], got_h[4], s[4] = {100, 100, 100, 100};
     memcpy(next, NEXT, sizeof next);
     const bptt_elman_trace trace = {.next = next}, cotangent = {.next = s};
-    const bptt_between at = {b.user, &cell, &cell, &trace};
+    const bptt_builder_call at = {b.user, &cell, &cell, &trace};
     CK_OK(b.apply(&at, got_x, got_h, NULL));
     CK_NEAR(near_all(got_x, x, NULL, 4), "x");
     CK_NEAR(near_all(got_h, h, NULL, 4), "h");
@@ -160,7 +161,7 @@ START_TEST(a_chain_in_float_gives_what_a_hand_computes)
     const float weights[] = {2, 3}, bias = 0, second = 2;
     const bptt_elman cell[2] = {{BPTT_F32, BPTT_RELU, 1, 1, 1, weights, &bias},
                                 {BPTT_F32, BPTT_RELU, 1, 1, 1, weights, &bias}};
-    const bptt_context c = {.joint = BPTT_TEACHER, .x = &second};
+    const bptt_context c = {.kind = BPTT_TEACHER, .x = &second};
     const bptt_builder join = bptt_context_builder(&c);
     const bptt_chain chain = {2, cell, &join};
     float at[2][6] = {{1, 1}, {0}}, s[2][6] = {{0}, {[5] = 1}}, d[2][6] = {{1, 1}, {0}}, dW[2] = {0}, db = 0;
@@ -179,7 +180,7 @@ START_TEST(a_chain_in_float_gives_what_a_hand_computes)
 }
 END_TEST
 
-static bptt_status refuse(const bptt_between *at, void *x, void *h, bptt_error *e)
+static bptt_status refuse(const bptt_builder_call *at, void *x, void *h, bptt_error *e)
 {
     (void)at, (void)x, (void)h, (void)e;
     return BPTT_CANCELLED;
@@ -189,7 +190,7 @@ START_TEST(chains_that_do_not_fit_are_refused)
 {
     const double weights[12] = {0}, bias[3] = {0};
     bptt_elman cell[2] = {{BPTT_F64, BPTT_TANH, 1, 1, 1, weights, bias}, {BPTT_F64, BPTT_TANH, 1, 1, 1, weights, bias}};
-    bptt_context c = {.joint = BPTT_TEACHER, .x = bias};
+    bptt_context c = {.kind = BPTT_TEACHER, .x = bias};
     bptt_builder join = bptt_context_builder(&c);
     double memory[2][8] = {{0}};
     bptt_elman_trace t[2];
@@ -209,11 +210,11 @@ START_TEST(chains_that_do_not_fit_are_refused)
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_BAD_CONFIG);
     cell[1].H = 1, cell[1].type = BPTT_F32;
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_BAD_CONFIG);
-    cell[1].type = BPTT_F64, c.joint = BPTT_RESET; // without keep
+    cell[1].type = BPTT_F64, c.kind = BPTT_RESET; // without keep
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_BAD_INPUT);
-    c.joint = BPTT_STACK, c.h = bias, cell[1].I = 2;
+    c.kind = BPTT_STACK, c.h = bias, cell[1].I = 2;
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_BAD_CONFIG);
-    cell[1].I = 1, c.joint = (bptt_joint)99;
+    cell[1].I = 1, c.kind = (bptt_builder_kind)99;
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_BAD_CONFIG);
     join.apply = refuse;
     ck_assert_int_eq(bptt_chain_forward(&chain, t, NULL), BPTT_CANCELLED);

@@ -1,7 +1,7 @@
 // The seed's cell, bptt_elman_*: numbers computed by hand, each cotangent alone, and the adjoint identity
 // <J v, s> = <v, J' s> over (x, h, W, b), where J v comes from a complex step through the formula; its jvp against the
 // same.
-#include "bptt.h" // before complex.h, whose I is a macro
+#include "bptt_cells.h" // before complex.h, whose I is a macro
 
 #include <complex.h>
 #undef I

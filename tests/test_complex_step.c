@@ -1,4 +1,4 @@
-// The gradient of the unrolled net against the complex step (host/verify/step.h): every element of every tensor. What
+// The gradient of the unrolled net against the complex step (verify/step.h): every element of every tensor. What
 // is judged is the reverse pass; what judges is the forward pass alone, over complex numbers.
 #include "host_memory.h"
 #include "near.h"

@@ -2,6 +2,7 @@
 // bits are up to date. The judges are plain: pairs of nodes, and a version number for every element.
 #include "cu_node.h"
 #include "cu_shadow.h"
+#include "half_type.h"
 #include "host_memory.h"
 #include "nets.h"
 #include "run.h"
@@ -100,7 +101,7 @@ enum { CASES = 240 };
 
 // ---- order ----------------------------------------------------------------------------------------------------------
 
-static bool is_half(const bptt_mat *m) { return m->type == BPTT_BF16 || m->type == BPTT_F16; }
+static bool is_half(const bptt_mat *m) { return type_is_half(m->type); }
 
 static bool meet(const bptt_mat *a, const bptt_mat *b)
 {
@@ -237,7 +238,7 @@ START_TEST(gradients_of_weights_leave_the_recurrence_alone)
         if (n->kind != NODE_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
         for (size_t k = i + 1; k < x->nodes.n; k++) {
             const node *later = &x->nodes.at[k];
-            if (!later->chain || later->level <= n->level) continue;
+            if (!later->loop || later->level <= n->level) continue;
             CK_TRUE(later->stream != n->stream, "node %zu stands before node %zu of a recurrence", i, k);
             aside++;
         }

@@ -123,6 +123,43 @@ START_TEST(precisions_are_the_types_and_the_mathematics_they_name)
 }
 END_TEST
 
+START_TEST(bf16_that_is_refused_on_tensor_cores_runs_by_default_and_says_so)
+{
+    for (int refused = 0; refused < 2; refused++) {
+        fixture f;
+        char device[100];
+        const contestant_name n = {.whole = "cudnn:standard", .word = {"cudnn", "standard"}};
+        set_up(&f, LAYERS_TANH, BPTT_PRECISION_BF16, 1);
+        fake.no_bf16_tensor_op = refused;
+        ck_assert_int_eq(layers_cudnn.open(&f.p, &n, &f.own, device, NULL), BPTT_OK);
+        ck_assert_int_eq(go(&f, BOTH, 1, NULL), BPTT_OK);
+        ck_assert_uint_eq(fake_seen.rnn->math, refused ? NN_DEFAULT_MATH : NN_TENSOR_OP_MATH);
+        ck_assert_int_eq(strstr(device, ", NN_DEFAULT_MATH") != NULL, refused);
+        tear_down(&f);
+    }
+}
+END_TEST
+
+START_TEST(forward_and_backward_may_use_two_algorithms_with_one_set_of_weights)
+{
+    static const char *const as[] = {"eager", "graph"};
+    for (size_t how = 0; how < 2; how++) {
+        fixture f;
+        bptt_error e = {0};
+        set_up(&f, LAYERS_LSTM, BPTT_PRECISION_FP32, 2);
+        CK_TRUE(!open_as(&f, "small+standard", as[how], "", &e) && !go(&f, FORWARD, 1, &e), "%s", e.words);
+        ck_assert_uint_eq(fake_seen.rnn->algorithm, NN_PERSIST_STATIC_SMALL_H);
+        CK_TRUE(!go(&f, DATA, 1, &e), "%s", e.words);
+        ck_assert_uint_eq(fake_seen.rnn->algorithm, NN_STANDARD);
+        CK_TRUE(!go(&f, BOTH, 1, &e) && !layers_cudnn.read(f.own, &f.got, &e), "%s", e.words);
+        ck_assert_uint_eq(fake_seen.rnn->algorithm, NN_STANDARD);
+        CK_NEAR(near_scaled(f.got.dw, f.want.dw, f.p.weights, 0x1p-23), "dw");
+        ck_assert_int_eq(open_as(&f, "small+fast", "", "", &e), BPTT_BAD_CONFIG);
+        tear_down(&f);
+    }
+}
+END_TEST
+
 START_TEST(what_cudnn_has_not_is_a_sentence)
 {
     fixture f;
@@ -165,7 +202,7 @@ START_TEST(whatever_fails_is_told_and_leaves_nothing)
             bptt_error e = {0};
             set_up(&f, LAYERS_LSTM, BPTT_PRECISION_FP16, 1);
             fake.fail_at = k;
-            bptt_status s = open_as(&f, "dynamic", how ? "graph" : "eager", "", &e);
+            bptt_status s = open_as(&f, how ? "dynamic" : "dynamic+small", how ? "graph" : "eager", "", &e);
             CK_TRUE(!s || !f.own, "call %zu: open failed and gave something", k);
             if (!s) s = go(&f, BOTH, 1, &e);
             if (!s) s = layers_cudnn.read(f.own, &f.got, &e);
@@ -182,6 +219,8 @@ static void add(TCase *c)
     tcase_add_test(c, every_cell_in_every_precision_comes_out_as_it_went_in);
     tcase_add_test(c, parts_apart_give_what_they_give_together);
     tcase_add_test(c, precisions_are_the_types_and_the_mathematics_they_name);
+    tcase_add_test(c, bf16_that_is_refused_on_tensor_cores_runs_by_default_and_says_so);
+    tcase_add_test(c, forward_and_backward_may_use_two_algorithms_with_one_set_of_weights);
     tcase_add_test(c, what_cudnn_has_not_is_a_sentence);
     tcase_add_test(c, a_capture_that_fails_is_told_and_eager_runs_go_on);
     tcase_add_test(c, whatever_fails_is_told_and_leaves_nothing);

@@ -2,8 +2,8 @@
 // And the whole of a training run repeats to the last byte, stopped or not.
 //
 // Tolerance: float weights are off by roundings of 6e-8 each, and updates pass on what they got; measured after fifty
-// on ref and cpu: losses 4.5e-8, norms 2e-7. 2e-5 leaves room for other orders of summation; the planted mistakes of
-// tests/README.md cost more.
+// on ref and cpu: losses 4.5e-8, norms 2e-7. 2e-5 leaves room for other orders of summation; a state that is not
+// carried, a wrong clipping or a missing reset costs more.
 #include "oracle_file.h"
 #include "suite.h"
 #include "trainer_on.h"

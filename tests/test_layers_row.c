@@ -1,4 +1,4 @@
-// What stands in a row of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors.
+// What stands in a row of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors, the race.
 #include "layers.h"
 #include "narrow.h"
 #include "near.h"
@@ -197,6 +197,107 @@ START_TEST(the_model_of_a_step_is_its_formula)
 }
 END_TEST
 
+// ---- the race --------------------------------------------------------------------------------------
+
+// Contestants that compute nothing: their calls, a letter each, and the part that each refuses.
+typedef struct made_up {
+    char calls[4000];
+    const char *refuses[2]; // "": none; by number of contestant: open, forward, both
+    size_t opened;
+} made_up;
+static made_up made;
+
+static void call(char letter)
+{
+    const size_t n = strlen(made.calls);
+    ck_assert_uint_lt(n + 1, sizeof made.calls);
+    made.calls[n] = letter;
+}
+
+static bptt_status made_open(const problem *p, const contestant_name *n, void **own, char device[100], bptt_error *e)
+{
+    (void)p, (void)n, (void)device;
+    const size_t i = made.opened++;
+    call('o');
+    if (strcmp(made.refuses[i], "open") == 0) return bptt_fail(e, BPTT_BAD_CONFIG, "no open");
+    *own = &made.refuses[i];
+    return BPTT_OK;
+}
+
+static bptt_status made_restart(void *own, bptt_error *e)
+{
+    (void)own, (void)e;
+    return BPTT_OK;
+}
+
+static bptt_status made_go(void *own, layers_timed what, size_t times, double *seconds, bptt_error *e)
+{
+    static const char *const word[TIMED] = {"forward", "both", "data", "weights"};
+    call(*word[what]);
+    if (strcmp(*(const char **)own, word[what]) == 0) return bptt_fail(e, BPTT_BAD_CONFIG, "no %s", word[what]);
+    *seconds = (what == FORWARD ? 0.5 : 2) * (double)times;
+    return BPTT_OK;
+}
+
+static bptt_status made_read(void *own, const outcome *to, bptt_error *e)
+{
+    (void)own, (void)to, (void)e;
+    return BPTT_OK;
+}
+
+static void made_close(void *own)
+{
+    call('c');
+    ck_assert_ptr_nonnull(own);
+}
+
+static size_t run_race(contestant c[2], const char *first, const char *second, bool one_by_one)
+{
+    static const contestant_kind kind = {.name = "made up",
+                                         .clock = "none",
+                                         .timed = 1u << FORWARD | 1u << BOTH,
+                                         .open = made_open,
+                                         .restart = made_restart,
+                                         .go = made_go,
+                                         .read = made_read,
+                                         .close = made_close};
+    const race_rules rules = {.rounds = 2, .seconds = 4, .one_by_one = one_by_one, .json = true};
+    problem p = problem_for(LAYERS_TANH, 1, 1, 1, 1);
+    outcome o = outcome_for(&p);
+    made = (made_up){.refuses = {first, second}};
+    memset(c, 0, 2 * sizeof *c);
+    c[0].kind = c[1].kind = &kind;
+    const size_t ran = race(&rules, c, 2, &p, NULL, &o);
+    problem_free(&p), outcome_free(&o);
+    return ran;
+}
+
+START_TEST(a_contestant_without_a_backward_pass_keeps_its_forward_times)
+{
+    contestant c[2];
+    ck_assert_uint_eq(run_race(c, "both", "", false), 2);
+    ck_assert_str_eq(c[0].row.why, "no both");
+    ck_assert(c[0].row.times[FORWARD] == 8 && c[0].row.times[BOTH] == 0);
+    ck_assert(c[1].row.times[FORWARD] == 8 && c[1].row.times[BOTH] == 2 && !*c[1].row.why);
+    for (size_t i = 0; i < 2; i++) ck_assert(c[i].row.ms[FORWARD][0] == 500 && c[i].row.ms[FORWARD][1] == 500);
+    ck_assert(c[1].row.ms[BOTH][1] == 2000);
+    ck_assert_uint_eq(run_race(c, "forward", "open", false), 0);
+    ck_assert_str_eq(c[0].row.why, "no forward");
+    ck_assert_str_eq(c[1].row.why, "no open");
+    ck_assert(c[0].row.times[FORWARD] == 0 && strcmp(made.calls, "ofco") == 0);
+}
+END_TEST
+
+START_TEST(one_by_one_a_contestant_is_closed_before_the_next_opens)
+{
+    contestant c[2];
+    ck_assert_uint_eq(run_race(c, "", "", true), 2);
+    ck_assert_str_eq(made.calls, "offbbbbfbfbcoffbbbbfbfbc");
+    ck_assert_uint_eq(run_race(c, "", "", false), 2);
+    ck_assert_str_eq(made.calls, "offbbbboffbbbbfbfbfbfbcc");
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, one_unit_of_gru_and_lstm_is_the_formula_of_the_manual);
@@ -205,6 +306,8 @@ static void add(TCase *c)
     tcase_add_test(c, sixteen_bits_round_to_the_nearest_and_come_back);
     tcase_add_test(c, quartiles_errors_and_hashes_are_what_they_say);
     tcase_add_test(c, the_model_of_a_step_is_its_formula);
+    tcase_add_test(c, a_contestant_without_a_backward_pass_keeps_its_forward_times);
+    tcase_add_test(c, one_by_one_a_contestant_is_closed_before_the_next_opens);
 }
 
 int main(void) { return run_suite("layers row", add, 60); }

@@ -82,7 +82,7 @@ typedef struct job {
 
 static void run_grid(const job *b, count columns, count rows)
 {
-    static const float slots[SLOTS] = {0};
+    static const float slots[SLOTS] = {[SLOT_PER_WEIGHT] = 0.25f, [SLOT_RATE] = 0.5f, [SLOT_ROOT] = 0.75f};
     void *data[MOST] = {0};
     view at[MOST] = {{0}};
     for (size_t i = 0; i < MOST; i++)
@@ -299,10 +299,10 @@ static const struct {
 START_TEST(the_scale_follows_the_windows)
 {
     for (size_t n = 0; n < sizeof RESCALE / sizeof *RESCALE; n++) {
-        field stat = field_make('f', 1, 4, 3), scale = field_make('f', 1, 2, 5);
+        field stat = field_make('f', 1, STATS, 3), scale = field_make('f', 1, 2, 5);
         for (size_t j = 0; j < 4; j++) *real(&stat, 0, j) = RESCALE[n].from[j];
         for (size_t j = 0; j < 2; j++) *real(&scale, 0, j) = RESCALE[n].from[4 + j];
-        run_job(&(job){"rescale", {&stat, &scale}, {.half_kind = 2}});
+        run_job(&(job){"rescale", {&stat, &scale}, {.half_kind = HALF_FP16}});
         const double got[] = {*real(&stat, 0, 0), *real(&stat, 0, 1),  *real(&stat, 0, 2),
                               *real(&stat, 0, 3), *real(&scale, 0, 0), *real(&scale, 0, 1)};
         double want[6];
@@ -318,15 +318,70 @@ END_TEST
 START_TEST(every_kernel_has_a_number_and_types_and_no_other_name_has)
 {
     for (unsigned k = 0; k < ALL_KERNELS; k++) {
-        const char *name = k < KERNELS ? kernel_name[k] : lowered_name[k - KERNELS];
+        const char *name = kernel_table[k].name;
         ck_assert_uint_eq(host_kernel_named(name), k);
-        ck_assert_uint_le(strlen(host_kernel_types(k)), BPTT_OPERANDS);
-        ck_assert_uint_eq(strspn(host_kernel_types(k), "fih"), strlen(host_kernel_types(k)));
+        ck_assert_uint_le(strlen(kernel_table[k].types), BPTT_OPERANDS);
+        ck_assert_uint_eq(strspn(kernel_table[k].types, "fih"), strlen(kernel_table[k].types));
     }
     ck_assert_uint_eq(LOWERED_cast, KERNELS);
-    ck_assert_str_eq(host_kernel_types(LOWERED_rescale), "ff");
+    ck_assert_str_eq(kernel_table[LOWERED_rescale].types, "ff");
     ck_assert_uint_eq(host_kernel_named("bptt_copy"), ALL_KERNELS);
     ck_assert(!host_kernel_call("copies", NULL, NULL, NULL, NULL, NULL));
+}
+END_TEST
+
+// ---- what they write ------------------------------------------------------------------------------------------------
+
+enum { SQUARE = 4 };
+
+// Operand i of a kernel: SQUARE rows of numbers of which every kernel makes others; indices are those of rows.
+static field operand_of(uint64_t *random, const char *kernel, size_t i, char type)
+{
+    const bool is_start = strcmp(kernel, "scatter_sorted") == 0 && i == 1;
+    const bool is_sums =
+        strstr(kernel, "sum") && strstr(kernel, "_chunks") && strcmp(kernel, "colsum_chunks") && i == 1;
+    field f = field_make(type, SQUARE + is_start, is_sums ? 1 : SQUARE, 3);
+    for (size_t r = 0; r < f.at.rows; r++)
+        for (size_t j = 0; j < f.at.cols; j++)
+            if (type == 'f')
+                *real(&f, r, j) = 3 + (float)random_real(random);
+            else if (type == 'i')
+                *whole(&f, r, j) = (int)r;
+    return f;
+}
+
+// A gradient that is not finite, where something is to be done about it; nothing was blocked before.
+static void make_stat(const char *kernel, field *f)
+{
+    const bool guards = strcmp(kernel, "guard") == 0 || strcmp(kernel, "rescale") == 0;
+    if (guards) *real(&f[0], 0, STAT_SUMSQ) = INFINITY;
+    if (guards) *real(&f[0], 0, STAT_BLOCKED) = 0;
+    if (strcmp(kernel, "update") == 0) *real(&f[4], 0, STAT_BLOCKED) = 0;
+}
+
+static void write_one(uint64_t *random, const kernel_row *row)
+{
+    job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
+    b.k.beta1 = b.k.rest_beta1 = b.k.beta2 = b.k.rest_beta2 = b.k.epsilon = 0.5f;
+    field f[MOST] = {{0}}, before[MOST] = {{0}};
+    for (size_t i = 0; row->types[i]; i++) f[i] = operand_of(random, row->name, i, row->types[i]), b.op[i] = &f[i];
+    make_stat(row->name, f);
+    for (size_t i = 0; row->types[i]; i++) before[i] = field_copy(&f[i]);
+    run_grid(&b, 1, 1);
+    for (size_t i = 0; row->types[i]; i++) {
+        const bool changed = memcmp(f[i].bytes, before[i].bytes, f[i].n * f[i].size) != 0;
+        CK_TRUE(changed == (row->writes[i] == '1'), "%s: operand %zu was %s; its row says \"%s\"", row->name, i,
+                changed ? "written" : "not written", row->writes);
+        CK_TRUE(intact(&f[i]), "%s: strays around operand %zu", row->name, i);
+        free(f[i].bytes), free(before[i].bytes);
+    }
+}
+
+// By these columns a lowering orders the kernels.
+START_TEST(a_kernel_changes_the_operands_that_its_row_names_and_no_other)
+{
+    uint64_t random = 11;
+    for (unsigned k = 0; k < ALL_KERNELS; k++) write_one(&random, &kernel_table[k]);
 }
 END_TEST
 
@@ -337,6 +392,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_cell_backwards_that_casts_gives_the_bits_of_the_cell_and_rounds_them_scaled);
     tcase_add_test(c, a_sorted_scatter_gives_the_bits_of_a_scatter);
     tcase_add_test(c, the_scale_follows_the_windows);
+    tcase_add_test(c, a_kernel_changes_the_operands_that_its_row_names_and_no_other);
     tcase_add_test(c, every_kernel_has_a_number_and_types_and_no_other_name_has);
 }
 

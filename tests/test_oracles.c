@@ -3,7 +3,7 @@
 #include "prng.h"
 #include "suite.h"
 
-#include "bptt.h"
+#include "bptt_cells.h"
 
 // What is judged, and how close it has to be to the oracle: max|d| / max|ref| of each tensor. In double a few hundred
 // roundings of 1e-16. In float 6 steps of some 12 roundings of 6e-8 each, times the condition of small sums: 1e-5.

@@ -352,12 +352,28 @@ END_TEST
 // ---- chains
 // -------------------------------------------------------------------------------------
 
-enum { T = 4, CHAIN_STEPS = 5 * T };
+enum { T = 4, MOST_OPS = 5 * T };
 
-// A window of recurrence forward and backward over N rows, H units, tokens
-// below V: in whole numbers, where every order of summation is exact. chained:
-// the steps say that their rows belong together.
-static void window(rig *r, size_t N, size_t H, bool chained, double *h_out, double *dz_out)
+// Block t of N rows, which moves by `blocks` from step to step.
+static bptt_mat by(bptt_mat m, size_t t, size_t N, ptrdiff_t blocks)
+{
+    m = bptt_rows(m, t * N, N);
+    m.move[0] = blocks * (ptrdiff_t)(N * m.ld);
+    return m;
+}
+
+// Appends n ops that run `times` times: as a loop, or written out. Returns how many ops there are then.
+static size_t repeat(bptt_op *s, size_t at, bool looped, bptt_loop_kind kind, size_t times, const bptt_op *op, size_t n)
+{
+    if (looped) s[at++] = (bptt_op){.opcode = BPTT_LOOP, .loop = {kind, times, n}};
+    for (size_t t = 0; t < (looped ? 1 : times); t++)
+        for (size_t k = 0; k < n; k++) s[at++] = bptt_op_at(&op[k], t, 0);
+    return at;
+}
+
+// A window of recurrence forward and backward over N rows, H units, tokens below V: in whole numbers, where every order
+// of summation is exact. looped: as two loops, else op by op.
+static void window(rig *r, size_t N, size_t H, bool looped, double *h_out, double *dz_out)
 {
     const size_t V = 9;
     slab id = slab_tokens(r, T * N, V, TIGHT), w = slab_make(r, V, H, r->b.real, PADDED, false, 1);
@@ -370,30 +386,18 @@ static void window(rig *r, size_t N, size_t H, bool chained, double *h_out, doub
         for (size_t i = 0; i < whole[k]->m.rows * whole[k]->m.cols; i++) whole[k]->x[i] = rint(1.4 * whole[k]->x[i]);
         slab_write(r, whole[k]);
     }
-    bptt_op s[CHAIN_STEPS];
+    bptt_op s[MOST_OPS], body[5];
     size_t n = 0;
-    const bptt_mat none = {.type = r->b.real};
-    for (size_t t = 0; t < T; t++) {
-        const bptt_mat now = bptt_rows(h.m, t * N, N), next = bptt_rows(h.m, (t + 1) * N, N);
-        const bptt_mat zt = bptt_rows(z.m, t * N, N);
-        s[n++] = (bptt_op){.opcode = BPTT_GATHER, .alpha = 1, .arg = {bptt_rows(id.m, t * N, N), w.m, zt}};
-        s[n++] = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1, .arg = {now, u.m, zt}};
-        s[n++] = (bptt_op){.opcode = BPTT_CELL_FORWARD, .cell = BPTT_RELU, .arg = {zt, b.m, none, next}};
-    }
-    for (size_t i = 0; i < n; i++) s[i].chain = chained ? 1 : 0;
-    for (size_t t = T; t-- > 0;) {
-        const bptt_mat d = bptt_rows(dh.m, t * N, N);
-        s[n++] = (bptt_op){.opcode = BPTT_CELL_BACKWARD,
-                           .cell = BPTT_RELU,
-                           .chain = chained ? 2 : 0,
-                           .arg = {bptt_rows(h.m, (t + 1) * N, N), d, d}};
-        if (t > 0)
-            s[n++] = (bptt_op){.opcode = BPTT_GEMM,
-                               .alpha = 1,
-                               .beta = 1,
-                               .chain = chained ? 2 : 0,
-                               .arg = {d, bptt_flip(u.m), bptt_rows(dh.m, (t - 1) * N, N)}};
-    }
+    const bptt_mat none = {.type = r->b.real}, now = by(h.m, 0, N, 1), next = by(h.m, 1, N, 1), zt = by(z.m, 0, N, 1);
+    const bptt_mat d = by(dh.m, T - 1, N, -1), before = by(dh.m, T - 2, N, -1);
+    body[0] = (bptt_op){.opcode = BPTT_GATHER, .alpha = 1, .arg = {by(id.m, 0, N, 1), w.m, zt}};
+    body[1] = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1, .arg = {now, u.m, zt}};
+    body[2] = (bptt_op){.opcode = BPTT_CELL_FORWARD, .cell = BPTT_RELU, .arg = {zt, b.m, none, next}};
+    body[3] = (bptt_op){.opcode = BPTT_CELL_BACKWARD, .cell = BPTT_RELU, .arg = {by(h.m, T, N, -1), d, d}};
+    body[4] = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1, .arg = {d, bptt_flip(u.m), before}};
+    n = repeat(s, n, looped, BPTT_LOOP_FORWARD, T, body, 3);
+    n = repeat(s, n, looped, BPTT_LOOP_BACKWARD, T - 1, body + 3, 2);
+    s[n++] = bptt_op_at(&body[3], T - 1, 0);
     run_plan(r, s, n, &(bptt_slots){0});
     bptt_error e;
     ck_assert_int_eq(r->b.read(r->d, h_out, BPTT_F64, h.m, &e), BPTT_OK);
@@ -404,7 +408,7 @@ static void window(rig *r, size_t N, size_t H, bool chained, double *h_out, doub
     for (size_t k = 0; k < 6; k++) slab_free(r, whole[k]);
 }
 
-static void chain_cases(rig *r)
+static void loop_cases(rig *r)
 {
     for (size_t i = 0; i < SIZES; i++) {
         const size_t N = SIZE[i],
@@ -422,13 +426,13 @@ static void chain_cases(rig *r)
         }
         CK_NEAR(near_all(h[0], h[2], NULL, nh), "states, step by step");
         CK_NEAR(near_all(d[0], d[2], NULL, nz), "gradients, step by step");
-        CK_NEAR(near_all(h[1], h[2], NULL, nh), "states of a chain");
-        CK_NEAR(near_all(d[1], d[2], NULL, nz), "gradients of a chain");
+        CK_NEAR(near_all(h[1], h[2], NULL, nh), "states of a loop");
+        CK_NEAR(near_all(d[1], d[2], NULL, nz), "gradients of a loop");
         for (int k = 0; k < 3; k++) free(h[k]), free(d[k]);
     }
 }
 
-START_TEST(a_chain_gives_exactly_what_its_steps_give) { on_every_rig(chain_cases, false); }
+START_TEST(a_loop_gives_exactly_what_its_ops_give) { on_every_rig(loop_cases, false); }
 END_TEST
 
 static void add(TCase *c)
@@ -439,7 +443,7 @@ static void add(TCase *c)
     tcase_add_test(c, log_softmax_gives_log_probabilities);
     tcase_add_test(c, update_is_the_optimizer_of_the_header_and_spares_all_from_what_is_not_finite);
     tcase_add_test(c, guard_marks_sums_that_are_not_finite_and_keeps_old_marks);
-    tcase_add_test(c, a_chain_gives_exactly_what_its_steps_give);
+    tcase_add_test(c, a_loop_gives_exactly_what_its_ops_give);
 }
 
 int main(void) { return run_suite("pointwise", add, 60); }

@@ -1,5 +1,6 @@
 // The mathematics of a window: gradients of every shape against a plain net in double (plain_rnn.h) and against the
 // seed's cell applied by hand, time order, carried state, truncation, keeps, weights, clipping, optimizers.
+#include "bptt_cells.h"
 #include "nets.h"
 #include "plain_rnn.h"
 #include "suite.h"

@@ -125,7 +125,7 @@ static void names(void)
     cu_function f;
     char name[40];
     int major, version;
-#define FIND(kernel, types) GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_" #kernel));
+#define FIND(kernel, types, writes) GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_" #kernel));
     KERNEL_LIST(FIND)
     LOWERED_LIST(FIND)
 #undef FIND

@@ -80,7 +80,7 @@ static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
     view at[BPTT_OPERANDS];
     float changing[SLOTS];
     slots_of(slots, changing);
-    for (size_t i = 0; host_kernel_types(l->kernel)[i]; i++) {
+    for (size_t i = 0; kernel_table[l->kernel].types[i]; i++) {
         data[i] = l->arg[i].buf ? l->arg[i].buf->data : NULL;
         at[i] = view_of(&l->arg[i]);
     }

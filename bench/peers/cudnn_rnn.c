@@ -17,7 +17,7 @@ struct cudnn_rnn {
     size_t G; // gates
     unsigned type, math;
     nn_handle handle;
-    nn_rnn rnn;
+    nn_rnn rnn, back; // of the forward pass, of both backward calls; may be the same one
     nn_dropout dropout;
     nn_data io;            // [T][B][H]: x and y alike
     nn_tensor state, m, b; // [L][B][H]; what describes a weight matrix and a bias
@@ -65,8 +65,10 @@ static bptt_status give(cudnn_rnn *r, bool done, bptt_error *e)
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
+static bool forward(cudnn_rnn *r);
+
 // fp16 and bf16: 16-bit data, sums in float, tensor cores. tf32: float data and sums, tensor cores allowed. fp32: none.
-static void choose_types(cudnn_rnn *r)
+static void choose_types(cudnn_rnn *r, bool default_math)
 {
     static const unsigned type[] = {[BPTT_PRECISION_FP32] = NN_FLOAT,
                                     [BPTT_PRECISION_TF32] = NN_FLOAT,
@@ -78,7 +80,7 @@ static void choose_types(cudnn_rnn *r)
                                     [BPTT_PRECISION_BF16] = NN_TENSOR_OP_MATH,
                                     [BPTT_PRECISION_FP16] = NN_TENSOR_OP_MATH};
     r->type = type[r->c.precision];
-    r->math = math[r->c.precision];
+    r->math = default_math ? NN_DEFAULT_MATH : math[r->c.precision];
     r->G = r->c.cell == NN_LSTM ? 4 : r->c.cell == NN_GRU ? 3 : 1;
 }
 
@@ -94,10 +96,26 @@ static bool open_objects(cudnn_rnn *r)
            good(r, a->cudnnCreateDropoutDescriptor(&r->dropout), "cudnnCreateDropoutDescriptor") &&
            good(r, a->cudnnSetDropoutDescriptor(r->dropout, r->handle, 0, NULL, 0, 0), "cudnnSetDropoutDescriptor") &&
            good(r, a->cudnnCreateRNNDescriptor(&r->rnn), "cudnnCreateRNNDescriptor") &&
+           (r->c.backward == r->c.algorithm ||
+            good(r, a->cudnnCreateRNNDescriptor(&r->back), "cudnnCreateRNNDescriptor")) &&
            good(r, a->cudnnCreateRNNDataDescriptor(&r->io), "cudnnCreateRNNDataDescriptor") &&
            good(r, a->cudnnCreateTensorDescriptor(&r->state), "cudnnCreateTensorDescriptor") &&
            good(r, a->cudnnCreateTensorDescriptor(&r->m), "cudnnCreateTensorDescriptor") &&
            good(r, a->cudnnCreateTensorDescriptor(&r->b), "cudnnCreateTensorDescriptor");
+}
+
+static bool describe_rnn(cudnn_rnn *r, nn_rnn rnn, unsigned algorithm)
+{
+    const cudnn_rnn_config *c = &r->c;
+    const nn_api *a = r->api;
+    const int H = (int)c->H;
+    return good(r,
+                a->cudnnSetRNNDescriptor_v8(rnn, algorithm, c->cell, NN_DOUBLE_BIAS, NN_UNIDIRECTIONAL, NN_LINEAR_INPUT,
+                                            r->type, NN_FLOAT, r->math, H, H, H, (int)c->L, r->dropout,
+                                            c->packed ? NN_PADDED_IO_DISABLED : NN_PADDED_IO_ENABLED),
+                "cudnnSetRNNDescriptor_v8") &&
+           (algorithm != NN_PERSIST_DYNAMIC ||
+            good(r, a->cudnnBuildRNNDynamic(r->handle, rnn, (int)c->B), "cudnnBuildRNNDynamic"));
 }
 
 static bool describe(cudnn_rnn *r)
@@ -110,19 +128,14 @@ static bool describe(cudnn_rnn *r)
     if (!length) return !bptt_fail(&r->e, BPTT_NO_MEMORY, "no memory for %d lengths", B);
     for (size_t i = 0; i < c->B; i++) length[i] = T;
     const bool done =
-        good(r,
-             a->cudnnSetRNNDescriptor_v8(r->rnn, c->algorithm, c->cell, NN_DOUBLE_BIAS, NN_UNIDIRECTIONAL,
-                                         NN_LINEAR_INPUT, r->type, NN_FLOAT, r->math, H, H, H, L, r->dropout,
-                                         c->packed ? NN_PADDED_IO_DISABLED : NN_PADDED_IO_ENABLED),
-             "cudnnSetRNNDescriptor_v8") &&
+        describe_rnn(r, r->rnn, c->algorithm) && (!r->back || describe_rnn(r, r->back, c->backward)) &&
         good(r,
              a->cudnnSetRNNDataDescriptor(r->io, r->type, c->packed ? NN_SEQ_MAJOR_PACKED : NN_SEQ_MAJOR_UNPACKED, T, B,
                                           H, length, NULL),
              "cudnnSetRNNDataDescriptor") &&
-        good(r, a->cudnnSetTensorNdDescriptor(r->state, r->type, 3, size, stride), "cudnnSetTensorNdDescriptor") &&
-        (c->algorithm != NN_PERSIST_DYNAMIC ||
-         good(r, a->cudnnBuildRNNDynamic(r->handle, r->rnn, B), "cudnnBuildRNNDynamic"));
+        good(r, a->cudnnSetTensorNdDescriptor(r->state, r->type, 3, size, stride), "cudnnSetTensorNdDescriptor");
     free(length);
+    if (!r->back) r->back = r->rnn;
     return done;
 }
 
@@ -132,11 +145,15 @@ static bool take_memory(cudnn_rnn *r)
     const nn_api *a = r->api;
     const size_t window = r->c.T * r->c.B * r->c.H * element(r), state = r->c.L * r->c.B * r->c.H * element(r);
     const size_t cell = r->c.cell == NN_LSTM ? state : 0;
-    size_t work = 0, reserve = 0, weights = 0;
+    size_t work = 0, reserve = 0, work_back = 0, reserve_back = 0, weights = 0;
     if (!good(r, a->cudnnGetRNNTempSpaceSizes(r->handle, r->rnn, NN_TRAINING, r->io, &work, &reserve),
+              "cudnnGetRNNTempSpaceSizes") ||
+        !good(r, a->cudnnGetRNNTempSpaceSizes(r->handle, r->back, NN_TRAINING, r->io, &work_back, &reserve_back),
               "cudnnGetRNNTempSpaceSizes") ||
         !good(r, a->cudnnGetRNNWeightSpaceSize(r->handle, r->rnn, &weights), "cudnnGetRNNWeightSpaceSize"))
         return false;
+    if (work_back > work) work = work_back;
+    if (reserve_back > reserve) reserve = reserve_back;
     const size_t bytes[MEMORIES] = {
         [X] = window, [Y] = window, [DX] = window, [DY] = window, [HX] = state,   [HY] = state,  [DHX] = state,
         [CX] = cell,  [CY] = cell,  [DCX] = cell,  [W] = weights, [DW] = weights, [WORK] = work, [RESERVE] = reserve};
@@ -152,23 +169,43 @@ static bool take_memory(cudnn_rnn *r)
     return done && ok(r, a->cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
-bptt_status cudnn_rnn_open(const cudnn_rnn_config *c, cudnn_rnn **out, bptt_error *e)
+// Some configurations are refused only when they run.
+static bool try_forward(cudnn_rnn *r)
 {
-    const nn_api *api = NULL;
-    const bptt_status s = nn_load(&api, e);
-    if (s) return s;
+    return forward(r) && ok(r, r->api->cudaStreamSynchronize(r->stream), "the first forward pass");
+}
+
+static bptt_status open_with(const cudnn_rnn_config *c, const nn_api *api, bool default_math, cudnn_rnn **out,
+                             bptt_error *e)
+{
     if (c->H > INT32_MAX / 4 || c->T * c->B > INT32_MAX / c->H || c->L * c->B > INT32_MAX / c->H)
         return bptt_fail(e, BPTT_BAD_CONFIG, "cuDNN's sizes are ints");
     cudnn_rnn *r = calloc(1, sizeof *r);
     if (!r) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a driver of cuDNN");
     r->c = *c, r->api = api;
-    choose_types(r);
-    const bptt_status given = give(r, open_objects(r) && describe(r) && take_memory(r), e);
+    choose_types(r, default_math);
+    const bool opened = open_objects(r) && describe(r) && take_memory(r);
+    const bptt_status given = give(r, opened && (c->precision != BPTT_PRECISION_BF16 || try_forward(r)), e);
     if (given)
         cudnn_rnn_close(r);
     else
         *out = r;
     return given;
+}
+
+bptt_status cudnn_rnn_open(const cudnn_rnn_config *c, cudnn_rnn **out, bptt_error *e)
+{
+    const nn_api *api = NULL;
+    bptt_status s = nn_load(&api, e);
+    if (!s) s = open_with(c, api, false, out, e);
+    // PyTorch sets NN_TENSOR_OP_MATH for fp16 only, so cuDNN may refuse it for bf16.
+    if (s == BPTT_BAD_CONFIG && c->precision == BPTT_PRECISION_BF16) s = open_with(c, api, true, out, e);
+    return s;
+}
+
+bool cudnn_rnn_default_math(const cudnn_rnn *r)
+{
+    return r->c.precision == BPTT_PRECISION_BF16 && r->math == NN_DEFAULT_MATH;
 }
 
 void cudnn_rnn_close(cudnn_rnn *r)
@@ -183,6 +220,7 @@ void cudnn_rnn_close(cudnn_rnn *r)
     if (r->b) (void)a->cudnnDestroyTensorDescriptor(r->b);
     if (r->state) (void)a->cudnnDestroyTensorDescriptor(r->state);
     if (r->io) (void)a->cudnnDestroyRNNDataDescriptor(r->io);
+    if (r->back && r->back != r->rnn) (void)a->cudnnDestroyRNNDescriptor(r->back);
     if (r->rnn) (void)a->cudnnDestroyRNNDescriptor(r->rnn);
     if (r->dropout) (void)a->cudnnDestroyDropoutDescriptor(r->dropout);
     if (r->handle) (void)a->cudnnDestroy(r->handle);
@@ -291,7 +329,7 @@ static bool data(cudnn_rnn *r)
 {
     void *const *m = r->mem;
     return good(r,
-                r->api->cudnnRNNBackwardData_v8(r->handle, r->rnn, NULL, r->io, m[Y], m[DY], r->io, m[DX], r->state,
+                r->api->cudnnRNNBackwardData_v8(r->handle, r->back, NULL, r->io, m[Y], m[DY], r->io, m[DX], r->state,
                                                 m[HX], NULL, m[DHX], r->state, m[CX], NULL, m[DCX], r->bytes[W], m[W],
                                                 r->bytes[WORK], m[WORK], r->bytes[RESERVE], m[RESERVE]),
                 "cudnnRNNBackwardData_v8");
@@ -302,7 +340,7 @@ static bool weight_gradient(cudnn_rnn *r)
     void *const *m = r->mem;
     return ok(r, r->api->cudaMemsetAsync(m[DW], 0, r->bytes[DW], r->stream), "cudaMemsetAsync") &&
            good(r,
-                r->api->cudnnRNNBackwardWeights_v8(r->handle, r->rnn, NN_WGRAD_ADD, NULL, r->io, m[X], r->state, m[HX],
+                r->api->cudnnRNNBackwardWeights_v8(r->handle, r->back, NN_WGRAD_ADD, NULL, r->io, m[X], r->state, m[HX],
                                                    r->io, m[Y], r->bytes[W], m[DW], r->bytes[WORK], m[WORK],
                                                    r->bytes[RESERVE], m[RESERVE]),
                 "cudnnRNNBackwardWeights_v8");

@@ -8,7 +8,8 @@
 
 typedef struct cudnn_rnn_config {
     unsigned cell;      // NN_TANH, ...
-    unsigned algorithm; // NN_STANDARD, ...
+    unsigned algorithm; // NN_STANDARD, ...: of the forward pass
+    unsigned backward;  // the same of both backward calls; PyTorch mixes SMALL_H and STANDARD
     bptt_precision precision;
     bool packed; // sequences as packed ones (all are T long, so memory is the same), else padded as PyTorch does
     bool graph;  // each part is captured once and replayed
@@ -23,6 +24,8 @@ typedef struct cudnn_rnn cudnn_rnn;
 // Errors: NO_BACKEND (no cuDNN, no GPU), BAD_CONFIG (cuDNN refuses the combination), NO_MEMORY, DEVICE.
 bptt_status cudnn_rnn_open(const cudnn_rnn_config *c, cudnn_rnn **out, bptt_error *e);
 void cudnn_rnn_close(cudnn_rnn *r); // NULL is fine
+// Whether cuDNN refused bf16 with NN_TENSOR_OP_MATH, so that it runs with NN_DEFAULT_MATH.
+bool cudnn_rnn_default_math(const cudnn_rnn *r);
 // x, dy [T][B][H]; w: of each layer W_ih [G*H][H], W_hh [G*H][H], b_ih [G*H], b_hh [G*H], gates in PyTorch's order.
 // Converted to the type that the precision says.
 bptt_status cudnn_rnn_write(cudnn_rnn *r, const float *x, const float *dy, const float *w, bptt_error *e);

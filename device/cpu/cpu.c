@@ -1,10 +1,10 @@
-// The cpu backend: starts as `ref`, then every entry runs in tiles on our threads, and chains of steps run tile by
-// tile.
+// The cpu backend: starts as `ref`, then every op runs in tiles on our threads, and so do loops with independent rows.
 #include "flush.h"
 #include "host_memory.h"
 #include "one.h"
 #include "pool.h"
 #include "tiles.h"
+#include "widths.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,11 +69,11 @@ static size_t cpu_pad(size_t cols)
 
 // ---- running --------------------------------------------------------------------------------------------------------
 
-// Steps first .. first + n - 1, cut into tiles: one step any way it likes, a chain by rows.
+// One op cut into tiles, or a loop cut into tiles of its rows, each of which goes through all T steps.
 typedef struct job {
     bptt_device *d;
-    const bptt_op *op;
-    size_t n;
+    bptt_op op[BPTT_BODY]; // as at the first step
+    size_t n, T;
     tiling tiling;
     const bptt_slots *slots;
 } job;
@@ -81,33 +81,54 @@ typedef struct job {
 static void run_tile(void *work, size_t i)
 {
     const job *j = work;
-    for (size_t k = 0; k < j->n; k++) {
-        const bptt_op part = tile_of(&j->op[k], j->tiling, i);
-        one_step(&own(j->d)->tools, j->d, &part, j->slots);
-    }
+    bptt_op part[BPTT_BODY];
+    for (size_t k = 0; k < j->n; k++) part[k] = tile_of(&j->op[k], j->tiling, i);
+    for (size_t t = 0; t < j->T; t++)
+        for (size_t k = 0; k < j->n; k++) {
+            run_entry(&own(j->d)->tools, j->d, &part[k], j->slots);
+            next_step(&part[k]);
+        }
 }
 
 static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tiling.cols, run_tile, j); }
 
-static void cpu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    run_job(&(job){d, s, 1, tiling_of(s), slots});
+    run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = tiling_of(s), .slots = slots});
+}
+
+// A device and the slots of one run, for the walk.
+typedef struct running {
+    bptt_device *d;
+    const bptt_slots *slots;
+} running;
+
+static void run_one(void *with, const bptt_op *op)
+{
+    const running *w = with;
+    const double start = w->d->profile ? bptt_seconds() : 0;
+    cpu_op(w->d, op, w->slots);
+    if (w->d->profile) w->d->spent[op->opcode] += bptt_seconds() - start;
+}
+
+static void run_loop(void *with, const bptt_op *loop, size_t u)
+{
+    const running *w = with;
+    const double start = w->d->profile ? bptt_seconds() : 0;
+    job j = {.d = w->d, .n = loop->loop.body, .T = loop->loop.T, .slots = w->slots};
+    for (size_t k = 0; k < j.n; k++) j.op[k] = bptt_op_at(&loop[1 + k], 0, u);
+    j.tiling = (tiling){loop_tiles(j.op, j.n), 1};
+    run_job(&j);
+    if (w->d->profile) w->d->spent[bptt_charge_of(loop->loop.kind)] += bptt_seconds() - start;
 }
 
 static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
     host_plan *h = handle;
-    const bptt_plan *p = h->plan;
-    const bptt_status s = host_begin(d, p, slots, e);
+    const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    for (size_t i = 0, n; i < p->ops; i += n) {
-        const bptt_op *first = &p->op[i];
-        const double start = d->profile ? bptt_seconds() : 0;
-        n = bptt_chain_length(p, i);
-        const tiling t = first->chain ? (tiling){chain_tiles(first, n), 1} : tiling_of(first);
-        run_job(&(job){d, first, n, t, slots});
-        if (d->profile) d->spent[bptt_charge_of(first, n)] += bptt_seconds() - start;
-    }
+    running with = {d, slots};
+    bptt_walk_plan(h->plan, &(bptt_walk){.one = run_one, .whole = run_loop, .with = &with});
     return host_end(d, h, e);
 }
 
@@ -121,7 +142,7 @@ bptt_backend bptt_cpu(void)
     b.close = cpu_close;
     b.describe = cpu_describe;
     b.run = cpu_run;
-    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cpu_entry;
+    for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cpu_op;
     return b;
 }
 

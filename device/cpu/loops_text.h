@@ -177,57 +177,39 @@ static void LOOPS(sigmoid)(size_t n, const float *x, float *y)
     for (; j < n; j++) y[j] = f32_sigmoid(x[j]);
 }
 
-static inline void sgd(const struct bptt_rule *o, float *w, const float *g, float *m, float rate)
-{
-    for (size_t l = 0; l < LANES; l++) m[l] = sgd_m(g[l], m[l], (float)o->momentum);
-    for (size_t l = 0; l < LANES; l++) w[l] = sgd_w(w[l], m[l], rate);
-}
-
-static inline void rmsprop(const struct bptt_rule *o, float *w, const float *g, float *v, float rate)
-{
-    const float decay = (float)o->decay, rest = (float)(1 - o->decay), epsilon = (float)o->epsilon;
-    for (size_t l = 0; l < LANES; l++) v[l] = mean_square(v[l], g[l], decay, rest);
-    for (size_t l = 0; l < LANES; l++) w[l] = rmsprop_w(w[l], g[l], v[l], rate, epsilon);
-}
-
-static inline void adam(const struct bptt_rule *o, float *w, const float *g, float *m, float *v, float rate, float root)
-{
-    const float beta1 = (float)o->beta1, rest1 = (float)(1 - o->beta1);
-    const float beta2 = (float)o->beta2, rest2 = (float)(1 - o->beta2), epsilon = (float)o->epsilon;
-    for (size_t l = 0; l < LANES; l++) m[l] = mean_of(m[l], g[l], beta1, rest1);
-    for (size_t l = 0; l < LANES; l++) v[l] = mean_square(v[l], g[l], beta2, rest2);
-    for (size_t l = 0; l < LANES; l++) w[l] = adam_w(w[l], m[l], v[l], rate, root, epsilon);
-}
+#define UPDATE_LANES(name, number, update, keeps_m, keeps_v) \
+    if (optimizer == BPTT_##name) \
+        for (size_t l = 0; l < LANES; l++) { \
+            const parameter p = update_element(number, k, g[l], (parameter){wl[l], ml[l], vl[l]}); \
+            wl[l] = p.w, ml[l] = p.m, vl[l] = p.v; \
+        }
 
 // w, g, m, v: pieces; m, v may be scratch where the optimizer has none.
-static inline void update_piece(const struct bptt_rule *o, float *w, const float *g, float *m, float *v, float scale,
-                                float limit, float rate, float root)
+static inline void update_piece(bptt_optimizer optimizer, update_constants k, float *w, const float *g, float *m,
+                                float *v)
 {
-    float wl[LANES], gl[LANES], ml[LANES], vl[LANES];
-    for (size_t l = 0; l < LANES; l++) gl[l] = clipped(g[l], scale, limit);
+    float wl[LANES], ml[LANES], vl[LANES];
     for (size_t l = 0; l < LANES; l++) wl[l] = w[l], ml[l] = m[l], vl[l] = v[l];
-    if (o->optimizer == BPTT_SGD)
-        sgd(o, wl, gl, ml, rate);
-    else if (o->optimizer == BPTT_RMSPROP)
-        rmsprop(o, wl, gl, vl, rate);
-    else
-        adam(o, wl, gl, ml, vl, rate, root);
+    OPTIMIZER_LIST(UPDATE_LANES)
     for (size_t l = 0; l < LANES; l++) w[l] = wl[l], m[l] = ml[l], v[l] = vl[l];
 }
 
-static void LOOPS(update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v,
+#define UPDATE_CONSTANT(name, value) .name = (float)(value),
+
+static void LOOPS(update)(const struct bptt_rule *rule, size_t n, float *w, const float *g, float *m, float *v,
                           float scale, float limit, float rate, float root)
 {
+    const update_constants k = {scale, limit, rate, root, RULE_CONSTANT_LIST(UPDATE_CONSTANT)};
     float none[LANES] = {0};
     size_t j = 0;
     for (; j + LANES <= n; j += LANES)
-        update_piece(o, w + j, g + j, m ? m + j : none, v ? v + j : none, scale, limit, rate, root);
+        update_piece(rule->optimizer, k, w + j, g + j, m ? m + j : none, v ? v + j : none);
     if (j == n) return;
     TAIL(wt, w + j, n - j, 0);
     TAIL(gt, g + j, n - j, 0);
     TAIL(mt, m ? m + j : none, n - j, 0);
     TAIL(vt, v ? v + j : none, n - j, 0);
-    update_piece(o, wt, gt, mt, vt, scale, limit, rate, root);
+    update_piece(rule->optimizer, k, wt, gt, mt, vt);
     memcpy(w + j, wt, (n - j) * sizeof *w);
     if (m) memcpy(m + j, mt, (n - j) * sizeof *m);
     if (v) memcpy(v + j, vt, (n - j) * sizeof *v);

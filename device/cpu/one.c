@@ -109,8 +109,8 @@ static void update(const cpu_tools *c, const bptt_op *s, const bptt_slots *slots
 {
     const bptt_mat w = s->arg[0], g = s->arg[1], m = s->arg[2], v = s->arg[3], stat = s->arg[4];
     const struct bptt_rule *o = &s->rule;
-    const double *const at_stat = total(stat, 0), loss = at_stat[0], norm = sqrt(at_stat[1]);
-    if (!isfinite(loss) || !isfinite(norm) || at_stat[2] != 0) return;
+    const double *const at_stat = total(stat, 0), loss = at_stat[STAT_LOSS], norm = sqrt(at_stat[STAT_SUMSQ]);
+    if (!isfinite(loss) || !isfinite(norm) || at_stat[STAT_BLOCKED] != 0) return;
     const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
     const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
     for (size_t i = 0; i < w.rows; i++)
@@ -150,7 +150,7 @@ static bool transposed(const bptt_op *s)
     return false;
 }
 
-void one_step(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+void run_entry(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     const bool plain = !transposed(s);
     if (s->opcode == BPTT_GEMM && gemm(c, s)) return;

@@ -11,6 +11,6 @@ typedef struct cpu_tools {
     bptt_backend ref; // for what has no faster loop, and odd strides
 } cpu_tools;
 
-void one_step(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots);
+void run_entry(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 
 #endif

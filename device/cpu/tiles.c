@@ -1,4 +1,4 @@
-// Cutting steps into tiles.
+// Cutting ops into tiles.
 #include "tiles.h"
 
 #include <string.h>
@@ -8,10 +8,10 @@ enum {
     MOST = 64,              // tiles
     PRODUCT_WORK = 4 << 20, // multiply-adds that make a tile of a product worth dealing
     PRODUCT_MOST = 16,
-    PRODUCT_SIDE = 64,    // no narrower tiles: BLAS gets slow
-    CHAIN_ROWS = 8,       // no lower tiles of a chain: the small product gets slow,
-    CHAIN_ROWS_WIDE = 16, // sooner where its matrix
-    WIDE = 1 << 19        // has more elements than a core's cache
+    PRODUCT_SIDE = 64,   // no narrower tiles: BLAS gets slow
+    LOOP_ROWS = 8,       // no lower tiles of a loop: the small product gets slow,
+    LOOP_ROWS_WIDE = 16, // sooner where its matrix
+    WIDE = 1 << 19       // has more elements than a core's cache
 };
 
 // The operand that decides the shape: the last one written.
@@ -23,7 +23,7 @@ static const bptt_mat *output(const bptt_op *s)
     return &s->arg[strlen(roles) - 1];
 }
 
-size_t step_rows(const bptt_op *s) { return output(s)->rows; }
+size_t op_rows(const bptt_op *s) { return output(s)->rows; }
 
 void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count)
 {
@@ -77,7 +77,7 @@ bptt_op tile_of(const bptt_op *s, tiling t, size_t i)
     const char *roles = bptt_opcode_roles[s->opcode];
     bptt_op part = *s;
     size_t first, count;
-    cut(step_rows(s), t.rows, i / t.cols, &first, &count);
+    cut(op_rows(s), t.rows, i / t.cols, &first, &count);
     for (size_t k = 0; roles[k]; k++) {
         if (!s->arg[k].buf) continue;
         if (t.rows > 1 && strchr("r=+", roles[k])) part.arg[k] = bptt_rows(part.arg[k], first, count);
@@ -90,12 +90,17 @@ bptt_op tile_of(const bptt_op *s, tiling t, size_t i)
     return part;
 }
 
-size_t chain_tiles(const bptt_op *s, size_t n)
+void next_step(bptt_op *op)
 {
-    const size_t rows = step_rows(s);
-    size_t tiles = 1, lowest = CHAIN_ROWS;
+    for (size_t k = 0; k < BPTT_OPERANDS; k++) op->arg[k].at += (size_t)op->arg[k].move[0];
+}
+
+size_t loop_tiles(const bptt_op *s, size_t n)
+{
+    const size_t rows = op_rows(s);
+    size_t tiles = 1, lowest = LOOP_ROWS;
     for (size_t i = 0; i < n; i++)
-        if (s[i].opcode == BPTT_GEMM && s[i].arg[1].rows * s[i].arg[1].cols > WIDE) lowest = CHAIN_ROWS_WIDE;
+        if (s[i].opcode == BPTT_GEMM && s[i].arg[1].rows * s[i].arg[1].cols > WIDE) lowest = LOOP_ROWS_WIDE;
     while (tiles < MOST && rows / (2 * tiles) >= lowest) tiles *= 2;
     return tiles;
 }

@@ -56,7 +56,7 @@ static void clean_environment(char *ignored, size_t room)
     }
 }
 
-bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error *e)
+bptt_status blas_api_load(blas_api *api, int driver, char *ignored, size_t room, bptt_error *e)
 {
     static const char *const symbol[] = {
 #define BLAS_API_SYMBOL(name, symbol, result, parameters) #symbol,
@@ -67,13 +67,13 @@ bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error 
     _Static_assert(N * sizeof(void *) + sizeof api->file == sizeof *api, "a member of blas_api is more than a pointer");
     clean_environment(ignored, room);
     static const char *const file[] = {"libcublas.so.13", "libcublas.so.12", NULL};
+    const bool old = driver < 13000; // CUDA 12: cuBLAS 13 loads there, but makes no handle
     library cublas;
-    if (!library_open(&cublas, file))
-        return bptt_fail(
-            e, BPTT_NO_BACKEND,
-            "libcublas.so.13 or .12 was not found: install cuBLAS of CUDA 13 or 12 (package libcublas) and "
-            "see that LD_LIBRARY_PATH or ldconfig has its folder (%.150s)",
-            cublas.words);
+    if (!library_open(&cublas, file + old))
+        return bptt_fail(e, BPTT_NO_BACKEND,
+                         "libcublas.so.%s was not found: install cuBLAS of CUDA %s (package libcublas) and see that "
+                         "LD_LIBRARY_PATH or ldconfig has its folder (%.150s)",
+                         old ? "12" : "13 or .12", old ? "12, as the driver is" : "13 or 12", cublas.words);
     (void)snprintf(api->file, sizeof api->file, "%s", cublas.file);
     const char *const missing = library_find(&cublas, symbol, N, api);
     if (missing)

@@ -81,6 +81,8 @@ enum { BLAS_DEFAULT_ALGORITHM = -1 };                               // cublasGem
     X(DeviceGetName, cuDeviceGetName, cu_result, (char *name, int room, cu_device device)) \
     X(DeviceTotalMem, cuDeviceTotalMem_v2, cu_result, (size_t *bytes, cu_device device)) \
     X(DeviceGetAttribute, cuDeviceGetAttribute, cu_result, (int *value, cu_attribute attribute, cu_device device)) \
+    X(DevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, cu_result, (cu_device device, unsigned *flags, \
+      int *active)) \
     X(DevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, cu_result, (cu_context *context, cu_device device)) \
     X(DevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, cu_result, (cu_device device)) \
     X(CtxPushCurrent, cuCtxPushCurrent_v2, cu_result, (cu_context context)) \
@@ -153,7 +155,7 @@ typedef struct blas_api {
 // Errors: NO_BACKEND, with what to install. The libraries stay loaded.
 bptt_status cu_api_load(cu_api *api, bptt_error *e);
 // Before it is loaded the environment's settings of cuBLAS that would change results are taken out of the environment,
-// and named in *ignored ("" if there were none).
-bptt_status blas_api_load(blas_api *api, char *ignored, size_t room, bptt_error *e);
+// and named in *ignored ("" if there were none). driver: the version that cuDriverGetVersion gives.
+bptt_status blas_api_load(blas_api *api, int driver, char *ignored, size_t room, bptt_error *e);
 
 #endif

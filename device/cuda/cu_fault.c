@@ -1,4 +1,4 @@
-// Failures of queued work: the first one sticks, with the driver's own words. And whose context a call works in.
+// Failures of queued work: the first one sticks, with the driver's own words.
 #include "cu_own.h"
 
 #include <stdio.h>
@@ -45,17 +45,4 @@ void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result cod
 bptt_status cu_report(const cu_own *c, bptt_error *e)
 {
     return c->fault.code ? bptt_fail(e, c->fault.code, "%s", c->fault.words) : BPTT_OK;
-}
-
-bool cu_enter(cu_own *c)
-{
-    CU(c, CtxPushCurrent, "", c->context);
-    return c->fault.code == BPTT_OK;
-}
-
-void cu_leave(cu_own *c)
-{
-    cu_context mine = NULL;
-    const cu_result code = c->api.CtxPopCurrent(&mine);
-    if (code) cu_failed(c, "cuCtxPopCurrent", "", code);
 }

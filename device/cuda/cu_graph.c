@@ -1,6 +1,6 @@
 // A plan's nodes as one graph: captured once, launched in one call for every window.
 #include "cu_own.h"
-#include "stage.h"
+#include "lower/view.h"
 
 #include <stdlib.h>
 
@@ -19,10 +19,7 @@ static bool alike(const node *x, const node *y)
     return x->k.beta == y->k.beta && x->alpha == y->alpha;
 }
 
-static size_t reach(const bptt_mat *m)
-{
-    return ((view_lines(m) - 1) * m->ld + view_width(m)) * bptt_type_size(m->type);
-}
+static size_t bytes_of(const bptt_mat *m) { return view_extent(m) * bptt_type_size(m->type); }
 
 // Queues a product that writes into `out`, laid out as ever, and nothing of ours.
 static void queue_apart(cu_own *c, const node *product, bptt_buf *out, const cu_lane *lane)
@@ -46,7 +43,7 @@ static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
         size_t k = 0;
         while (n->kind == NODE_PRODUCT && k < kinds && !alike(n, kind[k])) k++;
         if (n->kind == NODE_PRODUCT && k == kinds) kind[kinds++] = n;
-        if (n->kind == NODE_PRODUCT && reach(&n->arg[2]) > most) most = reach(&n->arg[2]);
+        if (n->kind == NODE_PRODUCT && bytes_of(&n->arg[2]) > most) most = bytes_of(&n->arg[2]);
     }
     bptt_buf *out = NULL;
     const bptt_status s = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;
@@ -133,12 +130,12 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
     marks m = {.n = p->nodes.n + p->order.streams + 1};
     m.event = calloc(m.n, sizeof *m.event);
     if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->nodes.n);
-    cu_alone();
+    cu_lock();
     if (cu_enter(c)) {
         capture(c, p, &m);
         cu_leave(c);
     }
-    cu_among_others();
+    cu_unlock();
     free(m.event);
     return cu_report(c, e);
 }

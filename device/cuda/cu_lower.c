@@ -4,7 +4,9 @@
 //   with operands of 16 bits: their copies, by the kernel that makes the number where there is one
 #include "cu_node.h"
 #include "cu_shadow.h"
-#include "stage.h"
+#include "half_type.h"
+#include "lower/sizes.h"
+#include "lower/view.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@ enum {
 
 typedef struct lowering {
     const bptt_plan *plan;
+    const bptt_op *loop; // of time, whose steps are being lowered; NULL: none
     const lower_rules *rules;
     node_list *out;
     size_t scratch;     // floats used
@@ -31,16 +34,8 @@ typedef struct lowering {
 
 static node *add_node(node_list *list, unsigned kind, size_t operands)
 {
-    if (list->n == list->room) {
-        const size_t room = list->room ? 2 * list->room : 256;
-        node *more = realloc(list->at, room * sizeof *more);
-        if (!more) {
-            list->failed = true;
-            return NULL;
-        }
-        list->at = more;
-        list->room = room;
-    }
+    list->at = grow(list->at, list->n, &list->room, sizeof *list->at, &list->failed);
+    if (list->failed) return NULL;
     node *n = &list->at[list->n++];
     *n = (node){.kind = kind, .operands = operands};
     return n;
@@ -65,40 +60,32 @@ static void set_grid(node *n, grid_kind kind, size_t rows, size_t cols)
     unsigned across = 1;
     while (across < LANES && across < cols) across *= 2;
     n->block[0] = across, n->block[1] = THREADS / across;
-    n->grid[0] = least((cols + across - 1) / across, INT32_MAX);
-    n->grid[1] = least((rows + n->block[1] - 1) / n->block[1], MOST_ROWS);
+    n->grid[0] = least(pieces_of(cols, across), INT32_MAX);
+    n->grid[1] = least(pieces_of(rows, n->block[1]), MOST_ROWS);
 }
 
 static void kernel_node(lowering *w, const bptt_op *s, const launch *l)
 {
     if (l->rows == 0 || l->cols == 0) return;
-    const char *types = l->kernel < KERNELS ? kernel_types[l->kernel] : lowered_types[l->kernel - KERNELS];
-    node *n = add_node(w->out, l->kernel, strlen(types));
+    node *n = add_node(w->out, l->kernel, strlen(kernel_table[l->kernel].types));
     if (!n) return;
     memcpy(n->arg, l->arg, sizeof l->arg);
     n->k = l->k;
     n->charge = s->opcode;
-    n->chain = s->chain;
+    n->loop = w->loop ? (size_t)(w->loop - w->plan->op) + 1 : 0;
     set_grid(n, l->grid, l->rows, l->cols);
-}
-
-static bptt_type half_type(const lower_rules *r) { return r->precision == BPTT_PRECISION_FP16 ? BPTT_F16 : BPTT_BF16; }
-
-static bool halves(const lower_rules *r)
-{
-    return r->precision == BPTT_PRECISION_BF16 || r->precision == BPTT_PRECISION_FP16;
 }
 
 static bptt_mat shadow_of(const lower_rules *r, bptt_mat m)
 {
-    m.type = half_type(r);
+    m.type = precision_type(r->precision);
     return m;
 }
 
 static knobs half_knobs(const lower_rules *r, const bptt_op *s)
 {
     knobs k = knobs_of(s);
-    k.half_kind = r->precision == BPTT_PRECISION_FP16 ? 2 : 1;
+    k.half_kind = half_kind_of(precision_type(r->precision));
     return k;
 }
 
@@ -142,7 +129,7 @@ static bptt_mat fresh_copy(lowering *w, const bptt_op *s, bptt_mat m, bool *scal
 static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, bptt_mat c)
 {
     bool a_scaled = false, b_scaled = false;
-    if (halves(w->rules)) {
+    if (precision_is_half(w->rules->precision)) {
         a = fresh_copy(w, s, a, &a_scaled);
         b = fresh_copy(w, s, b, &b_scaled);
         assert(!(a_scaled && b_scaled)); // no product of two gradients stands in a plan
@@ -157,25 +144,22 @@ static void product_node(lowering *w, const bptt_op *s, bptt_mat a, bptt_mat b, 
         n->arg[n->operands++] = w->rules->per_scale; // read where it lies
     }
     n->charge = s->opcode;
-    n->chain = s->chain;
+    n->loop = w->loop ? (size_t)(w->loop - w->plan->op) + 1 : 0;
 }
 
-static bool overlap(const bptt_mat *a, const bptt_mat *b)
-{
-    const size_t a_end = a->at + (view_lines(a) - 1) * a->ld + view_width(a);
-    const size_t b_end = b->at + (view_lines(b) - 1) * b->ld + view_width(b);
-    return a->buf == b->buf && a->at < b_end && b->at < a_end;
-}
-
-// The rows of a time loop one of whose cells writes (or whose cells read) elements of m; 0: there is none.
+// The rows of a time loop whose cells write (or else read) elements of m; 0: there is none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
+    view_range r;
+    const view_range all = view_range_of(m);
+    size_t T = 0;
     for (size_t i = 0; i < p->ops; i++) {
         const bptt_op *s = &p->op[i];
         const bool forward = s->opcode == BPTT_CELL_FORWARD;
-        if (!s->chain || (!forward && s->opcode != BPTT_CELL_BACKWARD)) continue;
+        if (s->opcode == BPTT_LOOP) T = s->loop.T;
+        if (!forward && s->opcode != BPTT_CELL_BACKWARD) continue;
         const bptt_mat *x = written ? &s->arg[forward ? 3 : 2] : &s->arg[forward ? 0 : 1];
-        if (overlap(x, m)) return x->rows;
+        if (T > 0 && view_passes(x, T, &r) && ranges_overlap(&r, &all)) return x->rows;
     }
     return 0;
 }
@@ -184,10 +168,10 @@ static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 static size_t piece_rows(const lowering *w, const bptt_op *s)
 {
     const bptt_mat *a = &s->arg[0], *c = &s->arg[2];
-    if (!w->rules->pieces || s->chain || a->t || c->t) return c->rows;
+    if (!w->rules->pieces || w->loop || a->t || c->t) return c->rows;
     const size_t B = loop_rows(w->plan, a, true), other = B ? loop_rows(w->plan, c, false) : 0;
     if (B == 0 || other != B || c->rows % B != 0) return c->rows;
-    const size_t T = c->rows / B, steps = (T + PIECES - 1) / PIECES;
+    const size_t T = c->rows / B, steps = pieces_of(T, PIECES);
     return B * (steps < LEAST_STEPS ? LEAST_STEPS : steps);
 }
 
@@ -224,11 +208,6 @@ static void cell(lowering *w, const bptt_op *s)
     forget_written(w, h);
     spans_put(&w->fresh, h, scaled, whole_ld(h));
     if (!forward) spans_put(&w->gradients, h, false, whole_ld(h));
-}
-
-static bool same_view(const bptt_mat *a, const bptt_mat *b)
-{
-    return a->buf == b->buf && a->at == b->at && a->rows == b->rows && a->cols == b->cols;
 }
 
 static bool sorted_scatter(lowering *w, const bptt_op *s)
@@ -279,7 +258,7 @@ static void lower_step(lowering *w, const bptt_op *s)
     const bool is_cell = s->opcode == BPTT_CELL_FORWARD || s->opcode == BPTT_CELL_BACKWARD;
     if (s->opcode == BPTT_GEMM)
         product(w, s);
-    else if (is_cell && halves(w->rules))
+    else if (is_cell && precision_is_half(w->rules->precision))
         cell(w, s);
     else if (s->opcode == BPTT_GUARD && w->plan->scale.buf)
         guard_with_scale(w, s);
@@ -299,20 +278,37 @@ static void invert_scale(lowering *w)
     kernel_node(w, &s, &l);
 }
 
+static void lower_one(void *with, const bptt_op *op) { lower_step(with, op); }
+
+// A graph has a node for each kernel of each step.
+static void lower_loop(void *with, const bptt_op *loop, size_t u)
+{
+    lowering *w = with;
+    w->loop = loop->loop.kind == BPTT_LOOP_OUTPUT ? NULL : loop;
+    for (size_t t = 0; t < loop->loop.T; t++)
+        for (size_t k = 1; k <= loop->loop.body; k++) {
+            const bptt_op moved = bptt_op_at(&loop[k], t, u);
+            lower_step(w, &moved);
+        }
+    w->loop = NULL;
+}
+
 void lower_plan(const bptt_plan *p, const lower_rules *r, node_list *out)
 {
     lowering w = {.plan = p, .rules = r, .out = out};
-    if (p->scale.buf && halves(r)) invert_scale(&w);
-    for (size_t i = 0; i < p->ops; i++) lower_step(&w, &p->op[i]);
+    if (p->scale.buf && precision_is_half(r->precision)) invert_scale(&w);
+    bptt_walk_plan(p, &(bptt_walk){.one = lower_one, .whole = lower_loop, .with = &w});
     out->failed = out->failed || w.fresh.failed || w.gradients.failed;
     spans_free(&w.fresh);
     spans_free(&w.gradients);
 }
 
+static void add_scratch(void *with, const bptt_op *op) { *(size_t *)with += launch_scratch(op); }
+
 size_t lower_scratch(const bptt_plan *p)
 {
     size_t all = 0;
-    for (size_t i = 0; i < p->ops; i++) all += launch_scratch(&p->op[i]);
+    bptt_walk_plan(p, &(bptt_walk){.one = add_scratch, .with = &all});
     return all;
 }
 

@@ -1,5 +1,6 @@
 // Memory of the device, and what moves between it and the host: whole views, nothing beside them.
 #include "cu_own.h"
+#include "half_type.h"
 #include "stage.h"
 
 #include <limits.h>
@@ -9,8 +10,7 @@
 cu_memory cu_address(const bptt_mat *m)
 {
     if (!m->buf) return 0;
-    const bool half = m->type == BPTT_BF16 || m->type == BPTT_F16;
-    return (half ? m->buf->half : m->buf->at) + m->at * bptt_type_size(m->type);
+    return (type_is_half(m->type) ? m->buf->half : m->buf->at) + m->at * bptt_type_size(m->type);
 }
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e
     return BPTT_OK;
 }
 
-bptt_status cu_alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
+static bptt_status alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
 {
     cu_own *c = own(d);
     if (b->half) return BPTT_OK;
@@ -67,6 +67,17 @@ bptt_status cu_alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
     const bptt_status s = take(c, (b->bytes + 1) / 2, &b->half, e);
     if (s) b->half = 0;
     cu_leave(c);
+    return s;
+}
+
+bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < list->n; i++)
+        for (size_t k = 0; !s && k < list->at[i].operands; k++) {
+            const bptt_mat *m = &list->at[i].arg[k];
+            if (m->buf && type_is_half(m->type)) s = alloc_shadow(d, m->buf, e);
+        }
     return s;
 }
 

@@ -19,7 +19,7 @@ typedef struct node {
     unsigned grid[2];        // blocks
     unsigned block[2];       // threads
     unsigned charge;         // bptt_charge or bptt_opcode
-    unsigned chain;          // of the step it comes from
+    size_t loop;             // the loop of time it comes from, counted from 1; 0: none
     size_t first, preceding; // the nodes it waits for: preceding of them, from edge[first] on (order_of)
     size_t level;            // longest path to it
     unsigned stream;

@@ -3,7 +3,9 @@
 // Every range of elements that an operand covers is cut where any other begins or ends; a piece remembers who wrote it
 // last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
 #include "cu_node.h"
-#include "stage.h"
+#include "half_type.h"
+#include "lower/sizes.h"
+#include "lower/view.h"
 
 #include <stdlib.h>
 
@@ -11,39 +13,12 @@
 
 // ---- what a node touches --------------------------------------------------------------------------------------------
 
-static const char *const writes[NODE_KINDS] = {
-    [KERNEL_copy] = "01",
-    [KERNEL_fill] = "1",
-    [KERNEL_gemm] = "001",
-    [KERNEL_gather] = "001",
-    [KERNEL_scatter] = "001",
-    [KERNEL_scale_rows] = "001",
-    [KERNEL_cell_forward] = "0001",
-    [KERNEL_cell_backward] = "001",
-    [KERNEL_colsum_chunks] = "01",
-    [KERNEL_colsum] = "01",
-    [KERNEL_add_row] = "01",
-    [KERNEL_softmax_xent] = "0011",
-    [KERNEL_log_softmax] = "1",
-    [KERNEL_sum_chunks] = "01",
-    [KERNEL_sumsq_chunks] = "01",
-    [KERNEL_sum] = "01",
-    [KERNEL_update] = "10110",
-    [KERNEL_guard] = "1",
-    [LOWERED_cast] = "010",
-    [LOWERED_cell_forward_cast] = "00011",
-    [LOWERED_scatter_sorted] = "0001",
-    [LOWERED_cell_backward_cast] = "00110",
-    [LOWERED_rescale] = "11",
-    [LOWERED_invert] = "01",
-    [NODE_PRODUCT] = "0010",
-};
-
 unsigned node_writes(const node *n)
 {
+    const char *const writes = n->kind == NODE_PRODUCT ? "0010" : kernel_table[n->kind].writes;
     unsigned bits = 0;
     for (size_t i = 0; i < n->operands; i++)
-        if (n->arg[i].buf && writes[n->kind][i] == '1') bits |= 1u << i;
+        if (n->arg[i].buf && writes[i] == '1') bits |= 1u << i;
     return bits;
 }
 
@@ -54,11 +29,7 @@ typedef struct range {
     size_t first, end;
 } range;
 
-static range range_of(const bptt_mat *m)
-{
-    const size_t length = (view_lines(m) - 1) * m->ld + view_width(m);
-    return (range){m->buf, m->type == BPTT_BF16 || m->type == BPTT_F16, m->at, m->at + length};
-}
+static range range_of(const bptt_mat *m) { return (range){m->buf, type_is_half(m->type), m->at, view_end(m)}; }
 
 static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols > 0; }
 
@@ -129,29 +100,17 @@ static bool make_pieces(ledger *l, const node_list *list)
     return true;
 }
 
-static void *grown(void *old, size_t used, size_t *room, size_t each, bool *failed)
-{
-    if (used < *room) return old;
-    const size_t more = *room ? 2 * *room : 256;
-    void *new = realloc(old, more * each);
-    if (new)
-        *room = more;
-    else
-        *failed = true;
-    return new ? new : old;
-}
-
 static void add_edge(ledger *l, size_t from, size_t to)
 {
     if (from == NOBODY || from == to || l->seen[from] == to) return;
     l->seen[from] = to;
-    l->edge = grown(l->edge, l->edges, &l->edge_room, sizeof *l->edge, &l->failed);
+    l->edge = grow(l->edge, l->edges, &l->edge_room, sizeof *l->edge, &l->failed);
     if (!l->failed) l->edge[l->edges++] = from;
 }
 
 static void note_reader(ledger *l, piece *p, size_t who)
 {
-    l->pool = grown(l->pool, l->used, &l->pool_room, sizeof *l->pool, &l->failed);
+    l->pool = grow(l->pool, l->used, &l->pool_room, sizeof *l->pool, &l->failed);
     if (l->failed) return;
     l->pool[l->used] = (reader){who, p->readers};
     p->readers = l->used++;

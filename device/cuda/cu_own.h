@@ -87,13 +87,6 @@ void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result cod
 bptt_status cu_report(const cu_own *c, bptt_error *e); // the fault as a status, with its words
 // "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"; into room, which is returned.
 const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
-// Every call of the backend stands between the two: the device's context is the thread's meanwhile.
-bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
-void cu_leave(cu_own *c);
-// One thread of this process at a time opens, closes or captures: what makes a whole context wait (cublasDestroy, a
-// module unloaded) would spoil another thread's capture. cuda.c; not to be nested.
-void cu_alone(void);
-void cu_among_others(void);
 
 // Notes what fails: CU(c, StreamSynchronize, "", stream). Once something has failed nothing is called.
 #define CU(c, name, on, ...) \
@@ -106,6 +99,19 @@ void cu_among_others(void);
         const blas_result code_ = (c)->fault.code ? 0 : (c)->blas.name(__VA_ARGS__); \
         if (code_) cu_blas_failed((c), "cublas" #name, (on), code_); \
     } while (0)
+
+// ---- the context (cu_context.c) -------------------------------------------------------------------------------------
+
+// cu_enter pushes the device's context on the calling thread, cu_leave pops it. All driver calls go between them.
+bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
+void cu_leave(cu_own *c);
+// Process-wide lock around open, close and graph capture: calls that synchronize the whole context (cublasDestroy,
+// cuModuleUnload) invalidate a capture in progress on another thread. Not to be nested.
+void cu_lock(void);
+void cu_unlock(void);
+// Holds the context from open to close. Call both with cu_lock held.
+cu_result cu_take_context(cu_own *c);
+void cu_give_context(cu_own *c);
 
 // ---- devices (cu_list.c) --------------------------------------------------------------------------------------------
 
@@ -120,8 +126,8 @@ bptt_status cu_driver(cu_api *api, bptt_error *e);
 
 bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
 void cu_free(bptt_device *d, bptt_buf *b);
-// Gives the buffer a shadow, if it has none.
-bptt_status cu_alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e);
+// Gives a shadow to every buffer of which the nodes read or write 16-bit numbers, if it has none.
+bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e);
 bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status cu_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 enum { BOUNCE_BYTES = 4 << 20 };
@@ -141,15 +147,14 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 void cu_forget(bptt_device *d, void *handle);
 bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e);
-void cu_clear_plan(bptt_device *d, cu_plan *p);                               // gives everything back
-bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e); // of all that the nodes touch
+void cu_clear_plan(bptt_device *d, cu_plan *p); // gives everything back
 
 bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cu_sync(bptt_device *d, bptt_error *e);
 void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
-// Waits for what uses a place, and adds its time to d->spent.
-void cu_settle(bptt_device *d, cu_plan *p, cu_place *at);
+// Waits until the run that uses a place is done, and adds its time to d->spent.
+void cu_wait_done(bptt_device *d, cu_plan *p, cu_place *at);
 
 bptt_backend bptt_cuda(void);
 

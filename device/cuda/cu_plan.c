@@ -75,7 +75,7 @@ static void clear_place(cu_own *c, const cu_plan *p, cu_place *at)
 void cu_clear_plan(bptt_device *d, cu_plan *p)
 {
     cu_own *c = own(d);
-    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_settle(d, p, &p->place[k]);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->place[k]);
     if (!c->api.CtxPushCurrent(c->context)) {
         if (c->lane[0].stream) (void)c->api.StreamSynchronize(c->lane[0].stream);
         for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) clear_place(c, p, &p->place[k]);
@@ -110,17 +110,6 @@ static bptt_status check_sizes(const cu_own *c, const bptt_plan *p, bptt_error *
     return BPTT_OK;
 }
 
-bptt_status cu_shadows(bptt_device *d, const node_list *list, bptt_error *e)
-{
-    bptt_status s = BPTT_OK;
-    for (size_t i = 0; !s && i < list->n; i++)
-        for (size_t k = 0; !s && k < list->at[i].operands; k++) {
-            const bptt_mat *m = &list->at[i].arg[k];
-            if (m->buf && (m->type == BPTT_BF16 || m->type == BPTT_F16)) s = cu_alloc_shadow(d, m->buf, e);
-        }
-    return s;
-}
-
 static bptt_mat vector_at(bptt_buf *b, size_t at, size_t rows, bptt_type type)
 {
     return (bptt_mat){.buf = b, .at = at, .rows = rows, .cols = 1, .ld = 1, .type = type};
@@ -142,8 +131,8 @@ static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
     if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
     lower_plan(p->plan, &r, &p->nodes);
     if (p->nodes.failed)
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->ops);
-    const bptt_status s = cu_shadows(d, &p->nodes, e);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
+    const bptt_status s = cu_alloc_shadows(d, &p->nodes, e);
     return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
 }
 

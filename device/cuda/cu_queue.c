@@ -5,11 +5,6 @@
 
 enum { MOST_ARGUMENTS = 2 * BPTT_OPERANDS + 2 };
 
-static const char *name_of(unsigned kernel)
-{
-    return kernel < KERNELS ? kernel_name[kernel] : lowered_name[kernel - KERNELS];
-}
-
 // For each operand its buffer and its view; then the constants; then the slots. Absent operands get the slots' buffer,
 // which nobody reads there.
 static void queue_kernel(cu_own *c, const node *n, const cu_lane *lane, cu_memory slots)
@@ -29,8 +24,8 @@ static void queue_kernel(cu_own *c, const node *n, const cu_lane *lane, cu_memor
     }
     argument[used++] = &k;
     argument[used++] = &slots;
-    CU(c, LaunchKernel, name_of(n->kind), c->function[n->kind], n->grid[0], n->grid[1], 1, n->block[0], n->block[1], 1,
-       0, lane->stream, argument, NULL);
+    CU(c, LaunchKernel, kernel_table[n->kind].name, c->function[n->kind], n->grid[0], n->grid[1], 1, n->block[0],
+       n->block[1], 1, 0, lane->stream, argument, NULL);
 }
 
 static blas_type data_type(bptt_type t) { return t == BPTT_F16 ? BLAS_F16 : t == BPTT_BF16 ? BLAS_BF16 : BLAS_F32; }

@@ -29,7 +29,7 @@ static void add_times(bptt_device *d, const cu_plan *p, const cu_place *at)
     }
 }
 
-void cu_settle(bptt_device *d, cu_plan *p, cu_place *at)
+void cu_wait_done(bptt_device *d, cu_plan *p, cu_place *at)
 {
     cu_own *c = own(d);
     if (!at->used) return;
@@ -98,7 +98,7 @@ static void queue_nodes(bptt_device *d, const cu_plan *p, cu_place *at)
 static cu_place *next_place(bptt_device *d, cu_plan *p)
 {
     cu_place *at = &p->place[p->turn];
-    cu_settle(d, p, at);
+    cu_wait_done(d, p, at);
     return at;
 }
 
@@ -163,7 +163,7 @@ bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS]
     if (p->waiting == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
     cu_place *at = &p->place[(p->turn + BPTT_IN_FLIGHT - p->waiting) % BPTT_IN_FLIGHT];
     p->waiting--;
-    cu_settle(d, p, at);
+    cu_wait_done(d, p, at);
     if (c->fault.code) return cu_report(c, e);
     float out[BPTT_OUTPUTS];
     memcpy(out, at->stage + p->output_at, sizeof out);
@@ -179,7 +179,7 @@ bptt_status cu_sync(bptt_device *d, bptt_error *e)
         cu_leave(c);
     }
     for (cu_plan *p = c->plans; d->profile && p; p = p->next)
-        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_settle(d, p, &p->place[k]);
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->place[k]);
     return cu_report(c, e);
 }
 
@@ -199,7 +199,7 @@ static bptt_status lower_single(bptt_device *d, cu_plan *p, const bptt_plan *one
     p->nodes.n = 0;
     lower_plan(one, &(lower_rules){.precision = own(d)->precision, .scratch = p->scratch}, &p->nodes);
     if (p->nodes.failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a step");
-    return cu_shadows(d, &p->nodes, e);
+    return cu_alloc_shadows(d, &p->nodes, e);
 }
 
 // One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.

@@ -1,5 +1,6 @@
 #include "cu_shadow.h"
-#include "stage.h"
+#include "lower/sizes.h"
+#include "lower/view.h"
 
 #include <stdlib.h>
 
@@ -11,21 +12,10 @@ void spans_free(span_set *s)
     *s = (span_set){0};
 }
 
-static size_t first_of(const bptt_mat *m) { return m->at; }
-static size_t end_of(const bptt_mat *m) { return m->at + (view_lines(m) - 1) * m->ld + view_width(m); }
-
 static void insert(span_set *s, size_t i, span new)
 {
-    if (s->n == s->room) {
-        const size_t room = s->room ? 2 * s->room : 16;
-        span *more = realloc(s->at, room * sizeof *more);
-        if (!more) {
-            s->failed = true;
-            return;
-        }
-        s->at = more;
-        s->room = room;
-    }
+    s->at = grow(s->at, s->n, &s->room, sizeof *s->at, &s->failed);
+    if (s->failed) return;
     for (size_t k = s->n; k > i; k--) s->at[k] = s->at[k - 1];
     s->at[i] = new;
     s->n++;
@@ -65,12 +55,12 @@ static void take(span_set *s, const bptt_buf *buf, size_t first, size_t end)
     }
 }
 
-void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, first_of(m), end_of(m)); }
+void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, view_end(m)); }
 
 void spans_put(span_set *s, const bptt_mat *m, bool scaled, size_t whole_ld)
 {
     const bool whole = m->ld == whole_ld; // rows that follow each other then have only padding between them
-    const size_t first = first_of(m), end = whole ? m->at + view_lines(m) * m->ld : end_of(m);
+    const size_t first = m->at, end = whole ? m->at + view_lines(m) * m->ld : view_end(m);
     take(s, m->buf, first, end);
     if (view_lines(m) > 1 && !whole) return;
     size_t i = 0;
@@ -89,7 +79,7 @@ bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
 {
     for (size_t i = 0; i < s->n; i++) {
         const span *a = &s->at[i];
-        if (a->buf != m->buf || a->first > first_of(m) || a->end < end_of(m)) continue;
+        if (a->buf != m->buf || a->first > m->at || a->end < view_end(m)) continue;
         *scaled = a->scaled;
         return true;
     }

@@ -1,40 +1,10 @@
 // The CUDA backend: the device, opened and closed, and the table of its functions.
 #include "cu_image.h"
 #include "cu_own.h"
+#include "half_type.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;
-void cu_alone(void) { (void)pthread_mutex_lock(&alone); }
-void cu_among_others(void) { (void)pthread_mutex_unlock(&alone); }
-
-// ---- the context ----------------------------------------------------------------------------------------------------
-
-// Devices whose primary context this process holds on to after the last close: cuBLAS has state in it, which does not
-// outlive it, and to make it again takes long. One that is lost is given up, so that the next open gets another.
-static bool kept[256];
-
-// Both among nobody else.
-static cu_result take_context(cu_own *c)
-{
-    cu_context again;
-    const size_t i = (size_t)c->id;
-    const cu_result code = c->api.DevicePrimaryCtxRetain(&c->context, c->id);
-    c->retained = !code;
-    if (c->retained && i < sizeof kept && !kept[i]) kept[i] = !c->api.DevicePrimaryCtxRetain(&again, c->id);
-    return code;
-}
-
-static void give_context(cu_own *c)
-{
-    const size_t i = (size_t)c->id;
-    (void)c->api.DevicePrimaryCtxRelease(c->id);
-    if (i >= sizeof kept || !kept[i] || c->fault.code != BPTT_DEVICE) return;
-    (void)c->api.DevicePrimaryCtxRelease(c->id);
-    kept[i] = false;
-}
 
 // ---- closing --------------------------------------------------------------------------------------------------------
 
@@ -53,15 +23,15 @@ static void cuda_close(bptt_device *d)
         while (c->plans) cu_forget(d, c->plans);
         cu_clear_plan(d, &c->single);
         cu_free(d, c->constants);
-        cu_alone();
+        cu_lock();
         if (!c->api.CtxPushCurrent(c->context)) {
             for (size_t i = 0; i < MOST_STREAMS; i++) close_lane(c, &c->lane[i]);
             if (c->bounce) (void)c->api.MemFreeHost(c->bounce);
             if (c->module) (void)c->api.ModuleUnload(c->module);
             cu_leave(c);
         }
-        give_context(c);
-        cu_among_others();
+        cu_give_context(c);
+        cu_unlock();
     }
     free(c);
     free(d);
@@ -79,7 +49,7 @@ static size_t workspace_for(const cu_own *c)
 
 static void open_lane(cu_own *c, cu_lane *lane)
 {
-    const bool halves = c->precision == BPTT_PRECISION_BF16 || c->precision == BPTT_PRECISION_FP16;
+    const bool halves = precision_is_half(c->precision);
     CU(c, StreamCreate, "", &lane->stream, CU_STREAM_NON_BLOCKING);
     CU(c, MemAlloc, "a workspace of cuBLAS", &lane->workspace, c->workspace_bytes);
     BLAS(c, Create, "", &lane->blas);
@@ -108,7 +78,7 @@ static bptt_status load_image(cu_own *c, bptt_error *e)
                          cu_words(&c->api, code, words, sizeof words));
     for (unsigned k = 0; k < ALL_KERNELS; k++) {
         char name[64];
-        (void)snprintf(name, sizeof name, "bptt_%s", k < KERNELS ? kernel_name[k] : lowered_name[k - KERNELS]);
+        (void)snprintf(name, sizeof name, "bptt_%s", kernel_table[k].name);
         CU(c, ModuleGetFunction, name, &c->function[k], c->module, name);
     }
     return cu_report(c, e);
@@ -137,7 +107,7 @@ static void describe(cu_own *c, const bptt_device_info *info, const char *ignore
 static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ignored, bptt_error *e)
 {
     char words[256];
-    const cu_result code = take_context(c);
+    const cu_result code = cu_take_context(c);
     if (code)
         return bptt_fail(e, BPTT_DEVICE, "%s cannot be used (cuDevicePrimaryCtxRetain: %s)", c->device,
                          cu_words(&c->api, code, words, sizeof words));
@@ -155,11 +125,13 @@ static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ig
 static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
                                   bptt_error *e)
 {
-    cu_alone();
+    int version = 0;
+    cu_lock();
     bptt_status s = cu_driver(&c->api, e);
     if (!s) s = cu_choose(&c->api, device, info, &c->id, e);
-    if (!s) s = blas_api_load(&c->blas, ignored, room, e);
-    cu_among_others();
+    if (!s && c->api.DriverGetVersion(&version)) version = 0;
+    if (!s) s = blas_api_load(&c->blas, version, ignored, room, e);
+    cu_unlock();
     return s;
 }
 
@@ -184,9 +156,9 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
     (void)snprintf(c->device, sizeof c->device, "%s", info.device);
     made->memory = (size_t)info.memory;
-    cu_alone();
+    cu_lock();
     if (!s) s = start(c, &info, ignored, e);
-    cu_among_others();
+    cu_unlock();
     if (!s) s = make_constants(made, e);
     if (!s) s = cu_make_places(made, &c->single, e);
     if (s) {
@@ -208,11 +180,11 @@ static bptt_status cuda_list(const bptt_backend *b, size_t i, bptt_device_info *
 {
     cu_api api;
     (void)b;
-    cu_alone();
+    cu_lock();
     bptt_status s = cu_driver(&api, e);
     if (s && i > 0) s = bptt_fail(e, BPTT_BAD_INPUT, "there is no CUDA device %zu", i);
     if (!s) s = cu_list(&api, i, info, NULL, e);
-    cu_among_others();
+    cu_unlock();
     return s;
 }
 

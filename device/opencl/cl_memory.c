@@ -132,7 +132,7 @@ static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *ro
 static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
     cl_own *c = own(d);
-    const size_t each = bptt_type_size(m.type), reach = ((view_lines(&m) - 1) * m.ld + view_width(&m)) * each;
+    const size_t each = bptt_type_size(m.type), reach = view_extent(&m) * each;
     cl_int code = CL_SUCCESS;
     cl_event event = NULL, *const want = d->profile ? &event : NULL;
     void *at =

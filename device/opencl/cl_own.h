@@ -2,9 +2,8 @@
 #ifndef CL_OWN_H
 #define CL_OWN_H
 
-#include "cl_api.h"
+#include "clblast.h"
 #include "probe.h"
-#include "task.h"
 
 #include <pthread.h>
 
@@ -68,12 +67,6 @@ typedef struct cl_plan {
     size_t turn, waiting;           // the next run's place; runs that were not collected
     struct cl_plan *next;           // all plans of the device
 } cl_plan;
-
-// CLBlastSgemm of clblast_c.h: layout, transposes, m, n, k, alpha, a, b, beta, c (each buffer, first element, leading
-// dimension), queue, event.
-typedef int clblast_sgemm(int layout, int a_t, int b_t, size_t m, size_t n, size_t k, float alpha, cl_mem a,
-                          size_t a_at, size_t a_ld, cl_mem b, size_t b_at, size_t b_ld, float beta, cl_mem c,
-                          size_t c_at, size_t c_ld, cl_command_queue *queue, cl_event *event);
 
 typedef struct cl_own {
     cl_api api;
@@ -154,9 +147,14 @@ bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_e
 bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cl_sync(bptt_device *d, bptt_error *e);
 void cl_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
-// Waits for a place's events, adds their time to d->spent, and gives them back. Finished places cost nothing.
-void cl_settle(bptt_device *d, cl_place *place);
-// An event of the host's own transfers: added to spent, and given back.
+
+// ---- events (cl_event.c) --------------------------------------------------------------------------------------------
+
+// Waits until the run that uses a place is done, and adds its time to d->spent. No cost where nothing is waited for.
+void cl_wait_done(bptt_device *d, cl_place *place);
+// Puts an event with what its time is charged to into the place's ledger, which releases it. NULL: nothing.
+void cl_note(bptt_device *d, cl_place *place, cl_event event, unsigned charge);
+// Waits for an event of the host's own transfers, adds its time to d->spent, and releases it. NULL: nothing.
 void cl_charge(bptt_device *d, cl_event event, unsigned charge);
 
 // ---- the device itself (opencl.c, probe.c) --------------------------------------------------------------------------

@@ -36,18 +36,38 @@ size_t cl_tasks_of(const cl_own *c, const bptt_op *s, bptt_buf *scratch, task *o
     return made;
 }
 
-static size_t lower(const cl_own *c, const bptt_plan *p, bptt_buf *scratch, task *out)
+// Whether a loop runs as one kernel, which is then *t.
+static bool whole_loop(const cl_own *c, const bptt_op *loop, task *t)
+{
+    return c->lowering != BPTT_LOWER_NEVER && window_of(loop, c->tiles, &c->limits, t);
+}
+
+// The tasks of n ops. A loop becomes one task or a TASK_LOOP, its body in either case standing once.
+static size_t lower(const cl_own *c, const bptt_op *op, size_t n, bptt_buf *scratch, task *out)
 {
     size_t made = 0;
-    for (size_t i = 0, n; i < p->ops; i += n) {
-        n = bptt_chain_length(p, i);
-        const bptt_op *first = &p->op[i];
-        if (first->chain && c->lowering != BPTT_LOWER_NEVER && window_of(first, n, c->tiles, &c->limits, &out[made]))
+    for (size_t i = 0; i < n; i += bptt_op_length(&op[i])) {
+        if (op[i].opcode != BPTT_LOOP)
+            made += cl_tasks_of(c, &op[i], scratch, &out[made]);
+        else if (whole_loop(c, &op[i], &out[made]))
             made++;
-        else
-            for (size_t k = 0; k < n; k++) made += cl_tasks_of(c, &first[k], scratch, &out[made]);
+        else {
+            task *loop = &out[made++];
+            *loop = (task){.kernel = TASK_LOOP, .T = op[i].loop.T};
+            loop->body = lower(c, &op[i + 1], op[i].loop.body, scratch, &out[made]);
+            made += loop->body;
+        }
     }
     return made;
+}
+
+// How often a kernel is queued in a run.
+static size_t kernels_queued(const task *t, size_t n)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < n; i += 1 + (t[i].kernel == TASK_LOOP ? t[i].body : 0))
+        all += t[i].kernel == TASK_LOOP ? t[i].T * kernels_queued(&t[i + 1], t[i].body) : 1;
+    return all;
 }
 
 static size_t stage_bytes(cl_plan *p)
@@ -97,7 +117,7 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
 {
     cl_own *c = own(d);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_settle(d, &p->place[k]);
+        cl_wait_done(d, &p->place[k]);
         free(p->place[k].ledger.at);
     }
     if (p->pinned_at && !c->api.EnqueueUnmapMemObject(c->queue, p->pinned->memory, p->pinned_at, 0, NULL, NULL))
@@ -133,11 +153,11 @@ static bptt_status make_tasks(bptt_device *d, cl_plan *p, bptt_error *e)
     bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
     if (s) return s;
     p->task = calloc(most ? most : 1, sizeof *p->task);
-    if (!p->task) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu steps", p->plan->ops);
-    p->tasks = lower(own(d), p->plan, p->scratch, p->task);
+    if (!p->task) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
+    p->tasks = lower(own(d), p->plan->op, p->plan->ops, p->scratch, p->task);
     task *trimmed = p->tasks ? realloc(p->task, p->tasks * sizeof *p->task) : NULL;
     if (trimmed) p->task = trimmed;
-    return cl_make_places(d, p, p->tasks, e);
+    return cl_make_places(d, p, kernels_queued(p->task, p->tasks), e);
 }
 
 bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)

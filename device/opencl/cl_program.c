@@ -62,8 +62,8 @@ static bptt_status make_kernels(cl_own *c, bptt_error *e)
 {
     bptt_status s = make_kernel(c, "probe", &c->probe, NULL, e);
     for (size_t i = 0; !s && i < CL_KERNELS; i++)
-        s = make_kernel(c, i < KERNELS ? kernel_name[i] : tuned_name[i - KERNELS], &c->kernel[i], &c->largest_group[i],
-                        e);
+        s = make_kernel(c, i < KERNELS ? kernel_table[i].name : tuned_name[i - KERNELS], &c->kernel[i],
+                        &c->largest_group[i], e);
     return s;
 }
 

@@ -1,61 +1,14 @@
 // Queueing tasks and transfers, and waiting for them.
 #include "cl_own.h"
-#include "clblast.h"
 #include "stage.h"
 
 #include <string.h>
-
-// ---- events ---------------------------------------------------------------------------------------------------------
-
-// Takes over the caller's hold on the event.
-static void note(bptt_device *d, cl_place *at, cl_event event, unsigned charge)
-{
-    cl_ledger *l = &at->ledger;
-    if (event && l->n < l->room)
-        l->at[l->n++] = (struct cl_timed){event, charge};
-    else if (event)
-        (void)own(d)->api.ReleaseEvent(event);
-}
-
-void cl_charge(bptt_device *d, cl_event event, unsigned charge)
-{
-    if (!event) return;
-    const cl_api *api = &own(d)->api;
-    cl_ulong start = 0, end = 0;
-    const bool known = !api->WaitForEvents(1, &event) &&
-                       !api->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) &&
-                       !api->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
-    if (known && end > start) d->spent[charge] += 1e-9 * (double)(end - start); // nanoseconds
-    (void)api->ReleaseEvent(event);
-}
-
-// Waits for *event and gives it back.
-static void wait_for(cl_own *c, cl_event *event, const char *what)
-{
-    if (!*event) return;
-    cl_int code = c->api.WaitForEvents(1, event), status = CL_SUCCESS;
-    const bool failed = code == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
-    if (failed && !c->api.GetEventInfo(*event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL) &&
-        status < 0)
-        code = status;
-    if (code) cl_failed(c, "WaitForEvents", what, code);
-    (void)c->api.ReleaseEvent(*event);
-    *event = NULL;
-}
-
-void cl_settle(bptt_device *d, cl_place *at)
-{
-    wait_for(own(d), &at->written, "the inputs of a window");
-    wait_for(own(d), &at->read, "the results of a window");
-    for (size_t i = 0; i < at->ledger.n; i++) cl_charge(d, at->ledger.at[i].event, at->ledger.at[i].charge);
-    at->ledger.n = 0;
-}
 
 // ---- one task -------------------------------------------------------------------------------------------------------
 
 static const char *name_of(unsigned kernel)
 {
-    return kernel < KERNELS ? kernel_name[kernel] : tuned_name[kernel - KERNELS];
+    return kernel < KERNELS ? kernel_table[kernel].name : tuned_name[kernel - KERNELS];
 }
 
 // Arguments in the order that task.h gives. Absent operands get the slots' buffer: no driver refuses it, no kernel
@@ -81,10 +34,8 @@ static void queue_task(bptt_device *d, cl_place *at, const task *t, cl_mem slots
 {
     cl_own *c = own(d);
     cl_event event = NULL;
-    if (clblast_takes(c, t)) {
-        const int refused = clblast_multiply(c, t, d->profile ? &event : NULL);
-        if (refused) cl_failed(c, "BlastSgemm", name_of(t->kernel), refused);
-        note(d, at, event, t->charge);
+    if (clblast_queued(c, t, d->profile ? &event : NULL)) {
+        cl_note(d, at, event, t->charge);
         return;
     }
     const cl_int wrong = set_arguments(c, t, slots);
@@ -95,7 +46,7 @@ static void queue_task(bptt_device *d, cl_place *at, const task *t, cl_mem slots
     const cl_int code = c->api.EnqueueNDRangeKernel(c->queue, c->kernel[t->kernel], 2, NULL, t->global, t->local, 0,
                                                     NULL, d->profile ? &event : NULL);
     if (code) cl_failed(c, "EnqueueNDRangeKernel", name_of(t->kernel), code);
-    note(d, at, event, t->charge);
+    cl_note(d, at, event, t->charge);
 }
 
 // ---- one run --------------------------------------------------------------------------------------------------------
@@ -109,7 +60,7 @@ static void queue_write(bptt_device *d, cl_place *at, bptt_mat m, size_t from, c
     if (code) cl_failed(c, "EnqueueWriteBufferRect", "the inputs of a window", code);
     if (code || !d->profile) return;
     (void)c->api.RetainEvent(*event);
-    note(d, at, *event, BPTT_TRANSFER_IN);
+    cl_note(d, at, *event, BPTT_TRANSFER_IN);
 }
 
 static void queue_inputs(bptt_device *d, cl_plan *p, cl_place *at, const bptt_slots *slots)
@@ -138,16 +89,31 @@ static void queue_output(bptt_device *d, const cl_plan *p, cl_place *at)
     if (code) cl_failed(c, "EnqueueReadBufferRect", "the results of a window", code);
     if (code || !d->profile) return;
     (void)c->api.RetainEvent(at->read);
-    note(d, at, at->read, BPTT_TRANSFER_OUT);
+    cl_note(d, at, at->read, BPTT_TRANSFER_OUT);
+}
+
+// n tasks at step t of their loop, and step u of the loop around that.
+static void queue_tasks(bptt_device *d, cl_place *at, const task *first, size_t n, size_t t, size_t u, cl_mem slots)
+{
+    for (size_t i = 0; i < n && !own(d)->fault.code; i++) {
+        if (first[i].kernel != TASK_LOOP) {
+            const task moved = task_at(&first[i], t, u);
+            queue_task(d, at, &moved, slots);
+            continue;
+        }
+        for (size_t step = 0; step < first[i].T; step++)
+            queue_tasks(d, at, &first[i + 1], first[i].body, step, t, slots);
+        i += first[i].body;
+    }
 }
 
 static void queue_run(bptt_device *d, cl_plan *p, const bptt_slots *slots)
 {
     cl_own *c = own(d);
     cl_place *at = &p->place[p->turn];
-    cl_settle(d, at);
+    cl_wait_done(d, at);
     queue_inputs(d, p, at, slots);
-    for (size_t i = 0; i < p->tasks && !c->fault.code; i++) queue_task(d, at, &p->task[i], p->slots->memory);
+    queue_tasks(d, at, p->task, p->tasks, 0, 0, p->slots->memory);
     queue_output(d, p, at);
     const cl_int code = c->api.Flush(c->queue);
     if (code) cl_failed(c, "Flush", "", code);
@@ -186,7 +152,7 @@ bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS]
     if (p->waiting == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
     cl_place *at = &p->place[(p->turn + BPTT_IN_FLIGHT - p->waiting) % BPTT_IN_FLIGHT];
     p->waiting--;
-    cl_settle(d, at);
+    cl_wait_done(d, at);
     if (c->fault.code) return cl_report(c, e);
     float out[BPTT_OUTPUTS];
     memcpy(out, at->stage + STAGE_OUTPUT, sizeof out);
@@ -200,8 +166,8 @@ bptt_status cl_sync(bptt_device *d, bptt_error *e)
     const cl_int code = c->fault.code ? CL_SUCCESS : c->api.Finish(c->queue);
     if (code) cl_failed(c, "Finish", "", code);
     for (cl_plan *p = c->plans; d->profile && p; p = p->next)
-        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_settle(d, &p->place[k]);
-    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_settle(d, &c->single.place[k]);
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_wait_done(d, &p->place[k]);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_wait_done(d, &c->single.place[k]);
     return cl_report(c, e);
 }
 

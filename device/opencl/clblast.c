@@ -1,4 +1,4 @@
-#include "clblast.h"
+#include "cl_own.h"
 #include "library.h"
 
 #include <math.h>
@@ -9,17 +9,20 @@
 
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 
-bool clblast_takes(const cl_own *c, const task *t)
-{
-    return c->sgemm && t->kernel == TUNED_MULTIPLY && !t->arg[2].t && t->arg[0].cols > 0;
-}
-
-int clblast_multiply(cl_own *c, const task *t, cl_event *event)
+static cl_int multiply(cl_own *c, const task *t, cl_event *event)
 {
     const bptt_mat *a = &t->arg[0], *b = &t->arg[1], *y = &t->arg[2];
     return c->sgemm(ROW_MAJOR, a->t ? TRANSPOSED : PLAIN, b->t ? TRANSPOSED : PLAIN, y->rows, y->cols, a->cols,
                     (float)t->constants.k.alpha, a->buf->memory, a->at, a->ld, b->buf->memory, b->at, b->ld,
                     (float)t->constants.k.beta, y->buf->memory, y->at, y->ld, &c->queue, event);
+}
+
+bool clblast_queued(cl_own *c, const task *t, cl_event *event)
+{
+    if (!c->sgemm || t->kernel != TUNED_MULTIPLY || t->arg[2].t || t->arg[0].cols == 0) return false;
+    const cl_int refused = multiply(c, t, event);
+    if (refused) cl_failed(c, "BlastSgemm", tuned_name[TUNED_MULTIPLY - KERNELS], refused);
+    return true;
 }
 
 // ---- trying it ------------------------------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ static bptt_status try_once(trying *t, bptt_error *e)
     if (s) return s;
     task product = {.kernel = TUNED_MULTIPLY, .operands = OPERANDS, .constants.k = {.alpha = 1, .beta = 1}};
     memcpy(product.arg, t->m, sizeof t->m);
-    const int code = clblast_multiply(c, &product, NULL);
+    const cl_int code = multiply(c, &product, NULL);
     if (code)
         return bptt_fail(e, BPTT_DEVICE, "%s: CLBlast fails with code %d; leave out --product library", c->device,
                          code);

@@ -2,16 +2,24 @@
 #ifndef CLBLAST_H
 #define CLBLAST_H
 
-#include "cl_own.h"
+#include "cl_api.h"
+#include "task.h"
+
+typedef struct cl_own cl_own; // cl_own.h
+
+// CLBlastSgemm of clblast_c.h: layout, transposes, m, n, k, alpha, a, b, beta, c (each buffer, first element, leading
+// dimension), queue, event.
+typedef int clblast_sgemm(int layout, int a_t, int b_t, size_t m, size_t n, size_t k, float alpha, cl_mem a,
+                          size_t a_at, size_t a_ld, cl_mem b, size_t b_at, size_t b_ld, float beta, cl_mem c,
+                          size_t c_at, size_t c_ld, cl_command_queue *queue, cl_event *event);
 
 // Finds libclblast.so.1 and tries it on this device: NO_BACKEND if it is not there, DEVICE if it multiplies wrongly
-// (version 1.6.2 and older do on some devices).
+// (version 1.6.2 and older do on some devices). From then on it takes products: c->sgemm.
 bptt_status clblast_open(bptt_device *d, bptt_error *e);
 // Some products of c->sgemm beside the host, in every transposition: DEVICE if one is wrong or refused.
 bptt_status clblast_try(bptt_device *d, bptt_error *e);
-// Whether it can do this product: it has no transposed result.
-bool clblast_takes(const cl_own *c, const task *t);
-// Queues it; CLBlast's code, 0: fine. *event is the caller's; NULL: not wanted.
-int clblast_multiply(cl_own *c, const task *t, cl_event *event);
+// Queues the task, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
+// queued. A failure is noted. *event is the caller's; NULL: not wanted.
+bool clblast_queued(cl_own *c, const task *t, cl_event *event);
 
 #endif

@@ -1,7 +1,6 @@
 // The OpenCL backend: the device, opened and closed, and the table of its functions. It started as a shim over `ref`;
 // nothing of a shim is left.
 #include "cl_own.h"
-#include "clblast.h"
 
 #include <stdio.h>
 #include <stdlib.h>

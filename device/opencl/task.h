@@ -7,15 +7,17 @@
 // Kernels besides those of KERNEL_LIST: the tiled product, and a layer through all steps of time.
 //   multiply          a b c                        knobs
 //   window_forward    keep h kept W b b2           window_args   h: the state before the first step
-//   window_backward   keep y dz back dkept dstate  window_args   y: the state after the last step
+//   window_backward   keep y dz back dkept         window_args   y: the state after the last step
 typedef enum tuned_id { TUNED_MULTIPLY = KERNELS, TUNED_FORWARD, TUNED_BACKWARD, CL_KERNELS } tuned_id;
+enum { TASK_LOOP = CL_KERNELS }; // no kernel: the `body` tasks after this one, T times
 
 enum { TASK_OPERANDS = 8 };
 
 // Arguments of the kernel, in order: for each operand its buffer and its view; the constants; the slots; and, if
 // local_bytes is not 0, that much local memory.
 typedef struct task {
-    unsigned kernel; // kernel_id or tuned_id
+    unsigned kernel; // kernel_id, tuned_id or TASK_LOOP
+    size_t T, body;  // TASK_LOOP
     size_t operands;
     bptt_mat arg[TASK_OPERANDS]; // buf NULL: absent
     union {
@@ -55,10 +57,12 @@ void tile_options(const tile_class *c, char *out, size_t room);
 
 // The task of one launch of a small kernel; the product becomes TUNED_MULTIPLY.
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits);
-// If the n steps from `first` on, one chain, are a layer's window, and it fits the device (its local memory; a
-// processor's cache): true, and the one task that does all of them, to the last bit what the steps do one by one.
-bool window_of(const bptt_op *first, size_t n, const tile_class *c, const cl_limits *limits, task *t);
+// If the loop is a layer's, and fits the device (its local memory; a processor's cache): true, and the one task that
+// does all of it, to the last bit what its ops do one by one.
+bool window_of(const bptt_op *loop, const tile_class *c, const cl_limits *limits, task *t);
+// The task at step t of its loop, and step u of the loop around that: its operands moved.
+task task_at(const task *of, size_t t, size_t u);
 
-extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_name: without the bptt_ of the text
+extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_row.name: without the bptt_ of the text
 
 #endif

@@ -1,4 +1,5 @@
 // Sizes that suit a kind of device, and the grids they give the small kernels.
+#include "lower/sizes.h"
 #include "task.h"
 
 #include <stdio.h>
@@ -38,7 +39,6 @@ void tile_options(const tile_class *c, char *out, size_t room)
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
-static size_t pieces(size_t n, size_t size) { return (n + size - 1) / size; }
 
 // Sets the grid: groups of lanes[0] x lanes[1] work-items.
 static void grid(task *t, const size_t groups[2], const size_t lanes[2])
@@ -60,17 +60,17 @@ enum {
 // copy a transposed a costs more than to copy b.
 static void grid_of_lanes(task *t, const launch *l, const tile_class *c, const cl_limits *limits)
 {
-    const size_t rows = pieces(l->arg[2].rows, c->lane_rows), cols = pieces(l->arg[2].cols, c->lane_cols);
+    const size_t rows = pieces_of(l->arg[2].rows, c->lane_rows), cols = pieces_of(l->arg[2].cols, c->lane_cols);
     const double work = (double)l->arg[2].rows * (double)l->arg[2].cols * (double)l->arg[0].cols;
     const size_t units = most(limits->units, 1);
     const size_t want = work < SMALL_PRODUCT ? 1 : work < LARGE_PRODUCT || l->arg[0].t ? units : units * TURNS;
     size_t groups[2];
     if (l->arg[2].cols >= l->arg[2].rows && !l->arg[0].t) {
         groups[0] = least(want, cols);
-        groups[1] = least(pieces(want, groups[0]), rows);
+        groups[1] = least(pieces_of(want, groups[0]), rows);
     } else {
         groups[1] = least(want, rows);
-        groups[0] = least(pieces(want, groups[1]), cols);
+        groups[0] = least(pieces_of(want, groups[1]), cols);
     }
     grid(t, groups, (size_t[2]){1, 1});
 }
@@ -83,7 +83,7 @@ static void grid_of_product(task *t, const launch *l, const tile_class *c, const
     }
     const size_t rows = c->group_rows * c->lane_rows, cols = c->group_cols * c->lane_cols;
     // Rows along id 0: along the other some devices take 65535 groups at most.
-    grid(t, (size_t[2]){pieces(l->arg[2].rows, rows), pieces(l->arg[2].cols, cols)},
+    grid(t, (size_t[2]){pieces_of(l->arg[2].rows, rows), pieces_of(l->arg[2].cols, cols)},
          (size_t[2]){c->group_cols, c->group_rows});
 }
 
@@ -97,14 +97,15 @@ static void grid_of_elements(task *t, const launch *l, const tile_class *c, cons
     const size_t all = c->group_rows * c->group_cols;
     while (lanes[0] < c->lanes_of_rows && lanes[0] < l->cols) lanes[0] *= 2;
     while (lanes[0] * lanes[1] < all && lanes[1] < l->rows) lanes[1] *= 2;
-    const size_t room = GROUPS_A_UNIT * most(limits->units, 1), cols = least(pieces(l->cols, lanes[0]), room);
-    grid(t, (size_t[2]){cols, least(pieces(l->rows, lanes[1]), most(room / most(cols, 1), 1))}, lanes);
+    const size_t room = GROUPS_A_UNIT * most(limits->units, 1), cols = least(pieces_of(l->cols, lanes[0]), room);
+    grid(t, (size_t[2]){cols, least(pieces_of(l->rows, lanes[1]), most(room / most(cols, 1), 1))}, lanes);
 }
 
 task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
 {
     task t = {.kernel = l->kernel, .constants.k = l->k, .constant_bytes = sizeof(knobs), .charge = l->opcode};
-    for (t.operands = 0; kernel_types[l->kernel][t.operands]; t.operands++) t.arg[t.operands] = l->arg[t.operands];
+    for (t.operands = 0; kernel_table[l->kernel].types[t.operands]; t.operands++)
+        t.arg[t.operands] = l->arg[t.operands];
     if (l->kernel == KERNEL_gemm) {
         t.kernel = TUNED_MULTIPLY;
         grid_of_product(&t, l, c, limits);
@@ -115,4 +116,12 @@ task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
         grid(&t, (size_t[2]){least(l->rows, room), 1}, (size_t[2]){c->lanes_of_groups, 1});
     }
     return t;
+}
+
+task task_at(const task *of, size_t t, size_t u)
+{
+    task moved = *of;
+    for (size_t i = 0; i < moved.operands; i++)
+        moved.arg[i].at += t * (size_t)moved.arg[i].move[0] + u * (size_t)moved.arg[i].move[1];
+    return moved;
 }

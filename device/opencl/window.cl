@@ -2,8 +2,8 @@
 // result depends on row i only, so groups never wait for each other. To the last bit what the steps do one by one:
 //
 //   forward, t ascending     kept = keep(t) h(t), or h(t)        h(t+1) = f(h(t+1) + kept W + b + b2)
-//   backward, t descending   dz(t) = dh(t) f'(h(t+1))            dh(t-1) += dz(t) back, through keep(t) and dkept if
-//                                                                there is one; the last goes to dstate
+//   backward, t descending   dz(t) = dh(t+1) f'(h(t+1))          dh(t) += dz(t) back, through keep(t) and dkept if
+//                                                                there is one
 //
 // h(t+1) holds the product with the input on entry, dz the gradient from above. Macros from tile_options: those of
 // multiply.cl and WINDOW_ROWS.
@@ -109,12 +109,13 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
     }
 }
 
-// A product becomes dz of the step before, or dstate. Pointers are at the first row of the group.
+// A product becomes dz of the step before, or the gradient of the state before the window. Pointers are at the first
+// row of the group.
 typedef struct step_back {
     __global float *into, *dkept;
     __global const float *y, *keep; // y, dkept, keep: 0 where they have no part
     ulong into_down, y_down, dkept_down, keep_down;
-    int beta, cell;
+    int cell;
 } step_back;
 
 // `first`: the row of the group that the sums begin with.
@@ -128,8 +129,7 @@ INLINE void cells_backward(const float *sums, ulong first, count rows, piece p, 
             for (count j = p.skip; j < p.width; j++) s->dkept[i * s->dkept_down + p.at + j] = x[j];
         if (s->keep)
             for (count j = 0; j < p.width; j++) x[j] = s->keep[i * s->keep_down] * x[j];
-        if (s->beta)
-            for (count j = 0; j < p.width; j++) x[j] = into[j] + x[j];
+        for (count j = 0; j < p.width; j++) x[j] = into[j] + x[j];
         if (s->y) {
             __global const float *y = s->y + i * s->y_down + p.at;
             CELL_LIST(PIECE_BACKWARD)
@@ -140,15 +140,14 @@ INLINE void cells_backward(const float *sums, ulong first, count rows, piece p, 
 
 __kernel void bptt_window_backward(__global const float *keep, view keep_v, __global const float *y, view yv,
                                    __global float *dz, view dv, __global const float *w, view wv,
-                                   __global float *dkept, view dkept_v, __global float *dstate, view state_v,
-                                   window_args a, __global const float *slots)
+                                   __global float *dkept, view dkept_v, window_args a, __global const float *slots)
 {
     float sums[LANE_ROWS * LANE_COLS];
     const count i = share(a.B, get_group_id(0), get_num_groups(0));
     const count rows = share(a.B, get_group_id(0) + 1, get_num_groups(0)) - i;
     const count tiles = (rows + LANE_ROWS - 1) / LANE_ROWS;
     keep += keep_v.at + (ulong)i * keep_v.down, y += yv.at + (ulong)i * yv.down, dz += dv.at + (ulong)i * dv.down;
-    dkept += dkept_v.at + (ulong)i * dkept_v.down, dstate += state_v.at + (ulong)i * state_v.down, w += wv.at;
+    dkept += dkept_v.at + (ulong)i * dkept_v.down, w += wv.at;
     for (ulong r = 0; r < rows; r++)
         for (count j = 0; j < a.H; j++) {
             __global float *d = dz + r * dv.down + j;
@@ -156,15 +155,14 @@ __kernel void bptt_window_backward(__global const float *keep, view keep_v, __gl
         }
     for (count t = 0; t < a.T; t++) { // from the last step to the first
         const bool first = t + 1 == a.T;
-        const step_back s = {first ? dstate : dz + (t + 1) * a.stride_dz,
+        const step_back s = {dz + (t + 1) * a.stride_dz,
                              first && a.masked ? dkept : 0,
                              first ? 0 : y + (t + 1) * a.stride_h,
                              a.masked ? keep + t * a.stride_keep : 0,
-                             first ? state_v.down : dv.down,
+                             dv.down,
                              yv.down,
                              dkept_v.down,
                              keep_v.down,
-                             first ? a.last_beta : 1,
                              a.cell};
         for (count j = 0; j < a.H;) {
             const piece p = piece_of(j, wv);
@@ -269,14 +267,14 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
 
 __kernel void bptt_window_backward(__global const float *keep, view keep_v, __global const float *y, view yv,
                                    __global float *dz, view dv, __global const float *w, view wv,
-                                   __global float *dkept, view dkept_v, __global float *dstate, view state_v,
-                                   window_args a, __global const float *slots, __local TILE_COLUMN *tiles)
+                                   __global float *dkept, view dkept_v, window_args a, __global const float *slots,
+                                   __local TILE_COLUMN *tiles)
 {
     const count i = (count)get_group_id(0) * WINDOW_ROWS, lane = (count)get_local_id(0);
     const count lanes = (count)get_local_size(0), rows = min(a.B - i, (count)WINDOW_ROWS);
     __local float *near = (__local float *)(tiles + 2 * a.H);
     keep += keep_v.at + (ulong)i * keep_v.down, y += yv.at + (ulong)i * yv.down, dz += dv.at + (ulong)i * dv.down;
-    dkept += dkept_v.at + (ulong)i * dkept_v.down, dstate += state_v.at + (ulong)i * state_v.down, w += wv.at;
+    dkept += dkept_v.at + (ulong)i * dkept_v.down, w += wv.at;
     float x[WINDOW_ROWS], sum[WINDOW_ROWS];
     _Pragma("unroll") for (int r = 0; r < WINDOW_ROWS; r++) x[r] = sum[r] = 0.0f;
     if (a.resident) make_resident(a.H, near, w, wv);
@@ -290,11 +288,10 @@ __kernel void bptt_window_backward(__global const float *keep, view keep_v, __gl
             _Pragma("unroll") for (count r = 0; r < WINDOW_ROWS; r++)
             {
                 if (r >= rows) continue; // counted to a constant, so that x and sum stay in registers
-                __global float *into = beyond ? dstate + ((ulong)r * state_v.down + j)
-                                              : dz + (t * a.stride_dz + (ulong)r * dv.down + j);
+                __global float *into = dz + (t * a.stride_dz + (ulong)r * dv.down + j);
                 if (beyond && a.masked) dkept[(ulong)r * dkept_v.down + j] = sum[r];
                 if (t > 0 && a.masked) sum[r] = keep[(t - 1) * a.stride_keep + (ulong)r * keep_v.down] * sum[r];
-                x[r] = t == 0 ? *into : beyond && !a.last_beta ? sum[r] : *into + sum[r];
+                x[r] = t == 0 ? *into : *into + sum[r];
                 if (!beyond) x[r] = cell_backward(a.cell, y[t * a.stride_h + (ulong)r * yv.down + j], x[r]);
                 *into = x[r];
             }

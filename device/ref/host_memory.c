@@ -138,16 +138,32 @@ bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUT
     return BPTT_OK;
 }
 
+// A device and the slots of one run, for the walk.
+typedef struct running {
+    bptt_device *d;
+    const bptt_slots *slots;
+} running;
+
+static void run_op(void *with, const bptt_op *op)
+{
+    const running *w = with;
+    bptt_device *d = w->d;
+    const double start = d->profile ? bptt_seconds() : 0;
+    d->backend.op[op->opcode](d, op, w->slots);
+    if (d->profile) d->spent[op->opcode] += bptt_seconds() - start;
+}
+
+void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots)
+{
+    running with = {d, slots};
+    bptt_walk_plan(p, &(bptt_walk){.one = run_op, .with = &with});
+}
+
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
     host_plan *h = handle;
-    const bptt_plan *p = h->plan;
-    const bptt_status s = host_begin(d, p, slots, e);
+    const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    for (size_t i = 0; i < p->ops; i++) {
-        const double start = d->profile ? bptt_seconds() : 0;
-        d->backend.op[p->op[i].opcode](d, &p->op[i], slots);
-        if (d->profile) d->spent[p->op[i].opcode] += bptt_seconds() - start;
-    }
+    host_run_ops(d, h->plan, slots);
     return host_end(d, h, e);
 }

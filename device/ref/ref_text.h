@@ -208,43 +208,43 @@ static void REF(sumsq)(bptt_device *d, const bptt_op *s, const bptt_slots *slots
     *REF(total)(s->arg[1], 0) = sum;
 }
 
+#define UPDATE_CONSTANT(name, value) .name = REAL_OF(value),
+#define UPDATE_LOOP(name, number, update, keeps_m, keeps_v) \
+    for (size_t i = 0; rule->optimizer == (number) && i < w.rows; i++) \
+        for (size_t j = 0; j < w.cols; j++) { \
+            parameter p = {AT(w, i, j), ZERO, ZERO}; \
+            if (keeps_m) p.m = AT(m, i, j); \
+            if (keeps_v) p.v = AT(v, i, j); \
+            p = update_element(number, k, AT(g, i, j), p); \
+            if (keeps_m) AT(m, i, j) = p.m; \
+            if (keeps_v) AT(v, i, j) = p.v; \
+            AT(w, i, j) = p.w; \
+        }
+
 static void REF(update)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d;
     const bptt_mat w = s->arg[0], g = s->arg[1], m = s->arg[2], v = s->arg[3], stat = s->arg[4];
-    const struct bptt_rule *o = &s->rule;
+    const struct bptt_rule *const rule = &s->rule;
     const TOTAL *const at = REF(total)(stat, 0);
-    const double loss = REAL_PART(at[0]), norm = sqrt(REAL_PART(at[1]));
-    if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[2]) != 0) return;
-    const bool by_norm = o->clip > 0 && o->clip_mode == BPTT_CLIP_NORM && norm > o->clip;
-    const bool by_value = o->clip > 0 && o->clip_mode == BPTT_CLIP_VALUE;
-    const REAL scale = REAL_OF(by_norm ? o->clip / (norm + 1e-6) : 1.0);
-    const REAL limit = REAL_OF(by_value ? o->clip : (double)INFINITY);
-    const REAL rate = REAL_OF(slots->scalar[BPTT_RATE]), root = REAL_OF(slots->scalar[BPTT_ROOT]);
-    const REAL epsilon = REAL_OF(o->epsilon);
-    for (size_t i = 0; i < w.rows; i++)
-        for (size_t j = 0; j < w.cols; j++) {
-            REAL *const wij = &AT(w, i, j);
-            const REAL gij = clipped(AT(g, i, j), scale, limit);
-            if (o->optimizer == BPTT_SGD) {
-                AT(m, i, j) = sgd_m(gij, AT(m, i, j), REAL_OF(o->momentum));
-                *wij = sgd_w(*wij, AT(m, i, j), rate);
-            } else if (o->optimizer == BPTT_RMSPROP) {
-                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_OF(o->decay), REAL_OF(1 - o->decay));
-                *wij = rmsprop_w(*wij, gij, AT(v, i, j), rate, epsilon);
-            } else {
-                AT(m, i, j) = mean_of(AT(m, i, j), gij, REAL_OF(o->beta1), REAL_OF(1 - o->beta1));
-                AT(v, i, j) = mean_square(AT(v, i, j), gij, REAL_OF(o->beta2), REAL_OF(1 - o->beta2));
-                *wij = adam_w(*wij, AT(m, i, j), AT(v, i, j), rate, root, epsilon);
-            }
-        }
+    const double loss = REAL_PART(at[STAT_LOSS]), norm = sqrt(REAL_PART(at[STAT_SUMSQ]));
+    if (!isfinite(loss) || !isfinite(norm) || REAL_PART(at[STAT_BLOCKED]) != 0) return;
+    const bool by_norm = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_NORM && norm > rule->clip;
+    const bool by_value = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_VALUE;
+    const update_constants k = {.scale = REAL_OF(by_norm ? rule->clip / (norm + 1e-6) : 1.0),
+                                .limit = REAL_OF(by_value ? rule->clip : (double)INFINITY),
+                                .rate = REAL_OF(slots->scalar[BPTT_RATE]),
+                                .root = REAL_OF(slots->scalar[BPTT_ROOT]),
+                                RULE_CONSTANT_LIST(UPDATE_CONSTANT)};
+    OPTIMIZER_LIST(UPDATE_LOOP)
 }
 
 static void REF(guard)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
     TOTAL *const stat = REF(total)(s->arg[0], 0);
-    if (!isfinite(REAL_PART(stat[0])) || !isfinite(REAL_PART(stat[1]))) stat[2] = TOTAL_OF(1.0);
+    if (!isfinite(REAL_PART(stat[STAT_LOSS])) || !isfinite(REAL_PART(stat[STAT_SUMSQ])))
+        stat[STAT_BLOCKED] = TOTAL_OF(1.0);
 }
 
 static size_t REF(pad)(size_t cols) { return cols; }

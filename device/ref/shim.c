@@ -46,8 +46,11 @@ static bptt_status through_ref(bptt_device *d, const bptt_op *s, const bptt_slot
         bptt_mat *m = &here.arg[i];
         if (!m->buf) continue;
         copy[i] = (bptt_buf){own->staged[i], own->room[i]};
-        *m = (bptt_mat){&copy[i], 0, m->rows, m->cols, m->cols, staged_type(&ref, bptt_opcode_holds[s->opcode][i]),
-                        false};
+        *m = (bptt_mat){.buf = &copy[i],
+                        .rows = m->rows,
+                        .cols = m->cols,
+                        .ld = m->cols,
+                        .type = staged_type(&ref, bptt_opcode_holds[s->opcode][i])};
         const bptt_status f = roles[i] == '=' ? BPTT_OK : d->backend.read(d, copy[i].data, m->type, s->arg[i], e);
         if (f) return f;
     }
@@ -97,15 +100,10 @@ static bptt_status shim_prepare(bptt_device *d, const bptt_plan *p, void **handl
 static bptt_status shim_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
     host_plan *h = handle;
-    const bptt_plan *p = h->plan;
     bptt_status s = shim_failure(d, e);
-    if (!s) s = host_begin(d, p, slots, e);
+    if (!s) s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    for (size_t i = 0; i < p->ops; i++) {
-        const double start = d->profile ? bptt_seconds() : 0;
-        d->backend.op[p->op[i].opcode](d, &p->op[i], slots);
-        if (d->profile) d->spent[p->op[i].opcode] += bptt_seconds() - start;
-    }
+    host_run_ops(d, h->plan, slots);
     s = shim_failure(d, e);
     return s ? s : host_end(d, h, e);
 }

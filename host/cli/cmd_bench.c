@@ -1,5 +1,5 @@
 // bptt bench: the speed of training on random characters, beside that of the matrix product alone.
-#include "backend.h"
+#include "error.h"
 #include "cli.h"
 #include "jsonl.h"
 #include "prng.h"

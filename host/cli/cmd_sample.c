@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
-#include "backend.h"
+#include "error.h"
 #include "sampler.h"
 
 #include <errno.h>

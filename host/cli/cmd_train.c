@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "atomic.h"
-#include "backend.h"
+#include "error.h"
 #include "default_text.h"
 #include "train.h"
 

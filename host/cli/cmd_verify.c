@@ -1,4 +1,4 @@
-// bptt verify: runs the parts of host/verify/ and prints a line for each claim.
+// bptt verify: runs the parts of verify/ and prints a line for each claim.
 #include "cli.h"
 #include "cmd_verify.h"
 #include "jsonl.h"

@@ -5,7 +5,7 @@
 #include "json.h"
 
 #include "atomic.h"
-#include "backend.h"
+#include "error.h"
 #include "fields.h"
 #include "number.h"
 

@@ -4,7 +4,7 @@
 #include "progress.h"
 
 #include "cli.h"
-#include "backend.h"
+#include "error.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Text from a model, character by character.
 #include "sampler.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

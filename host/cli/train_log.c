@@ -1,5 +1,5 @@
 // The lines of a training log. "iteration" comes second in each: that is what log_resume looks for.
-#include "backend.h"
+#include "error.h"
 #include "train.h"
 
 static void start(train *w, const char *event, uint64_t iteration)

@@ -1,5 +1,5 @@
 // The training loop: update, validate, save, sample; and what signals and failures do to it.
-#include "backend.h"
+#include "error.h"
 #include "signals.h"
 #include "train.h"
 

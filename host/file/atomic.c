@@ -4,11 +4,12 @@
 
 #include "atomic.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "safetensors.h"
 
 #include "atomic.h"
-#include "backend.h"
+#include "error.h"
 #include "digest.h"
 #include "json.h"
 

@@ -106,6 +106,13 @@ static cu_result retain(cu_context *context, cu_device device)
     return 0;
 }
 
+static cu_result state_of(cu_device device, unsigned *flags, int *active)
+{
+    if (!is_device(device)) return 101;
+    *flags = 0, *active = contexts[device].retained > 0;
+    return 0;
+}
+
 static cu_result release(cu_device device)
 {
     if (!is_device(device)) return 101;
@@ -132,6 +139,10 @@ static cu_result pop(cu_context *context)
     return 0;
 }
 
+cu_result cuDevicePrimaryCtxGetState(cu_device device, unsigned *flags, int *active)
+{
+    STANDIN_CALL(DevicePrimaryCtxGetState, STANDIN_INIT | STANDIN_ALWAYS, state_of(device, flags, active));
+}
 cu_result cuDevicePrimaryCtxRetain(cu_context *context, cu_device device)
 {
     STANDIN_CALL(DevicePrimaryCtxRetain, STANDIN_INIT, retain(context, device));

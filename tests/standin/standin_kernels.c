@@ -2,6 +2,7 @@
 // it runs as host C.
 #include "standin.h"
 
+#include "half.h"
 #include "host_kernels.h"
 
 #include <inttypes.h>
@@ -72,8 +73,8 @@ static const char *special(const standin_kernel *s)
     if (is_kernel(kernel, "guard") && v[0].cols < 3) return "stat is too short";
     if (is_kernel(kernel, "rescale") && (v[0].cols < 4 || v[1].cols < 2)) return "stat or scale is too short";
     if (is_kernel(kernel, "invert") && v[1].cols < 2) return "per is too short";
-    const bool half = strchr(host_kernel_types(kernel), 'h') != NULL;
-    if (half && s->k.half_kind != 1 && s->k.half_kind != 2) return "half_kind is neither 1 nor 2";
+    const bool half = strchr(kernel_table[kernel].types, 'h') != NULL;
+    if (half && s->k.half_kind != HALF_BF16 && s->k.half_kind != HALF_FP16) return "half_kind names no type";
     return NULL;
 }
 
@@ -126,7 +127,7 @@ static void check_ids(const standin_op *op, size_t operand, const view *v, uint6
 static void run_kernel(const standin_op *op)
 {
     const standin_kernel *s = &op->as.kernel;
-    const char *types = host_kernel_types(s->kernel);
+    const char *types = kernel_table[s->kernel].types;
     void *data[BPTT_OPERANDS] = {NULL};
     for (size_t i = 0; types[i]; i++)
         if (s->at[i].rows && s->at[i].cols) data[i] = standin_host(s->buffer[i], 1);
@@ -145,7 +146,7 @@ static void run_kernel(const standin_op *op)
 static void describe(standin_op *op)
 {
     const standin_kernel *s = &op->as.kernel;
-    const char *types = host_kernel_types(s->kernel);
+    const char *types = kernel_table[s->kernel].types;
     size_t n = (size_t)snprintf(op->words, sizeof op->words, "%s", facts[s->kernel].name);
     for (size_t i = 0; types[i] && n < sizeof op->words; i++)
         n += (size_t)snprintf(op->words + n, sizeof op->words - n, " %ux%u", s->at[i].rows, s->at[i].cols);
@@ -154,7 +155,7 @@ static void describe(standin_op *op)
 // arguments: for each operand its buffer and view, then knobs, then slots.
 cu_result standin_kernel_op(unsigned kernel, void **arguments, standin_op *op)
 {
-    const char *types = host_kernel_types(kernel), *roles = facts[kernel].roles;
+    const char *types = kernel_table[kernel].types, *roles = facts[kernel].roles;
     if (host_kernel_named(facts[kernel].name) != kernel) standin_die("%s stands in the wrong row", facts[kernel].name);
     *op = (standin_op){.run = run_kernel, .as = {.kernel = {.kernel = kernel}}};
     standin_kernel *s = &op->as.kernel;

@@ -1,0 +1,277 @@
+// The activations on every float, or on a sample: reached through the seam, as the entries of the cpu backend at every
+// width of its inner loops and of `ref` compute them.
+#include "backend.h"
+#include "reference.h"
+#include "sweep.h"
+#include "verify.h"
+#include "widths.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// What device/f32.h says of its worst errors, in ulp.
+#define TANH_ULP 0.730
+#define SIGMOID_ULP 1.195
+
+// Of all bits (sweep.h): of a sample, of all floats. The same on every machine and with every compiler: the text is
+// made of correctly rounded operations only; who changes the text on purpose puts the new ones here.
+typedef struct sums {
+    uint64_t sampled, exhaustive;
+} sums;
+static const sums tanh_sums = {UINT64_C(0xa826e1dd57cd8b0a), UINT64_C(0x2e0419634d1424c8)};
+static const sums sigmoid_sums = {UINT64_C(0x38f57479dbae5bc9), UINT64_C(0xd875aa30a41979db)};
+
+// ---- a cell as a function ------------------------------------------------------------------------------------------
+
+// One device for one thread, with rows for values; and a row of ones.
+typedef struct seat {
+    bptt_device *d;
+    bptt_buf *buf;
+    bptt_mat x, y, one;
+} seat;
+
+static void seat_close(seat *s)
+{
+    if (!s) return;
+    if (s->d) s->d->backend.free(s->d, s->buf), s->d->backend.close(s->d);
+    free(s);
+}
+
+static bptt_status seat_open(const bptt_backend *b, void **out, bptt_error *e)
+{
+    seat *s = calloc(1, sizeof *s);
+    if (!s) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a device");
+    *out = s;
+    bptt_status st = b->open(b, &(bptt_compute){.threads = 1}, &s->d, e);
+    if (!st) st = s->d->backend.alloc(s->d, 3 * SWEEP_CHUNK * sizeof(float), &s->buf, e);
+    if (st) return st;
+    s->x = (bptt_mat){.buf = s->buf, .rows = 1, .cols = SWEEP_CHUNK, .ld = SWEEP_CHUNK, .type = BPTT_F32};
+    s->y = s->one = s->x;
+    s->y.at = SWEEP_CHUNK, s->one.at = 2 * SWEEP_CHUNK;
+    const bptt_op fill = {.opcode = BPTT_FILL, .value = 1, .arg = {s->one}};
+    s->d->backend.op[BPTT_FILL](s->d, &fill, &(bptt_slots){0});
+    return s->d->backend.sync(s->d, e);
+}
+
+// Writes x, runs the entry, reads y.
+static bptt_status through(seat *s, bptt_op *step, size_t n, const float *x, float *y, bptt_error *e)
+{
+    bptt_device *d = s->d;
+    const bptt_mat in = bptt_cols(s->x, 0, n), out = bptt_cols(s->y, 0, n);
+    bptt_status st = d->backend.write(d, in, x, BPTT_F32, e);
+    if (st) return st;
+    step->arg[0] = in;
+    step->arg[step->opcode == BPTT_CELL_FORWARD ? 3 : 2] = out;
+    if (step->opcode == BPTT_CELL_BACKWARD) step->arg[1] = bptt_cols(s->one, 0, n);
+    d->backend.op[step->opcode](d, step, &(bptt_slots){0});
+    return d->backend.read(d, y, BPTT_F32, out, e);
+}
+
+static bptt_status cell_values(void *own, size_t n, const float *x, float *y, bptt_error *e)
+{
+    bptt_op step = {.opcode = BPTT_CELL_FORWARD, .alpha = 1, .cell = BPTT_TANH};
+    return through(own, &step, n, x, y, e);
+}
+
+static bptt_status cell_slopes(void *own, size_t n, const float *y, float *slope, bptt_error *e)
+{
+    bptt_op step = {.opcode = BPTT_CELL_BACKWARD, .alpha = 1, .cell = BPTT_TANH};
+    return through(own, &step, n, y, slope, e);
+}
+
+// ---- the ways ------------------------------------------------------------------------------------------------------
+
+static bptt_status way_open(sweep_way *w, const char *name, const bptt_backend *b, unsigned threads, bptt_error *e)
+{
+    *w = (sweep_way){.name = name, .values = cell_values, .slopes = cell_slopes};
+    w->own = calloc(threads, sizeof *w->own);
+    if (!w->own) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %u threads", threads);
+    bptt_status s = BPTT_OK;
+    for (unsigned i = 0; !s && i < threads; i++) s = seat_open(b, &w->own[i], e);
+    return s;
+}
+
+static void ways_close(sweep_way *w, size_t ways, unsigned threads)
+{
+    for (size_t k = 0; k < ways; k++) {
+        for (unsigned i = 0; w[k].own && i < threads; i++) seat_close(w[k].own[i]);
+        free(w[k].own);
+    }
+}
+
+// The widest first: it is the one that trains. *ways counts what ways_close has to close, on failure too. `ref` calls
+// the C library's fma for each operation: it is the plain width again, so it comes only in a sample.
+static bptt_status tanh_ways(sweep_way *w, size_t *ways, bool sampled, unsigned threads, bptt_error *e)
+{
+    bptt_backend b;
+    const char *name;
+    size_t widths = 0;
+    bptt_status s = BPTT_OK;
+    while (bptt_cpu_of_width(widths, &b, &name)) widths++;
+    for (size_t i = widths; !s && i-- > 0;) {
+        (void)bptt_cpu_of_width(i, &b, &name);
+        s = way_open(&w[(*ways)++], name, &b, threads, e);
+    }
+    b = bptt_ref_f32();
+    return s || !sampled ? s : way_open(&w[(*ways)++], "ref", &b, threads, e);
+}
+
+#define SIGMOID_OF(width) \
+    static bptt_status sigmoid_##width(void *own, size_t n, const float *x, float *y, bptt_error *e) \
+    { \
+        (void)own, (void)e; \
+        bptt_cpu_sigmoid(width, n, x, y); \
+        return BPTT_OK; \
+    }
+SIGMOID_OF(0)
+SIGMOID_OF(1)
+SIGMOID_OF(2)
+#undef SIGMOID_OF
+
+static void sigmoid_ways(sweep_way *w, size_t *ways)
+{
+    bptt_status (*const at[])(void *, size_t, const float *, float *, bptt_error *) = {sigmoid_0, sigmoid_1, sigmoid_2};
+    bptt_backend b;
+    const char *name;
+    size_t widths = 0;
+    while (bptt_cpu_of_width(widths, &b, &name)) widths++;
+    for (size_t i = widths; i-- > 0;) {
+        (void)bptt_cpu_of_width(i, &b, &name);
+        w[(*ways)++] = (sweep_way){.name = name, .values = at[i]};
+    }
+}
+
+// ---- the lines -----------------------------------------------------------------------------------------------------
+
+typedef struct teller {
+    const verify_options *o;
+    size_t *failures;
+    const char *what; // being swept
+} teller;
+
+static void tell(const teller *t, const char *claim, bool holds, const char *found)
+{
+    const evidence kind = t->o->exhaustive ? EVIDENCE_EXHAUSTIVE : EVIDENCE_SAMPLED;
+    const verify_line line = {.part = "activation", .claim = claim, .kind = kind, .holds = holds, .found = found};
+    if (!holds) ++*t->failures;
+    if (t->o->line) t->o->line(t->o->user, &line);
+}
+
+static void advance(void *user, double done)
+{
+    const teller *t = user;
+    t->o->progress(t->o->user, t->what, done);
+}
+
+static void tell_values(const teller *t, const char *claim, const sweep *s, const sweep_verdict *v, double limit)
+{
+    char found[400];
+    const double slack = REFERENCE_ERROR * 0x1p24; // ulp, of a value below its power of two
+    const uint64_t wrong = v->decreasing + v->outside + v->nan + v->odd + v->sign + v->flush;
+    int n = snprintf(found, sizeof found,
+                     "%" PRIu64 " floats by %s: worst %.4f ulp at x = %.9g, the binary64 reference off by at most %.1g "
+                     "ulp; decreasing %" PRIu64 ", outside %" PRIu64 ", NaN wrong %" PRIu64,
+                     v->judged, s->way[0].name, v->worst, (double)v->where, slack, v->decreasing, v->outside, v->nan);
+    if (s->odd && n > 0 && n < (int)sizeof found)
+        n += snprintf(found + n, sizeof found - (size_t)n, ", not odd %" PRIu64 ", sign of zero %" PRIu64, v->odd,
+                      v->sign);
+    if (s->flushes && n > 0 && n < (int)sizeof found)
+        n += snprintf(found + n, sizeof found - (size_t)n, ", not flushed %" PRIu64, v->flush);
+    if (v->flushed && n > 0 && n < (int)sizeof found)
+        (void)snprintf(found + n, sizeof found - (size_t)n, "; %" PRIu64 " subnormal x taken for zero", v->flushed);
+    tell(t, claim, wrong == 0 && v->worst + slack <= limit, found);
+}
+
+static void tell_ways(const teller *t, const char *claim, const sweep *s, const sweep_verdict *v, const sums *known)
+{
+    char found[400];
+    uint64_t unlike = 0;
+    const uint64_t sum = s->sampled ? known->sampled : known->exhaustive;
+    int n = snprintf(found, sizeof found, "sum of all bits %016" PRIx64 ", %s", v->sum,
+                     v->sum == sum ? "as it should be" : "which is that of another text");
+    if (n > 0 && n < (int)sizeof found) n += snprintf(found + n, sizeof found - (size_t)n, "; %s", s->way[0].name);
+    for (size_t k = 1; k < s->ways; k++) {
+        unlike += v->unlike[k];
+        if (n > 0 && n < (int)sizeof found)
+            n +=
+                snprintf(found + n, sizeof found - (size_t)n, ", %s: %" PRIu64 " unlike", s->way[k].name, v->unlike[k]);
+    }
+    if (s->ways < 2 && n > 0 && n < (int)sizeof found)
+        (void)snprintf(found + n, sizeof found - (size_t)n, " is the only way on this processor");
+    tell(t, claim, unlike == 0 && v->sum == sum, found);
+}
+
+// y good to TANH_ULP gives y^2 to 2 TANH_ULP in units of 2^-24, and the product and the difference are rounded.
+static void tell_slopes(const teller *t, const sweep_verdict *v)
+{
+    char found[300];
+    const double limit = (2 * TANH_ULP + 1) * 0x1p-24;
+    (void)snprintf(found, sizeof found,
+                   "worst |1 - y y - tanh' x| %.3g at x = %.9g, bound %.3g; outside 0..1 %" PRIu64
+                   "; no bound of the relative error, which near |y| = 1 is as large as 1",
+                   v->worst_slope, (double)v->where_slope, limit, v->slopes_outside);
+    tell(t, "the rule 1 - y y gives the derivative of tanh at x, absolutely", //
+         v->slopes_outside == 0 && v->worst_slope + 3 * REFERENCE_ERROR <= limit, found);
+}
+
+// ---- the part ------------------------------------------------------------------------------------------------------
+
+// As many as the cpu backend would use.
+static bptt_status cores(unsigned *threads, bptt_error *e)
+{
+    const bptt_backend b = bptt_cpu();
+    bptt_device *d = NULL;
+    const bptt_status s = b.open(&b, &(bptt_compute){.threads = 0}, &d, e);
+    if (s) return s;
+    *threads = d->threads > 0 ? d->threads : 1;
+    d->backend.close(d);
+    return BPTT_OK;
+}
+
+static bptt_status sweep_tanh(teller *t, sweep *s, bptt_error *e)
+{
+    sweep_way way[SWEEP_WAYS];
+    sweep_verdict v;
+    s->way = way, s->ways = 0;
+    s->exact = reference_tanh, s->exact_slope = reference_tanh_slope;
+    s->lowest = -1, s->highest = 1, s->odd = true, s->flushes = false;
+    t->what = "activation: tanh";
+    bptt_status st = tanh_ways(way, &s->ways, s->sampled, s->threads, e);
+    if (!st) st = sweep_floats(s, &v, e);
+    if (!st) {
+        tell_values(t, "tanh: error bounded, odd, monotone, in [-1, 1], NaN and infinities right", s, &v, TANH_ULP);
+        tell_slopes(t, &v);
+        tell_ways(t, "tanh has the same bits at every width of the cpu backend, and on every machine", s, &v,
+                  &tanh_sums);
+    }
+    ways_close(way, s->ways, s->threads);
+    return st;
+}
+
+static bptt_status sweep_sigmoid(teller *t, sweep *s, bptt_error *e)
+{
+    sweep_way way[SWEEP_WAYS];
+    sweep_verdict v;
+    s->way = way, s->ways = 0;
+    s->exact = reference_sigmoid, s->exact_slope = NULL;
+    s->lowest = 0, s->highest = 1, s->odd = false, s->flushes = true;
+    t->what = "activation: sigmoid";
+    sigmoid_ways(way, &s->ways);
+    const bptt_status st = sweep_floats(s, &v, e);
+    if (st) return st;
+    tell_values(t, "sigmoid (of no cell yet): error bounded, monotone, in [0, 1], NaN and infinities right", s, &v,
+                SIGMOID_ULP);
+    tell_ways(t, "sigmoid has the same bits at every width of the cpu backend, and on every machine", s, &v,
+              &sigmoid_sums);
+    return BPTT_OK;
+}
+
+bptt_status verify_activation(const verify_options *o, size_t *failures, bptt_error *e)
+{
+    teller t = {.o = o, .failures = failures};
+    sweep s = {.sampled = !o->exhaustive, .may_flush = true, .progress = o->progress ? advance : NULL, .user = &t};
+    bptt_status st = cores(&s.threads, e);
+    if (!st) st = sweep_tanh(&t, &s, e);
+    return st ? st : sweep_sigmoid(&t, &s, e);
+}

@@ -1,0 +1,255 @@
+// Part `device` of `bptt verify`: every backend that is present, in every way it can be asked to compute, gives the
+// numbers of 64-bit integers, and so those of `ref`.
+#include "backends.h"
+#include "device_exact.h"
+#include "report.h"
+#include "widths.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- nets -----------------------------------------------------------------------------------------------------------
+
+// V I H L B T biases, masked, last, full. Sizes around the tiles of products, of vectors and of whole-window kernels.
+static const whole_shape SHAPE[] = {
+    {2, 0, 1, 1, 1, 1, 1, false, false, false},
+    {5, 0, 7, 1, 3, 6, 1, true, true, false},
+    {7, 3, 5, 2, 2, 4, 2, true, false, false},
+    {33, 0, 17, 3, 5, 9, 2, true, true, false},
+    {20, 0, 64, 1, 16, 16, 1, false, false, false},
+    {31, 33, 65, 2, 9, 12, 2, true, true, false},
+    {32, 0, 100, 2, 50, 20, 1, true, false, false},
+    {65, 16, 128, 1, 8, 33, 1, false, true, false},
+    {4, 0, 3, 1, 1, 128, 2, false, true, false},
+    {9, 0, 33, 2, 4, 3, 1, true, true, true},
+    {6, 16, 50, 1, 33, 2, 2, true, false, true},
+    {3, 1, 2, 3, 7, 40, 1, true, false, false},
+    // --exhaustive alone
+    {64, 0, 200, 2, 17, 12, 2, true, true, false},
+    {30, 96, 256, 1, 128, 10, 1, true, false, false},
+    {256, 0, 96, 3, 30, 30, 1, true, true, false},
+    {10, 40, 31, 2, 65, 2, 1, true, true, true},
+};
+enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0], PLAIN_SHAPES = 12, MORE_SEEDS = 8 };
+
+typedef struct nets {
+    whole_net *net;
+    size_t count, refused;
+} nets;
+
+static bptt_status make_nets(nets *n, bool exhaustive, bptt_error *e)
+{
+    const size_t shapes = exhaustive ? SHAPES : PLAIN_SHAPES, seeds = exhaustive ? MORE_SEEDS : 1;
+    bptt_status s = BPTT_OK;
+    n->net = calloc(shapes * seeds, sizeof *n->net);
+    if (!n->net) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for nets in whole numbers");
+    for (size_t i = 0; !s && i < shapes * seeds; i++) {
+        s = whole_make(&n->net[n->count++], &SHAPE[i % shapes], 100 + i, e);
+        n->refused += n->net[i].refused;
+    }
+    return s;
+}
+
+static void free_nets(nets *n)
+{
+    for (size_t i = 0; i < n->count; i++) whole_free(&n->net[i]);
+    free(n->net);
+}
+
+// ---- places ---------------------------------------------------------------------------------------------------------
+
+enum { PLACES = 24, NAME = 40, DEVICE = 120 };
+
+typedef struct places {
+    size_t count;
+    whole_place at[PLACES];
+    char name[PLACES][NAME];
+    bptt_backend width[3]; // of the cpu
+} places;
+
+static whole_place *add_place(places *p, const char *backend, const char *device, const char *name)
+{
+    whole_place *const at = &p->at[p->count];
+    (void)snprintf(p->name[p->count++], NAME, "%s", name);
+    *at = (whole_place){.name = p->name[p->count - 1], .backend = backend, .device = device};
+    return at;
+}
+
+static void ref_places(places *p, const char *device)
+{
+    (void)add_place(p, "ref", device, "float");
+    add_place(p, "ref", device, "double")->type = BPTT_F64;
+}
+
+// The widest loops with several numbers of threads, the others with two.
+static void cpu_places(places *p, const char *device)
+{
+    const char *name;
+    size_t widths = 0;
+    while (widths < 3 && bptt_cpu_of_width(widths, &p->width[widths], &name)) widths++;
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        char says[NAME];
+        (void)snprintf(says, sizeof says, "%u thread%s", threads, threads > 1 ? "s" : "");
+        add_place(p, "cpu", device, says)->threads = threads;
+    }
+    for (size_t i = 0; i + 1 < widths; i++) {
+        (void)bptt_cpu_of_width(i, &p->width[i], &name);
+        whole_place *const at = add_place(p, "cpu", NULL, name);
+        at->table = &p->width[i], at->threads = 2;
+    }
+}
+
+static void opencl_places(places *p, const char *device)
+{
+    add_place(p, "opencl", device, "step by step")->lowering = BPTT_LOWER_NEVER;
+    add_place(p, "opencl", device, "by windows")->lowering = BPTT_LOWER_ALWAYS;
+    add_place(p, "opencl", device, "CLBlast")->product = BPTT_PRODUCT_LIBRARY;
+}
+
+// Precisions that a device has not are found out when it is asked.
+static void cuda_places(places *p, const char *device)
+{
+    for (int precision = BPTT_PRECISION_FP32; precision <= BPTT_PRECISION_FP16; precision++)
+        for (int graph = 0; graph < 2; graph++) {
+            char says[NAME];
+            (void)snprintf(says, sizeof says, "%s %s", bptt_precision_word[precision],
+                           graph ? "as graphs" : "by nodes");
+            whole_place *const at = add_place(p, "cuda", device, says);
+            at->lowering = graph ? BPTT_LOWER_ALWAYS : BPTT_LOWER_NEVER;
+            at->precision = (bptt_precision)precision;
+        }
+}
+
+// Whether a model opens there, and on what. What is not the backend's first place, or nobody asked for, may be absent.
+static bptt_status present(const whole_place *p, bool needed, bool *is, char what[DEVICE], bptt_error *e)
+{
+    bptt_model_config c;
+    bptt_model *m = NULL;
+    bptt_error why = {0};
+    bptt_model_defaults(&c);
+    c.vocab = 2, c.hidden = 1;
+    const bptt_status s = whole_open(p, &c, &m, &why);
+    *is = s == BPTT_OK;
+    if (*is) (void)snprintf(what, DEVICE, "%s", m->device->backend.describe(m->device));
+    bptt_model_close(m);
+    if (!s || (s == BPTT_NO_BACKEND && !needed)) return BPTT_OK;
+    return bptt_fail(e, s, "%s", why.words);
+}
+
+// ---- a backend ------------------------------------------------------------------------------------------------------
+
+// A further one is a row, and a function that says in which ways it can compute.
+static const struct {
+    const char *name, *progress; // progress: what is said to be under way
+    void (*places)(places *p, const char *device);
+} BACKEND[] = {{"ref", "device: ref", ref_places},
+               {"cpu", "device: cpu", cpu_places},
+               {"opencl", "device: opencl", opencl_places},
+               {"cuda", "device: cuda", cuda_places}};
+enum { BACKENDS = sizeof BACKEND / sizeof BACKEND[0] };
+
+typedef struct backend_found {
+    whole_found nets, steps;
+    char device[DEVICE];                // of the first place
+    char for_nets[240], for_steps[240]; // names of the places
+    size_t present, unsuited;           // places; nets that are not for a precision
+} backend_found;
+
+// Which of a backend's places is being tried, for who waits.
+typedef struct teller {
+    const verify_options *o;
+    const char *what; // "device: cpu"
+    size_t place, places;
+} teller;
+
+static void tell(const teller *t, double done)
+{
+    if (t->o->progress) t->o->progress(t->o->user, t->what, ((double)t->place + done) / (double)t->places);
+}
+
+static bptt_status try_place(const whole_place *p, const nets *n, size_t seeds, const teller *t, backend_found *f,
+                             bptt_error *e)
+{
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < n->count; i++) {
+        tell(t, (double)i / (double)n->count);
+        if (whole_suits(&n->net[i], p->precision))
+            s = whole_run(p, &n->net[i], &f->nets, e);
+        else
+            f->unsuited++;
+    }
+    for (size_t i = 0; !s && i < seeds; i++) s = whole_steps(p, 7 + i, &f->steps, e);
+    return s;
+}
+
+static void add_name(char list[240], const char *name)
+{
+    const size_t at = strlen(list);
+    (void)snprintf(list + at, 240 - at, "%s%s", at ? ", " : "", name);
+}
+
+static void say(const verify_options *o, size_t *failures, const char *claim, const char *covers, const whole_found *f,
+                const backend_found *all)
+{
+    const bool whole_nets = f == &all->nets;
+    char more[80] = "";
+    const verify_line line = {"device", claim, EVIDENCE_EXACT, f->numbers > 0 && f->unlike == 0, NULL};
+    if (whole_nets && all->unsuited) (void)snprintf(more, sizeof more, ", %zu not for their precision", all->unsuited);
+    if (f->unlike)
+        report_line(o, failures, line, "%zu of %zu numbers are others, first: %s", f->unlike, f->numbers, f->first);
+    else
+        report_line(o, failures, line, "%zu %s%s, %zu numbers; sums to 2^%.1f of 2^24, draws refused %zu; on %s: %s",
+                    f->cases, covers, more, f->numbers, log2((double)f->sum), f->refused, all->device,
+                    whole_nets ? all->for_nets : all->for_steps);
+}
+
+static void say_both(const verify_options *o, size_t *failures, const char *backend, const backend_found *f)
+{
+    char claim[200];
+    const char *const whose = strcmp(backend, "ref") == 0 ? "loops over 64-bit integers" : "64-bit integers and of ref";
+    (void)snprintf(claim, sizeof claim, "%s: states, losses and gradients of whole-number nets are those of %s",
+                   backend, whose);
+    say(o, failures, claim, "nets of two windows (softmaxes 0 or 1)", &f->nets, f);
+    (void)snprintf(claim, sizeof claim, "%s: so are its entries with any strides, transposes, alpha and beta", backend);
+    say(o, failures, claim, "plans of random copy, gemm, gather, scatter, cell and other steps", &f->steps, f);
+}
+
+static bptt_status try_backend(const verify_options *o, size_t which, const nets *n, bool asked, size_t *failures,
+                               bptt_error *e)
+{
+    places p = {0};
+    backend_found f = {.nets.refused = n->refused};
+    bptt_status s = BPTT_OK;
+    BACKEND[which].places(&p, asked ? o->device : NULL);
+    for (size_t i = 0; !s && i < p.count; i++) {
+        bool is = false;
+        char device[DEVICE];
+        s = present(&p.at[i], asked && i == 0, &is, device, e);
+        if (s || !is) continue;
+        if (f.present++ == 0) memcpy(f.device, device, sizeof device);
+        const bool plain = p.at[i].precision == BPTT_PRECISION_FP32; // the steps' operands are for float
+        add_name(f.for_nets, p.name[i]);
+        if (plain) add_name(f.for_steps, p.name[i]);
+        const teller t = {o, BACKEND[which].progress, i, p.count};
+        s = try_place(&p.at[i], n, !plain ? 0 : o->exhaustive ? 100 : 12, &t, &f, e);
+    }
+    if (!s && f.present > 0) say_both(o, failures, BACKEND[which].name, &f);
+    return s;
+}
+
+bptt_status verify_device(const verify_options *o, size_t *failures, bptt_error *e)
+{
+    const bool named = o->backend && strcmp(o->backend, "auto") != 0;
+    nets n = {0};
+    size_t known = 0;
+    bptt_status s = make_nets(&n, o->exhaustive, e);
+    for (size_t i = 0; !s && i < BACKENDS; i++) {
+        if (named && strcmp(o->backend, BACKEND[i].name) != 0) continue;
+        known++;
+        s = try_backend(o, i, &n, named, failures, e);
+    }
+    free_nets(&n);
+    return s || known ? s : no_backend_called(o->backend, e);
+}

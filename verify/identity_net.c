@@ -1,0 +1,202 @@
+// The adjoint identity of the unrolled net, and what its states are, exactly.
+#include "net_pair.h"
+
+#include "modp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+double net_degree(const net_case *c) { return 4 * (double)(2 * c->T + c->L) + 12; }
+
+// <direction, gradient> over some of the leaves.
+static uint64_t along(const net_pair *p, const uint64_t *gradient, leaf_kind i)
+{
+    return modp_dot(p->direction[i], gradient, p->n[i]);
+}
+
+static uint64_t along_all(const net_pair *p)
+{
+    uint64_t sum = 0;
+    for (leaf_kind i = 0; i < LEAF_KINDS; i++) sum = modp_add(sum, along(p, p->gradient[i], i));
+    return sum;
+}
+
+static uint64_t *words(size_t n, bptt_error *e)
+{
+    uint64_t *x = calloc(n, sizeof *x);
+    if (!x) (void)bptt_fail(e, BPTT_NO_MEMORY, "no memory to check a net");
+    return x;
+}
+
+// ---- the loss -------------------------------------------------------------------------------------------------------
+
+// d/de of the weighted sum of losses = sum of weights * <direction, gradient of the mean>.
+static bptt_status check_loss(net_pair *p, bool *holds, bptt_error *e)
+{
+    const bptt_window w = pair_window(p, false), dual_w = pair_window(p, true);
+    uint64_t sum[BPTT_OUTPUTS], dual_sum[2 * BPTT_OUTPUTS], weight = 0;
+    bptt_device *const d = p->m->device, *const dual_d = p->dual_m->device;
+    bptt_status s = bptt_run_write_state(p->r, p->value[LEAF_STATE], BPTT_FP, e);
+    if (!s) s = bptt_run_write_state(p->ahead, p->pair[LEAF_STATE], BPTT_DUAL, e);
+    if (!s) s = bptt_run_gradient(p->r, &w, NULL, e);
+    if (!s) s = bptt_run_evaluate(p->ahead, &dual_w, NULL, e);
+    if (!s) s = pair_gradient(p, e);
+    if (!s) s = d->backend.read(d, sum, BPTT_FP, p->r->mem.stat, e);
+    if (!s) s = dual_d->backend.read(dual_d, dual_sum, BPTT_DUAL, p->ahead->mem.stat, e);
+    if (s) return s;
+    for (size_t i = 0; i < p->N; i++) weight = modp_add(weight, p->weight_at[i]);
+    *holds = sum[STAT_LOSS] == dual_sum[STAT_LOSS] && dual_sum[1] == modp_mul(weight, along_all(p));
+    return BPTT_OK;
+}
+
+// ---- the states -----------------------------------------------------------------------------------------------------
+
+// One layer's parameters as the cell has them, W [H][I+H] and b [H], from PyTorch's tensors at *w, which moves on.
+static void pack_cell(const net_case *c, size_t I, const uint64_t **w, uint64_t *W, uint64_t *b)
+{
+    const size_t H = c->H;
+    const uint64_t *const ih = *w, *const hh = ih + H * I, *const b_ih = hh + H * H, *const b_hh = b_ih + H;
+    for (size_t j = 0; j < H; j++) {
+        memcpy(W + j * (I + H), ih + j * I, I * sizeof *W);
+        memcpy(W + j * (I + H) + I, hh + j * H, H * sizeof *W);
+        b[j] = c->biases == 2 ? modp_add(b_ih[j], b_hh[j]) : b_ih[j];
+    }
+    *w = c->biases == 2 ? b_hh + H : b_hh;
+}
+
+// x [B][I]: what layer 0 sees at step t.
+static void lowest_input(const net_pair *p, size_t t, uint64_t *x)
+{
+    const size_t B = p->c.B, I = p->c.I ? p->c.I : p->c.V;
+    memset(x, 0, B * I * sizeof *x);
+    if (p->c.I) memcpy(x, p->value[LEAF_INPUT] + t * B * I, B * I * sizeof *x);
+    for (size_t b = 0; !p->c.I && b < B; b++) x[b * I + (size_t)p->token[t * B + b]] = 1;
+}
+
+// One layer's states h [T+1][B][H] against the cell, step by step; below NULL: the lowest. room: for x, h, y, W, b.
+static bptt_status layer_is_cells(const net_pair *p, size_t I, const uint64_t **w, const uint64_t *h,
+                                  const uint64_t *below, uint64_t *room, bool *holds, bptt_error *e)
+{
+    const size_t B = p->c.B, H = p->c.H;
+    uint64_t *const W = room, *const b = W + H * (I + H), *const x = b + H, *const kept = x + B * I,
+                    *const y = kept + B * H;
+    pack_cell(&p->c, I, w, W, b);
+    const bptt_elman cell = {BPTT_FP, p->c.cell, B, I, H, W, b};
+    for (size_t t = 0; t < p->c.T; t++) {
+        if (!below) lowest_input(p, t, x);
+        for (size_t i = 0; i < B * H; i++) kept[i] = modp_mul(p->keep_at[t * B + i / H], h[t * B * H + i]);
+        const void *const in = below ? below + (t + 1) * B * H : x;
+        const bptt_status s = bptt_elman_forward(&cell, in, kept, NULL, NULL, y, e);
+        if (s) return s;
+        *holds = *holds && memcmp(y, h + (t + 1) * B * H, B * H * sizeof *y) == 0;
+    }
+    return BPTT_OK;
+}
+
+// After check_loss: the states that r left, and what it and the forward-only run carry on.
+static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error *e)
+{
+    const size_t B = p->c.B, H = p->c.H, each = (p->c.T + 1) * B * H, most = p->c.I > p->c.V ? p->c.I : p->c.V;
+    const size_t widest = most > H ? most : H;
+    uint64_t *const h = words(p->c.L * each + 3 * p->n[LEAF_STATE] + (H + B) * (widest + H) + H + B * H, e);
+    if (!h) return BPTT_NO_MEMORY;
+    uint64_t *const carried = h + p->c.L * each, *const ahead = carried + p->n[LEAF_STATE],
+                    *const room = ahead + 2 * p->n[LEAF_STATE];
+    bptt_status s = bptt_run_read(p->r, BPTT_STATES, h, BPTT_FP, e);
+    if (!s) s = bptt_run_read_state(p->r, carried, BPTT_FP, e);
+    if (!s) s = bptt_run_read_state(p->ahead, ahead, BPTT_DUAL, e);
+    const uint64_t *w = p->value[LEAF_WEIGHTS];
+    holds[NET_CELLS] = holds[NET_CARRY] = true;
+    for (size_t l = 0; !s && l < p->c.L; l++) {
+        const size_t I = l ? H : p->c.I ? p->c.I : p->c.V;
+        const uint64_t *const states = h + l * each, *const last = states + p->c.T * B * H;
+        s = layer_is_cells(p, I, &w, states, l ? states - each : NULL, room, &holds[NET_CELLS], e);
+        holds[NET_CARRY] &= memcmp(last, carried + l * B * H, B * H * sizeof *h) == 0;
+        holds[NET_CARRY] &= memcmp(states, p->value[LEAF_STATE] + l * B * H, B * H * sizeof *h) == 0;
+    }
+    for (size_t i = 0; i < p->n[LEAF_STATE]; i++) holds[NET_CARRY] &= ahead[2 * i] == carried[i];
+    free(h);
+    return s;
+}
+
+// ---- the layers -----------------------------------------------------------------------------------------------------
+
+// One window forward over dual numbers, from the state that is there: adds <J d, cotangent> to *left.
+static bptt_status forward_window(net_pair *p, const uint64_t *cotangent, uint64_t *left, bptt_error *e)
+{
+    const size_t n = p->N * p->c.H;
+    bptt_device *const d = p->dual_m->device;
+    bptt_status s = pair_layers(p->dual_r, LAYERS_FORWARD, (bptt_mat){0}, e);
+    uint64_t *const y = s ? NULL : words(2 * n, e);
+    if (!y) return s ? s : BPTT_NO_MEMORY;
+    const bptt_mat after = bptt_rows(p->dual_r->mem.h[p->c.L - 1], p->c.B, p->N);
+    s = d->backend.read(d, y, BPTT_DUAL, after, e);
+    for (size_t i = 0; i < n; i++) *left = modp_add(*left, modp_mul(y[2 * i + 1], cotangent[i]));
+    free(y);
+    return s;
+}
+
+// One window forward and back from state h0; the gradient goes to p->gradient.
+static bptt_status reverse_window(net_pair *p, const uint64_t *h0, const uint64_t *cotangent, bptt_error *e)
+{
+    bptt_device *const d = p->m->device;
+    bptt_status s = bptt_run_write_state(p->r, h0, BPTT_FP, e);
+    if (!s) s = d->backend.write(d, p->cotangent_at, cotangent, BPTT_FP, e);
+    if (!s) s = pair_layers(p->r, LAYERS_BOTH, p->cotangent_at, e);
+    return s ? s : pair_gradient(p, e);
+}
+
+// <direction, gradient> of what a window of the layers alone depends on; the decoder's gradient is left from before.
+static uint64_t along_layers(const net_pair *p, bool with_state)
+{
+    const size_t n = p->n[LEAF_WEIGHTS] - p->c.V * (p->c.H + 1);
+    uint64_t sum = modp_dot(p->direction[LEAF_WEIGHTS], p->gradient[LEAF_WEIGHTS], n);
+    sum = modp_add(sum, along(p, p->gradient[LEAF_INPUT], LEAF_INPUT));
+    return with_state ? modp_add(sum, along(p, p->gradient[LEAF_STATE], LEAF_STATE)) : sum;
+}
+
+// Two windows, the second from the state that the first carried on. With one layer the derivative goes through both:
+// the second window's gradient of its first state is a cotangent of the last state of the first. With more layers,
+// whose lower last states take no cotangent, it stops there: the direction is that of the carried state.
+static bptt_status check_layers(net_pair *p, bool *holds, bptt_error *e)
+{
+    const size_t each = p->c.B * p->c.H, n = p->n[LEAF_STATE];
+    uint64_t *const carried = words(3 * n, e), left[2] = {0, 0}, right[2] = {0, 0};
+    if (!carried) return BPTT_NO_MEMORY;
+    uint64_t *const middle = carried + 2 * n;
+    bptt_status s = pair_input(p, e);
+    if (!s) s = bptt_run_write_state(p->dual_r, p->pair[LEAF_STATE], BPTT_DUAL, e);
+    if (!s) s = forward_window(p, p->cotangent[0], &left[0], e);
+    if (!s) s = bptt_run_read_state(p->dual_r, carried, BPTT_DUAL, e);
+    if (!s) s = forward_window(p, p->cotangent[1], &left[1], e);
+    for (size_t i = 0; i < n; i++) middle[i] = carried[2 * i];
+    if (!s) s = reverse_window(p, middle, p->cotangent[1], e);
+    if (!s) {
+        const bool through = p->c.L == 1;
+        uint64_t *const last = p->cotangent[0] + (p->c.T - 1) * each;
+        right[1] = along_layers(p, false);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t ds = p->gradient[LEAF_STATE][i];
+            if (through) last[i] = modp_add(last[i], ds);
+            if (!through) right[1] = modp_add(right[1], modp_mul(carried[2 * i + 1], ds));
+        }
+        s = reverse_window(p, p->value[LEAF_STATE], p->cotangent[0], e);
+        right[0] = along_layers(p, true);
+        *holds = through ? modp_add(left[0], left[1]) == modp_add(right[0], right[1])
+                         : left[0] == right[0] && left[1] == right[1];
+    }
+    free(carried);
+    return s;
+}
+
+bptt_status identity_net(const net_tables *judged, const net_case *c, bool holds[NET_CLAIMS], bptt_error *e)
+{
+    net_pair p;
+    bptt_status s = pair_open(&p, judged, c, e);
+    if (s) return s;
+    s = check_loss(&p, &holds[NET_LOSS], e);
+    if (!s) s = check_states(&p, holds, e);
+    if (!s) s = check_layers(&p, &holds[NET_LAYERS], e);
+    pair_close(&p);
+    return s;
+}
