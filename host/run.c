@@ -149,12 +149,6 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
     return BPTT_OK;
 }
 
-void bptt_run_defaults_sized(bptt_run_config *c, size_t size)
-{
-    const bptt_run_config whole = {.size = size, .batch = 1, .steps = 1};
-    struct_out(c, size, &whole, sizeof whole);
-}
-
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
     bptt_run_config whole;

@@ -64,6 +64,8 @@ has err '^bptt: tanh, 1 layer of 8, [0-9]* parameters, about .* MB of memory$' "
 has out '^1 update, validation loss' "one is not plural"
 exits 0 "so it is where an epoch is one" train --steps 7599 --iterations 1 -o one.safetensors
 has err '; 1 update an epoch, 1 in all$' "update"
+exits 71 "a run beyond memory is refused" "$bptt" train text --hidden 65536 --layers 60
+has err '; lower --hidden, --layers, --batch or --steps$' "with the options that would help"
 exits 0 "nothing is left to do" "$bptt" train text --resume m.safetensors
 has err 'already trained for all 60 updates; give more --iterations or --epochs to go on$' "which is said"
 exits 0 "less than nothing is left to do" "$bptt" train text --resume m.safetensors --iterations 10 -o one.safetensors

@@ -365,10 +365,10 @@ START_TEST(every_default_is_a_value_that_would_be_taken)
     char line[100];
     for (size_t i = 0; i < OPTIONS; i++) {
         const option_row *row = &option_table[i];
-        if (!readable(row->standard)) continue;
+        if (!readable(option_standard(row))) continue;
         for (size_t c = 0; c < COMMANDS; c++) {
             if (!option_belongs((option_id)i, (command_id)c)) continue;
-            snprintf(line, sizeof line, "--%s=%s%s", row->name, row->standard,
+            snprintf(line, sizeof line, "--%s=%s%s", row->name, option_standard(row),
                      c == CMD_SAMPLE  ? " m"
                      : c == CMD_SCORE ? " m t"
                                       : "");
