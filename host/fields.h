@@ -20,12 +20,13 @@
 #ifndef FIELDS_H
 #define FIELDS_H
 
-#include "bptt.h"
+#include "backend.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-#define CELL_WORDS "tanh|relu"
+#define NEXT_CELL_WORD(number, word, ...) "|" word
+#define CELL_WORDS "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD)
 
 #define MODEL_FIELDS(F, P) \
     F(CELL, cell, WORD, WORDS(CELL_WORDS), "tanh", ALWAYS, SAVED | LOGGED, \

@@ -55,9 +55,9 @@ static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_e
 static bptt_status unknown_cell(const char *word, bptt_error *e)
 {
     char known[160] = "";
-    for (unsigned k = 0; k < BPTT_CELLS; k++) {
+    for (unsigned k = 0; k < bptt_cells; k++) {
         const size_t n = strlen(known);
-        (void)snprintf(known + n, sizeof known - n, "%s%s", k ? ", " : "", bptt_cell_word[k]);
+        (void)snprintf(known + n, sizeof known - n, "%s%s", k ? ", " : "", bptt_cell_table[k].word);
     }
     return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%.40s\" is unknown to this version; it knows %s", word, known);
 }
@@ -68,8 +68,8 @@ static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool 
     const char *word = st_metadata(r, "cell");
     unsigned k = 0;
     *named = word != NULL;
-    while (word && k < BPTT_CELLS && strcmp(word, bptt_cell_word[k]) != 0) k++;
-    if (word && k == BPTT_CELLS) return unknown_cell(word, e);
+    while (word && k < bptt_cells && strcmp(word, bptt_cell_table[k].word) != 0) k++;
+    if (word && k == bptt_cells) return unknown_cell(word, e);
     if (word) *cell = (bptt_cell)k;
     return BPTT_OK;
 }
@@ -169,8 +169,9 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (s) return s;
     if (c) made.compute = c->compute, made.type = c->type;
     if (c && !cell_named) made.cell = c->cell;
-    if (!cell_named && (unsigned)made.cell >= BPTT_CELLS)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell, BPTT_CELLS - 1);
+    if (!cell_named && (size_t)made.cell >= bptt_cells)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell,
+                         (int)bptt_cells - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;

@@ -79,8 +79,8 @@ static void write_op(const bptt_run *r, const bptt_op *op, size_t depth, size_t 
     const char *roles = bptt_opcode_roles[op->opcode];
     double bytes = 0;
     fprintf(f, "%-13s", bptt_opcode_name[op->opcode]);
-    if (op->opcode == BPTT_CELL_FORWARD || op->opcode == BPTT_CELL_BACKWARD)
-        fprintf(f, " %s", bptt_cell_word[op->cell]);
+    if (op->opcode >= BPTT_CELL_FORWARD && op->opcode <= BPTT_GATES_BACKWARD)
+        fprintf(f, " %s", bptt_cell_row_of(op->cell)->word);
     if (op->alpha == -1) fprintf(f, " -");
     const char *between = " ";
     for (size_t k = 0; roles[k]; k++) {

@@ -30,7 +30,7 @@ static st_tensor state_entry(const bptt_trainer *t)
 {
     const bptt_model *m = t->model;
     st_tensor s = {.name = "train.state", .dtype = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32, .rank = 3};
-    s.shape[0] = m->L, s.shape[1] = t->config.batch, s.shape[2] = m->H;
+    s.shape[0] = m->L, s.shape[1] = t->config.batch, s.shape[2] = m->S * m->H;
     return s;
 }
 
@@ -45,7 +45,7 @@ static size_t trainer_entries(const bptt_trainer *t, st_tensor *list)
 
 static size_t state_bytes(const bptt_trainer *t)
 {
-    return t->model->L * t->config.batch * t->model->H * bptt_type_size(t->model->device->backend.real);
+    return t->model->L * t->config.batch * t->model->S * t->model->H * bptt_type_size(t->model->device->backend.real);
 }
 
 static bptt_status write_state(bptt_trainer *t, st_writer *w, bptt_error *e)

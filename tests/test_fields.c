@@ -86,9 +86,9 @@ END_TEST
 START_TEST(words_of_fields_are_those_of_backends_and_enumerations)
 {
     char word[32];
-    ck_assert_uint_eq(word_count(field_table[FIELD_CELL].words), BPTT_CELLS);
-    for (size_t i = 0; i < BPTT_CELLS; i++)
-        ck_assert_str_eq(word_at(field_table[FIELD_CELL].words, i, word), bptt_cell_word[i]);
+    ck_assert_uint_eq(word_count(field_table[FIELD_CELL].words), bptt_cells);
+    for (size_t i = 0; i < bptt_cells; i++)
+        ck_assert_str_eq(word_at(field_table[FIELD_CELL].words, i, word), bptt_cell_table[i].word);
     ck_assert_uint_eq(word_count(field_table[FIELD_PRECISION].words), BPTT_PRECISIONS);
     for (size_t i = 0; i < BPTT_PRECISIONS; i++)
         ck_assert_str_eq(word_at(field_table[FIELD_PRECISION].words, i, word), bptt_precision_word[i]);
