@@ -276,7 +276,7 @@ START_TEST(a_device_without_room_says_how_much_was_needed)
     const bptt_status s = bptt_run_open(
         m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 64, .steps = 100, .gradient = 1}, &r, &e);
     CK_TRUE(s == BPTT_NO_MEMORY && !r, "%d", (int)s);
-    CK_TRUE(strstr(e.words, "MB") && strstr(e.words, "lower `hidden`") && strstr(e.words, "Stand-in 0"), "%s", e.words);
+    CK_TRUE(strstr(e.words, "MB") && strstr(e.words, "lower --hidden") && strstr(e.words, "Stand-in 0"), "%s", e.words);
     CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 2, .steps = 3, .gradient = 1},
                         &r, &e)); // a smaller one fits
     bptt_run_close(r);

@@ -46,6 +46,16 @@ START_TEST(a_field_out_of_range_is_refused_by_its_name)
 }
 END_TEST
 
+START_TEST(epochs_count_only_without_iterations)
+{
+    bptt_trainer_config c = plain();
+    c.iterations = 5, c.epochs = -1;
+    ck_assert_int_eq(opened(&c, NULL), BPTT_OK);
+    c.iterations = 0;
+    ck_assert_int_eq(opened(&c, NULL), BPTT_BAD_CONFIG);
+}
+END_TEST
+
 START_TEST(the_ends_of_a_range_are_those_of_the_table)
 {
     char words[64];
@@ -263,6 +273,7 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, a_field_out_of_range_is_refused_by_its_name);
+    tcase_add_test(c, epochs_count_only_without_iterations);
     tcase_add_test(c, the_ends_of_a_range_are_those_of_the_table);
     tcase_add_test(c, every_default_is_in_range_and_what_the_defaults_function_gives);
     tcase_add_test(c, words_of_fields_are_those_of_backends_and_enumerations);

@@ -93,7 +93,7 @@ const char *grouped(uint64_t n, char out[32])
 
 const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
-void with_flags(const char *words, char out[ERROR_WORDS])
+const char *parameters_to_flags(const char *words, char out[ERROR_WORDS])
 {
     size_t n = 0;
     for (const char *w = words; *w && n + 1 < ERROR_WORDS; w++) {
@@ -110,13 +110,13 @@ void with_flags(const char *words, char out[ERROR_WORDS])
         w += length + 1;
     }
     out[n] = '\0';
+    return out;
 }
 
 exit_code complain_of(const bptt_error *e)
 {
     char words[ERROR_WORDS];
-    with_flags(e->words[0] ? e->words : bptt_status_text(e->code), words);
-    complain("%s", words);
+    complain("%s", parameters_to_flags(e->words[0] ? e->words : bptt_status_text(e->code), words));
     return exit_code_of(e->code);
 }
 

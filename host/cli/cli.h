@@ -48,7 +48,7 @@ const char *grouped(uint64_t n, char out[32]);
 const char *plural(uint64_t n);
 // The library's words with its `parameters` as options: "lower `hidden`" -> "lower --hidden".
 enum { ERROR_WORDS = 640 };
-void with_flags(const char *words, char out[ERROR_WORDS]);
+const char *parameters_to_flags(const char *words, char out[ERROR_WORDS]);
 // Complains in e's words, with options for parameters; the exit code that goes with them.
 exit_code complain_of(const bptt_error *e);
 // Standard input is a pipe, a socket or a file, so that a text may be meant to come from there.

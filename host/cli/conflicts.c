@@ -68,14 +68,20 @@ static option_id option_of(field_id id, command_id c)
     return i;
 }
 
-// "sgd", "opencl and cuda".
+// "a", "a and b", "a, b and c".
 static const char *listed(const char *words, char out[64])
 {
-    const int first = (int)strcspn(words, "|");
-    snprintf(out, 64, "%.*s%s%s", first, words, words[first] ? " and " : "", words[first] ? words + first + 1 : "");
+    const size_t count = word_count(words);
+    char word[32];
+    out[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = strlen(out);
+        snprintf(out + n, 64 - n, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", word_at(words, i, word));
+    }
     return out;
 }
 
+// Whether a field has an effect beside the value of the option that it needs.
 static bool used(const field *f, const option_value *other)
 {
     static const char backends[] = "cpu|ref|opencl|cuda"; // "auto" may be any; an unknown one is refused elsewhere
