@@ -66,7 +66,8 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   CELL_BACKWARD y dy dz          dz = dy f'(y); dz may be dy
 //   GATES_FORWARD z b b2 s s'       a gated cell: the states s' [N][S*H] from s and z + b + b2, z [N][G*H]; z becomes what
 //                                  GATES_BACKWARD needs. s' has rows of its own
-//   GATES_BACKWARD z s s' d' d     from it and the gradient d' of s': z becomes dz; d += what reaches s but not through z
+//   GATES_BACKWARD z s s' d' d     from it and the gradient d' of s': z becomes dz; d += what reaches s but not
+//                                  through z
 //   COLSUM        dz db            db = beta db + sum_i dz[i]       db [1][M]
 //   ADD_ROW       b x              x[i] += b
 //   SOFTMAX_XENT  id k x loss      p = softmax(x[i]);  loss[i] = -k[i] log p[id[i]];
@@ -118,8 +119,8 @@ extern const char *const bptt_opcode_name[BPTT_OPCODES + 1];  // "copy", ...
 extern const char *const bptt_opcode_roles[BPTT_OPCODES + 1]; // as above, one letter an operand
 extern const char *const bptt_opcode_holds[BPTT_OPCODES + 1]; // i indices, x reals, s sums
 
-// Cells. The elementwise ones have one gate and one state, and keep nothing but h = f(z). cells.h has their mathematics,
-// gated_cells.h that of the others and their rows.
+// Cells. The elementwise ones have one gate and one state, and keep nothing but h = f(z). Their mathematics: cells.h; that
+// of the others, and their rows: gated_cells.h.
 #define BPTT_PLAIN_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
 enum {
 #define BPTT_CELL_ENUM(name, word) BPTT_CELL_##word,

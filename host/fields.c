@@ -1,10 +1,13 @@
 // The table of configuration fields, and what every field can do: be read, set, checked.
 #include "fields.h"
-#include "error.h"
+#include "backend.h"
 #include "number.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define NEXT_CELL_WORD(number, word, ...) "|" word
+const char cell_words[] = "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD);
 
 // Columns of a row, see fields.h.
 #define FROM(a, b) .least = (a), .most = (b)

@@ -20,13 +20,13 @@
 #ifndef FIELDS_H
 #define FIELDS_H
 
-#include "backend.h"
+#include "bptt.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-#define NEXT_CELL_WORD(number, word, ...) "|" word
-#define CELL_WORDS "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD)
+extern const char cell_words[]; // "tanh|relu|..."
+#define CELL_WORDS cell_words
 
 #define MODEL_FIELDS(F, P) \
     F(CELL, cell, WORD, WORDS(CELL_WORDS), "tanh", ALWAYS, SAVED | LOGGED, \

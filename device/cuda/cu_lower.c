@@ -249,6 +249,7 @@ static void plain(lowering *w, const bptt_op *s)
     const char *roles = bptt_opcode_roles[s->opcode];
     for (size_t k = 0; roles[k]; k++)
         if (strchr("=+O", roles[k])) forget_written(w, &s->arg[k]);
+    if (s->opcode == BPTT_GATES_BACKWARD) spans_put(&w->gradients, &s->arg[0], false, whole_ld(&s->arg[0]));
     if (s->opcode == BPTT_SOFTMAX_XENT && s->gradient)
         spans_put(&w->gradients, &s->arg[2], false, whole_ld(&s->arg[2]));
 }
