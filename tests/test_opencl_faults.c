@@ -290,27 +290,26 @@ START_TEST(other_arithmetic_than_the_hosts_is_noticed)
 }
 END_TEST
 
-// If one kernel is allowed fewer work-items than the rest, the tasks of a step have as many groups as before, but small
-// ones.
-static void tasks_fit(bptt_device *d, bptt_mat y, size_t allowed)
+// If one kernel is allowed fewer work-items than the rest, the launches of an op have as many groups as before, but
+// small ones.
+static void launches_fit(bptt_device *d, bptt_mat y, size_t allowed)
 {
     const bptt_op op[] = {{.opcode = BPTT_FILL, .alpha = 1, .arg = {y}},
                           {.opcode = BPTT_SUM, .alpha = 1, .arg = {y, bptt_cols(bptt_rows(y, 0, 1), 0, 1)}}};
-    task before[MOST_LAUNCHES], after[MOST_LAUNCHES];
+    launch before[MOST_LAUNCHES], after[MOST_LAUNCHES];
     for (size_t i = 0; i < 2; i++) {
-        const size_t n = cl_tasks_of(own(d), &op[i], y.buf, before);
+        const size_t n = cl_launches_of(own(d), &op[i], y.buf, before);
         size_t kept[KERNELS];
         memcpy(kept, own(d)->largest_group, sizeof kept);
         for (size_t k = 0; k < KERNELS; k++) own(d)->largest_group[k] = allowed;
-        ck_assert_uint_eq(cl_tasks_of(own(d), &op[i], y.buf, after), n);
+        ck_assert_uint_eq(cl_launches_of(own(d), &op[i], y.buf, after), n);
         memcpy(own(d)->largest_group, kept, sizeof kept);
         for (size_t k = 0; k < n; k++) {
-            const task *a = &after[k], *b = &before[k];
-            CK_TRUE(a->local[0] * a->local[1] <= allowed, "%zu x %zu in a group of %zu", a->local[0], a->local[1],
-                    allowed);
+            const launch *a = &after[k], *b = &before[k];
+            CK_TRUE(a->lanes[0] > 0 && a->lanes[1] > 0 && a->lanes[0] * a->lanes[1] <= allowed,
+                    "%zu x %zu in a group of %zu", a->lanes[0], a->lanes[1], allowed);
             for (size_t j = 0; j < 2; j++)
-                CK_TRUE(a->global[j] / a->local[j] == b->global[j] / b->local[j] && a->global[j] % a->local[j] == 0,
-                        "%zu work-items in groups of %zu", a->global[j], a->local[j]);
+                CK_TRUE(a->groups[j] == b->groups[j], "%zu groups, before %zu", a->groups[j], b->groups[j]);
         }
     }
 }
@@ -348,7 +347,7 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
         CK_DONE(cl_read(d, got, BPTT_F32, y, error));
         for (size_t i = 0; i < 33 * 65; i++) CK_TRUE(got[i] == 3, "groups of %zu: %g at %zu", group, (double)got[i], i);
         CK_TRUE(fake_now.lanes <= group, "a group of %zu where %zu are allowed", fake_now.lanes, group);
-        for (size_t allowed = group; allowed > 0; allowed /= 2) tasks_fit(d, y, allowed);
+        for (size_t allowed = group; allowed > 0; allowed /= 2) launches_fit(d, y, allowed);
         cl_free(d, m);
         close_device(d);
     }

@@ -99,7 +99,7 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
         ck_assert_float_eq(got[i], z[i]); // whole numbers
     }
     ck_assert_uint_eq(library.calls, 1);
-    task across = {.kernel = TUNED_MULTIPLY, .arg = {a, b, bptt_flip(c)}};
+    launch across = {.kernel = TUNED_MULTIPLY, .arg = {a, b, bptt_flip(c)}};
     ck_assert(!clblast_queued(own(d), &across, NULL));
     library.how = REFUSES;
     d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});

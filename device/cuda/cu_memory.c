@@ -70,7 +70,7 @@ static bptt_status alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
     return s;
 }
 
-bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e)
+bptt_status cu_alloc_shadows(bptt_device *d, const launch_list *list, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < list->n; i++)

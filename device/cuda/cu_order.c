@@ -1,7 +1,8 @@
-// Who waits for whom: from the elements that nodes read and write. And on which stream each node goes.
+// Derives dependencies from the element ranges that launches read and write (RAW, WAR, WAW), then assigns launches to
+// streams.
 //
-// Every range of elements that an operand covers is cut where any other begins or ends; a piece remembers who wrote it
-// last and who has read it since. So all of a plan takes time in proportion to its pieces, not to pairs of nodes.
+// The ranges of all operands are cut at each other's ends. Each piece keeps its last writer and the readers since. So
+// the time is proportional to the number of pieces, not of pairs of launches.
 #include "cu_node.h"
 #include "half_type.h"
 #include "lower/sizes.h"
@@ -11,16 +12,7 @@
 
 #define NOBODY SIZE_MAX
 
-// ---- what a node touches --------------------------------------------------------------------------------------------
-
-unsigned node_writes(const node *n)
-{
-    const char *const writes = n->kind == NODE_PRODUCT ? "0010" : kernel_table[n->kind].writes;
-    unsigned bits = 0;
-    for (size_t i = 0; i < n->operands; i++)
-        if (n->arg[i].buf && writes[i] == '1') bits |= 1u << i;
-    return bits;
-}
+// ---- ranges --------------------------------------------------------------------------------------------------------
 
 // Elements of one memory: a buffer, or its shadow.
 typedef struct range {
@@ -36,7 +28,7 @@ static bool touches(const bptt_mat *m) { return m->buf && m->rows > 0 && m->cols
 // ---- pieces ---------------------------------------------------------------------------------------------------------
 
 typedef struct reader {
-    size_t node, next; // next in the pool, NOBODY at the end
+    size_t launch, next; // next in the pool, NOBODY at the end
 } reader;
 
 typedef struct piece {
@@ -50,9 +42,9 @@ typedef struct ledger {
     size_t pieces;
     reader *pool;
     size_t used, pool_room;
-    size_t *edge; // of all nodes so far
+    size_t *edge; // of all launches so far
     size_t edges, edge_room;
-    size_t *seen; // [n]: the last node that got an edge from this one
+    size_t *seen; // [n]: the last launch that got an edge from this one
     bool failed;
 } ledger;
 
@@ -78,7 +70,7 @@ static size_t find(const ledger *l, range r)
     return low;
 }
 
-static bool make_pieces(ledger *l, const node_list *list)
+static bool make_pieces(ledger *l, const launch_list *list)
 {
     size_t operands = 0;
     for (size_t i = 0; i < list->n; i++) operands += list->at[i].operands;
@@ -127,46 +119,46 @@ static void touch(ledger *l, range r, size_t who, bool written)
             note_reader(l, p, who);
             continue;
         }
-        for (size_t k = p->readers; k != NOBODY; k = l->pool[k].next) add_edge(l, l->pool[k].node, who);
+        for (size_t k = p->readers; k != NOBODY; k = l->pool[k].next) add_edge(l, l->pool[k].launch, who);
         p->writer = who;
         p->readers = NOBODY;
     }
 }
 
-// Edges and levels. Reads before writes: what a node reads and writes is one edge.
-static void connect(ledger *l, node_list *list)
+// Edges and levels. Reads before writes: an operand that is read and written gives one edge.
+static void connect(ledger *l, const launch_list *list, launch_place *place)
 {
     for (size_t i = 0; i < list->n; i++) l->seen[i] = NOBODY;
     for (size_t i = 0; i < list->n && !l->failed; i++) {
-        node *n = &list->at[i];
-        const unsigned written = node_writes(n);
-        n->first = l->edges;
+        const launch *n = &list->at[i];
+        const unsigned written = launch_writes(n);
+        launch_place *at = &place[i];
+        *at = (launch_place){.first = l->edges};
         for (unsigned pass = 0; pass < 2; pass++)
             for (size_t k = 0; k < n->operands; k++)
                 if (touches(&n->arg[k]) && (written >> k & 1) == pass) touch(l, range_of(&n->arg[k]), i, pass == 1);
-        n->preceding = l->edges - n->first;
-        n->level = 0;
-        for (size_t k = n->first; k < l->edges; k++)
-            if (list->at[l->edge[k]].level >= n->level) n->level = list->at[l->edge[k]].level + 1;
+        at->preceding = l->edges - at->first;
+        for (size_t k = at->first; k < l->edges; k++)
+            if (place[l->edge[k]].level >= at->level) at->level = place[l->edge[k]].level + 1;
     }
 }
 
 // ---- streams --------------------------------------------------------------------------------------------------------
 
 // Every level before the next; within a level as the plan has it. With one stream: as the plan has it.
-static void take_turns(const node_list *list, unsigned streams, node_order *o, size_t *count_of_level)
+static void take_turns(launch_order *o, unsigned streams, size_t *count_of_level)
 {
     if (streams == 1) {
-        for (size_t i = 0; i < list->n; i++) o->turn[i] = i;
+        for (size_t i = 0; i < o->n; i++) o->turn[i] = i;
         return;
     }
-    for (size_t i = 0; i <= list->n; i++) count_of_level[i] = 0;
-    for (size_t i = 0; i < list->n; i++) count_of_level[list->at[i].level + 1]++;
-    for (size_t i = 1; i <= list->n; i++) count_of_level[i] += count_of_level[i - 1];
-    for (size_t i = 0; i < list->n; i++) o->turn[count_of_level[list->at[i].level]++] = i;
+    for (size_t i = 0; i <= o->n; i++) count_of_level[i] = 0;
+    for (size_t i = 0; i < o->n; i++) count_of_level[o->place[i].level + 1]++;
+    for (size_t i = 1; i <= o->n; i++) count_of_level[i] += count_of_level[i - 1];
+    for (size_t i = 0; i < o->n; i++) o->turn[count_of_level[o->place[i].level]++] = i;
 }
 
-static bool precedes(const node_order *o, const node *n, size_t who)
+static bool precedes(const launch_order *o, const launch_place *n, size_t who)
 {
     for (size_t k = n->first; k < n->first + n->preceding; k++)
         if (o->edge[k] == who) return true;
@@ -175,14 +167,14 @@ static bool precedes(const node_order *o, const node *n, size_t who)
 
 // Behind the latest of the nodes it waits for anyway, where one is the last of its stream. Else on a stream of its own;
 // where there is none, behind what is over first.
-static unsigned stream_for(const node_list *list, const node_order *o, const node *n, unsigned streams)
+static unsigned stream_for(const launch_order *o, const launch_place *n, unsigned streams)
 {
     unsigned best = MOST_STREAMS, oldest = 0;
     for (unsigned s = 0; s < o->streams; s++) {
-        const node *tail = &list->at[o->tail[s]], *oldest_tail = &list->at[o->tail[oldest]];
+        const launch_place *tail = &o->place[o->tail[s]], *oldest_tail = &o->place[o->tail[oldest]];
         if (tail->level < oldest_tail->level) oldest = s;
         if (!precedes(o, n, o->tail[s])) continue;
-        if (best == MOST_STREAMS || tail->level > list->at[o->tail[best]].level) best = s;
+        if (best == MOST_STREAMS || tail->level > o->place[o->tail[best]].level) best = s;
     }
     if (best != MOST_STREAMS) return best;
     return o->streams < streams ? o->streams : oldest;
@@ -201,64 +193,63 @@ static void learn(knowledge *to, const knowledge *from)
 }
 
 // Waits of the node, latest first, so that what an earlier one would tell is known already.
-static void find_waits(node_list *list, node_order *o, knowledge *known, const size_t *place, size_t at, size_t *used)
+static void find_waits(launch_order *o, knowledge *known, const size_t *rank, size_t at, size_t *used)
 {
-    const node *n = &list->at[at];
+    const launch_place *n = &o->place[at];
     for (;;) {
         size_t latest = NOBODY;
         for (size_t k = n->first; k < n->first + n->preceding; k++) {
             const size_t p = o->edge[k];
-            if (known[at].over[list->at[p].stream] > place[p]) continue;
-            if (latest == NOBODY || list->at[p].level > list->at[latest].level) latest = p;
+            if (known[at].over[o->place[p].stream] > rank[p]) continue;
+            if (latest == NOBODY || o->place[p].level > o->place[latest].level) latest = p;
         }
         if (latest == NOBODY) return;
         o->wait[(*used)++] = latest;
-        list->at[latest].awaited = true;
+        o->place[latest].awaited = true;
         learn(&known[at], &known[latest]);
     }
 }
 
-// known, place: [n], working memory. place: of a node on its stream.
-static void spread(node_list *list, unsigned streams, node_order *o, knowledge *known, size_t *place)
+// known, rank: [n], working memory. rank: of a launch on its stream.
+static void spread(launch_order *o, unsigned streams, knowledge *known, size_t *rank)
 {
     size_t length[MOST_STREAMS] = {0}, used = 0;
-    for (size_t i = 0; i < list->n; i++) list->at[i].awaited = false;
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; i < o->n; i++) {
         const size_t at = o->turn[i];
-        node *n = &list->at[at];
-        const unsigned s = stream_for(list, o, n, streams);
+        launch_place *n = &o->place[at];
+        const unsigned s = stream_for(o, n, streams);
         known[at] = s == o->streams ? (knowledge){0} : known[o->tail[s]];
         if (s == o->streams) o->streams++;
         n->stream = s;
         o->wait_first[i] = used;
-        find_waits(list, o, known, place, at, &used);
-        place[at] = length[s]++;
+        find_waits(o, known, rank, at, &used);
+        rank[at] = length[s]++;
         known[at].over[s] = length[s];
         o->tail[s] = at;
     }
-    o->wait_first[list->n] = used;
+    o->wait_first[o->n] = used;
 }
 
-bptt_status order_nodes(node_list *list, unsigned streams, node_order *o, bptt_error *e)
+bptt_status order_launches(const launch_list *list, unsigned streams, launch_order *o, bptt_error *e)
 {
     const size_t n = list->n;
     ledger l = {.seen = malloc((n + 1) * sizeof *l.seen)};
-    *o = (node_order){.n = n, .turn = malloc((n + 1) * sizeof *o->turn)};
-    bool made = l.seen && o->turn && !list->failed && make_pieces(&l, list);
-    if (made) connect(&l, list);
+    *o = (launch_order){.n = n, .turn = malloc((n + 1) * sizeof *o->turn), .place = malloc((n + 1) * sizeof *o->place)};
+    bool made = l.seen && o->turn && o->place && !list->failed && make_pieces(&l, list);
+    if (made) connect(&l, list, o->place);
     o->edge = l.edge;
     made = made && !l.failed;
     o->wait = made ? malloc((l.edges + 1) * sizeof *o->wait) : NULL;
     o->wait_first = malloc((n + 1) * sizeof *o->wait_first);
     knowledge *known = malloc((n + 1) * sizeof *known);
-    size_t *place = malloc((n + 1) * sizeof *place);
-    made = o->wait && o->wait_first && known && place;
+    size_t *rank = malloc((n + 1) * sizeof *rank);
+    made = o->wait && o->wait_first && known && rank;
     if (made) {
-        take_turns(list, streams, o, place);
-        spread(list, streams, o, known, place);
+        take_turns(o, streams, rank);
+        spread(o, streams, known, rank);
     }
     free(known);
-    free(place);
+    free(rank);
     free(l.seen);
     free(l.piece);
     free(l.pool);
@@ -267,11 +258,12 @@ bptt_status order_nodes(node_list *list, unsigned streams, node_order *o, bptt_e
     return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to order a plan of %zu kernels", n);
 }
 
-void order_free(node_order *o)
+void order_free(launch_order *o)
 {
     free(o->turn);
+    free(o->place);
     free(o->edge);
     free(o->wait);
     free(o->wait_first);
-    *o = (node_order){0};
+    *o = (launch_order){0};
 }

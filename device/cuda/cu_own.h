@@ -33,15 +33,14 @@ typedef struct cu_place {
     char *stage;     // pinned host memory: slots, the order of the tokens, all inputs, the output
     cu_event done;   // after everything that uses the stage
     bool used;       // done was recorded
-    cu_event *timed; // [nodes + 1], with profile: before the first node and after each
-    bool timing;     // they were recorded
+    cu_event *timed; // [launches + 3], with profile: around the inputs, each launch, the output
 } cu_place;
 
 typedef struct cu_plan {
     const bptt_plan *plan; // NULL: single steps
-    node_list nodes;
-    node_order order;
-    cu_exec exec;                            // the captured graph; NULL: node by node
+    launch_list launches;
+    launch_order order;
+    cu_exec exec;                            // the captured graph; NULL: launch by launch
     bptt_buf *scratch;                       // what launch_scratch asks for, of all steps
     bptt_buf *slots;                         // on the device: SLOTS floats, then the order of the tokens
     bptt_buf *per_scale;                     // [2] floats; NULL: no scale
@@ -126,8 +125,8 @@ bptt_status cu_driver(cu_api *api, bptt_error *e);
 
 bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
 void cu_free(bptt_device *d, bptt_buf *b);
-// Gives a shadow to every buffer of which the nodes read or write 16-bit numbers, if it has none.
-bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e);
+// Gives a shadow to every buffer of which the launches read or write 16-bit numbers, if it has none.
+bptt_status cu_alloc_shadows(bptt_device *d, const launch_list *list, bptt_error *e);
 bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status cu_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 enum { BOUNCE_BYTES = 4 << 20 };
@@ -135,11 +134,11 @@ enum { BOUNCE_BYTES = 4 << 20 };
 void cu_move(cu_own *c, bool into, const bptt_mat *m, void *stage, const char *what);
 cu_memory cu_address(const bptt_mat *m); // of its first element; 0: absent
 
-// ---- nodes (cu_queue.c, cu_graph.c) ---------------------------------------------------------------------------------
+// ---- launches (cu_queue.c, cu_graph.c) ------------------------------------------------------------------------------
 
-// Queues one node on a lane. slots: the plan's, on the device.
-void cu_queue_node(cu_own *c, const node *n, const cu_lane *lane, cu_memory slots);
-// The nodes of p as one graph: p->exec. Every product runs once before, into memory of its own.
+// Queues one launch on a lane. slots: the plan's, on the device.
+void cu_queue_launch(cu_own *c, const launch *l, const cu_lane *lane, cu_memory slots);
+// The launches of p as one graph: p->exec. Every product runs once before, into memory of its own.
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
 // ---- plans (cu_plan.c, cu_run.c) ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Plans, prepared once: nodes, their order, the graph, and what a run needs so that nothing is allocated in it.
+// Plans, prepared once: launches, their order, the graph, and all that a run needs, so that no run allocates.
 #include "cu_own.h"
 
 #include <limits.h>
@@ -48,11 +48,11 @@ bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e)
     return cu_report(c, e);
 }
 
-// Times are taken around the inputs, each node, the output.
+// Times are taken around the inputs, each launch, the output.
 static bptt_status make_clocks(bptt_device *d, cu_plan *p, bptt_error *e)
 {
     cu_own *c = own(d);
-    const size_t n = p->nodes.n + 3;
+    const size_t n = p->launches.n + 3;
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
         p->place[k].timed = calloc(n, sizeof(cu_event));
         if (!p->place[k].timed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", n);
@@ -66,7 +66,7 @@ static bptt_status make_clocks(bptt_device *d, cu_plan *p, bptt_error *e)
 
 static void clear_place(cu_own *c, const cu_plan *p, cu_place *at)
 {
-    for (size_t i = 0; at->timed && i < p->nodes.n + 3; i++)
+    for (size_t i = 0; at->timed && i < p->launches.n + 3; i++)
         if (at->timed[i]) (void)c->api.EventDestroy(at->timed[i]);
     if (at->done) (void)c->api.EventDestroy(at->done);
     free(at->timed);
@@ -86,7 +86,7 @@ void cu_clear_plan(bptt_device *d, cu_plan *p)
     cu_free(d, p->slots);
     cu_free(d, p->scratch);
     cu_free(d, p->per_scale);
-    nodes_free(&p->nodes);
+    launch_list_free(&p->launches);
     order_free(&p->order);
     *p = (cu_plan){0};
 }
@@ -129,11 +129,11 @@ static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
         r.order = vector_at(p->slots, first + p->rows + 1, p->plan->input[p->sorted].rows, BPTT_I32);
     }
     if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
-    lower_plan(p->plan, &r, &p->nodes);
-    if (p->nodes.failed)
+    lower_plan(p->plan, &r, &p->launches);
+    if (p->launches.failed)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
-    const bptt_status s = cu_alloc_shadows(d, &p->nodes, e);
-    return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
+    const bptt_status s = cu_alloc_shadows(d, &p->launches, e);
+    return s ? s : order_launches(&p->launches, graph ? MOST_STREAMS : 1, &p->order, e);
 }
 
 static bptt_status make(bptt_device *d, cu_plan *p, bptt_error *e)
@@ -145,10 +145,10 @@ static bptt_status make(bptt_device *d, cu_plan *p, bptt_error *e)
     p->sorts = lower_sorts(p->plan, &p->sorted, &p->rows);
     if (!s && scratch) s = cu_alloc(d, scratch * sizeof(float), &p->scratch, e);
     if (!s && p->plan->scale.buf) s = cu_alloc(d, 2 * sizeof(float), &p->per_scale, e);
-    if (!s) s = cu_make_places(d, p, e); // slots, which nodes read
+    if (!s) s = cu_make_places(d, p, e); // slots, which launches read
     if (!s) s = lower(d, p, graph, e);
     if (!s && d->profile) s = make_clocks(d, p, e);
-    return s || !graph || p->nodes.n == 0 ? s : cu_capture(d, p, e);
+    return s || !graph || p->launches.n == 0 ? s : cu_capture(d, p, e);
 }
 
 bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)

@@ -12,17 +12,17 @@ static void tick(bptt_device *d, cu_place *at, size_t i)
     if (at->timed) CU(c, EventRecord, "", at->timed[i], c->lane[0].stream);
 }
 
-// What event i ends is charged to: the inputs, the nodes, the output.
+// What event i ends is charged to: the inputs, the launches, the output.
 static unsigned charge_of(const cu_plan *p, size_t i)
 {
     if (i == 1) return BPTT_TRANSFER_IN;
-    return i < p->nodes.n + 2 ? p->nodes.at[i - 2].charge : BPTT_TRANSFER_OUT;
+    return i < p->launches.n + 2 ? p->launches.at[i - 2].charge : BPTT_TRANSFER_OUT;
 }
 
 static void add_times(bptt_device *d, const cu_plan *p, const cu_place *at)
 {
     cu_own *c = own(d);
-    for (size_t i = 1; i < p->nodes.n + 3; i++) {
+    for (size_t i = 1; i < p->launches.n + 3; i++) {
         float milliseconds = 0;
         CU(c, EventElapsedTime, "", &milliseconds, at->timed[i - 1], at->timed[i]);
         if (milliseconds > 0) d->spent[charge_of(p, i)] += 1e-3 * (double)milliseconds;
@@ -81,15 +81,15 @@ static void queue_inputs(cu_own *c, const cu_plan *p, const cu_place *at, const 
     }
 }
 
-static void queue_nodes(bptt_device *d, const cu_plan *p, cu_place *at)
+static void queue_launches(bptt_device *d, const cu_plan *p, cu_place *at)
 {
     cu_own *c = own(d);
     if (p->exec) {
         CU(c, GraphLaunch, "a window", p->exec, c->lane[0].stream);
         return;
     }
-    for (size_t i = 0; i < p->nodes.n && !c->fault.code; i++) {
-        cu_queue_node(c, &p->nodes.at[i], &c->lane[0], p->slots->at);
+    for (size_t i = 0; i < p->launches.n && !c->fault.code; i++) {
+        cu_queue_launch(c, &p->launches.at[i], &c->lane[0], p->slots->at);
         tick(d, at, i + 2);
     }
 }
@@ -109,10 +109,10 @@ static void queue_run(bptt_device *d, cu_plan *p, cu_place *at, const bptt_slots
     tick(d, at, 0);
     queue_inputs(c, p, at, slots);
     tick(d, at, 1);
-    queue_nodes(d, p, at);
+    queue_launches(d, p, at);
     if (p->plan && p->plan->output.buf)
         cu_move(c, false, &p->plan->output, at->stage + p->output_at, "the results of a window");
-    tick(d, at, p->nodes.n + 2);
+    tick(d, at, p->launches.n + 2);
     CU(c, EventRecord, "", at->done, c->lane[0].stream);
     at->used = c->fault.code == BPTT_OK;
     p->turn = (p->turn + 1) % BPTT_IN_FLIGHT;
@@ -196,10 +196,10 @@ static bptt_status lower_single(bptt_device *d, cu_plan *p, const bptt_plan *one
         if (!s) s = cu_alloc(d, scratch, &p->scratch, e);
     }
     if (s) return s;
-    p->nodes.n = 0;
-    lower_plan(one, &(lower_rules){.precision = own(d)->precision, .scratch = p->scratch}, &p->nodes);
-    if (p->nodes.failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a step");
-    return cu_alloc_shadows(d, &p->nodes, e);
+    p->launches.n = 0;
+    lower_plan(one, &(lower_rules){.precision = own(d)->precision, .scratch = p->scratch}, &p->launches);
+    if (p->launches.failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a step");
+    return cu_alloc_shadows(d, &p->launches, e);
 }
 
 // One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.

@@ -57,8 +57,7 @@ typedef struct cl_place {
 
 typedef struct cl_plan {
     const bptt_plan *plan;
-    task *task;
-    size_t tasks;
+    launch_list launches;
     bptt_buf *scratch, *slots;      // device memory: what launch_scratch asks for; SLOTS floats
     bptt_buf *pinned;               // host memory of all stages, which the driver can move without a copy
     char *pinned_at;                // mapped; NULL: not
@@ -88,8 +87,7 @@ typedef struct cl_own {
     cl_rumours rumours;
     bool listening; // rumours.lock is made
     cl_plan *plans; // those that were prepared
-    cl_plan single; // runs one step: entry[]
-    task single_task[MOST_LAUNCHES];
+    cl_plan single; // runs one op; its list has room for MOST_LAUNCHES
     char device[128], words[330], bits[128];
 } cl_own;
 
@@ -137,16 +135,16 @@ cl_int cl_read_stage(cl_own *c, bptt_mat m, void *stage, bool wait, cl_event *ev
 
 bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 void cl_forget(bptt_device *d, void *handle);
-// Memory of a plan's places, for `tasks` tasks at most.
-bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t tasks, bptt_error *e);
+// Memory of a plan's places, for `launches` launches at most.
+bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e);
 void cl_clear_plan(bptt_device *d, cl_plan *p); // gives everything back
-// The tasks of one step, appended to out (room for MOST_LAUNCHES); returns how many.
-size_t cl_tasks_of(const cl_own *c, const bptt_op *s, bptt_buf *scratch, task *out);
+// The launches of one op, with their grids; returns how many.
+size_t cl_launches_of(const cl_own *c, const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
 
 bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cl_sync(bptt_device *d, bptt_error *e);
-void cl_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
+void cl_entry(bptt_device *d, const bptt_op *op, const bptt_slots *slots);
 
 // ---- events (cl_event.c) --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 #define CLBLAST_H
 
 #include "cl_api.h"
-#include "task.h"
+#include "cl_tiles.h"
 
 typedef struct cl_own cl_own; // cl_own.h
 
@@ -18,8 +18,8 @@ typedef int clblast_sgemm(int layout, int a_t, int b_t, size_t m, size_t n, size
 bptt_status clblast_open(bptt_device *d, bptt_error *e);
 // Some products of c->sgemm beside the host, in every transposition: DEVICE if one is wrong or refused.
 bptt_status clblast_try(bptt_device *d, bptt_error *e);
-// Queues the task, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
+// Queues the launch, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
 // queued. A failure is noted. *event is the caller's; NULL: not wanted.
-bool clblast_queued(cl_own *c, const task *t, cl_event *event);
+bool clblast_queued(cl_own *c, const launch *l, cl_event *event);
 
 #endif

@@ -62,6 +62,15 @@ static bptt_status open_failed(cl_own *c, const char *call, cl_int code, bptt_er
     return cl_report(c, e);
 }
 
+static bptt_status make_single(bptt_device *d, bptt_error *e)
+{
+    cl_plan *p = &own(d)->single;
+    p->launches.at = calloc(MOST_LAUNCHES, sizeof *p->launches.at);
+    if (!p->launches.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the opencl backend");
+    p->launches.room = MOST_LAUNCHES;
+    return cl_make_places(d, p, MOST_LAUNCHES, e);
+}
+
 static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_info *info, bool library, bptt_error *e)
 {
     cl_own *c = own(d);
@@ -78,7 +87,7 @@ static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_in
     c->queue = c->api.CreateCommandQueue(c->context, c->id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
     if (code) return open_failed(c, "CreateCommandQueue", code, e);
     bptt_status status = cl_build(c, s, e);
-    if (!status) status = cl_make_places(d, &c->single, MOST_LAUNCHES, e);
+    if (!status) status = make_single(d, e);
     if (!status) status = cl_probe(d, s, e);
     return status || !library ? status : clblast_open(d, e);
 }
