@@ -1,9 +1,9 @@
 // Lowering for CUDA, without CUDA: the launches of real plans, what they wait for, on which streams; which copies in 16
 // bits are up to date. The references are plain: pairs of launches, and a version number for every element.
-#include "cu_node.h"
-#include "cu_shadow.h"
 #include "half_type.h"
 #include "host_memory.h"
+#include "lower/lower_plan.h"
+#include "lower/order.h"
 #include "nets.h"
 #include "run.h"
 #include "stage.h"
@@ -36,7 +36,7 @@ static bptt_mat made_up(bptt_buf *b, size_t at, size_t rows, size_t cols, bptt_t
 static void open_run(lowered *x, const what *w)
 {
     bptt_backend b = bptt_ref_f32();
-    b.pad = cu_pad, b.overlaps = true;
+    b.pad = lower_pad, b.overlaps = true;
     bptt_model_config c = net_config("ref", BPTT_F32, 11, w->H, w->L);
     c.compute.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
     CK_OK(bptt_model_open_on(&b, &c, &x->m, NULL));
@@ -54,7 +54,7 @@ static lowered *lower_it(const what *w)
     lowered *x = must_alloc(1, sizeof *x);
     open_run(x, w);
     x->p = x->r->plan[w->work];
-    x->rules = (lower_rules){.precision = w->precision, .processors = 132, .pieces = w->graph, .scratch = &x->scratch};
+    x->rules = (lower_rules){.precision = w->precision, .pieces = w->graph, .scratch = &x->scratch};
     size_t rows = 0;
     if (w->precision == BPTT_PRECISION_FP16) {
         x->p.scale = made_up(&x->scale, 0, 1, 2, BPTT_F32);
@@ -145,13 +145,13 @@ static bool *closure(const lowered *x)
     size_t last[MOST_STREAMS];
     for (size_t s = 0; s < MOST_STREAMS; s++) last[s] = n;
     for (size_t i = 0; i < n; i++) {
-        const size_t at = x->order.turn[i], stream = x->order.place[at].stream;
+        const size_t at = x->order.queue[i], stream = x->order.at[at].stream;
         size_t from[64 + 1], froms = 0;
         if (last[stream] < n) from[froms++] = last[stream];
         for (size_t k = x->order.wait_first[i]; k < x->order.wait_first[i + 1]; k++) {
             ck_assert_uint_lt(froms, 64);
             from[froms++] = x->order.wait[k];
-            ck_assert(x->order.place[x->order.wait[k]].awaited);
+            ck_assert(x->order.at[x->order.wait[k]].awaited);
         }
         for (size_t k = 0; k < froms; k++) {
             before[at * n + from[k]] = true;
@@ -191,10 +191,10 @@ START_TEST(every_launch_has_its_turn_once)
         bool *seen = must_alloc(x->launches.n, 1);
         ck_assert_uint_eq(x->order.n, x->launches.n);
         for (size_t k = 0; k < x->launches.n; k++) {
-            ck_assert(!seen[x->order.turn[k]]);
-            seen[x->order.turn[k]] = true;
-            ck_assert(w.graph || x->order.turn[k] == k);
-            ck_assert_uint_lt(x->order.place[k].stream, w.graph ? MOST_STREAMS : 1);
+            ck_assert(!seen[x->order.queue[k]]);
+            seen[x->order.queue[k]] = true;
+            ck_assert(w.graph || x->order.queue[k] == k);
+            ck_assert_uint_lt(x->order.at[k].stream, w.graph ? MOST_STREAMS : 1);
         }
         free(seen);
         drop(x);
@@ -211,7 +211,7 @@ static size_t depth(size_t L, size_t T, bool graph)
     lowered *x = lower_it(&w);
     size_t most = 0;
     for (size_t i = 0; i < x->launches.n; i++)
-        if (x->order.place[i].level > most) most = x->order.place[i].level;
+        if (x->order.at[i].level > most) most = x->order.at[i].level;
     drop(x);
     return most + 1;
 }
@@ -244,7 +244,7 @@ START_TEST(gradients_of_weights_leave_the_recurrence_alone)
         const launch *n = &x->launches.at[i];
         if (n->kernel != LAUNCH_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
         for (size_t k = i + 1; k < x->launches.n; k++) {
-            const launch_place *at = &x->order.place[i], *later = &x->order.place[k];
+            const ordered_launch *at = &x->order.at[i], *later = &x->order.at[k];
             if (!of_recurrence(&x->launches.at[k], w.B) || later->level <= at->level) continue;
             CK_TRUE(later->stream != at->stream, "launch %zu stands before launch %zu of a recurrence", i, k);
             aside++;

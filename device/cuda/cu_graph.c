@@ -74,7 +74,7 @@ typedef struct marks {
 static void make_marks(cu_own *c, const cu_plan *p, marks *m)
 {
     for (size_t i = 0; i < m->n; i++)
-        if (i > p->launches.n || (i < p->launches.n && p->order.place[i].awaited))
+        if (i > p->launches.n || (i < p->launches.n && p->order.at[i].awaited))
             CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
 }
 
@@ -90,14 +90,14 @@ static void queue_all(cu_own *c, const cu_plan *p, const marks *m)
     bool begun[MOST_STREAMS] = {true};
     record(c, m, start, c->lane[0].stream);
     for (size_t i = 0; i < o->n && !c->fault.code; i++) {
-        const launch_place *n = &o->place[o->turn[i]];
+        const ordered_launch *n = &o->at[o->queue[i]];
         const cu_lane *lane = &c->lane[n->stream];
         if (!begun[n->stream]) CU(c, StreamWaitEvent, "", lane->stream, m->event[start], 0);
         begun[n->stream] = true;
         for (size_t k = o->wait_first[i]; k < o->wait_first[i + 1]; k++)
             CU(c, StreamWaitEvent, "", lane->stream, m->event[o->wait[k]], 0);
-        cu_queue_launch(c, &p->launches.at[o->turn[i]], lane, p->slots->at);
-        if (n->awaited) record(c, m, o->turn[i], lane->stream);
+        cu_queue_launch(c, &p->launches.at[o->queue[i]], lane, p->slots->at);
+        if (n->awaited) record(c, m, o->queue[i], lane->stream);
     }
     for (unsigned s = 1; s < o->streams; s++) {
         record(c, m, p->launches.n + s, c->lane[s].stream);

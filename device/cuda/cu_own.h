@@ -3,7 +3,8 @@
 #define CU_OWN_H
 
 #include "cu_api.h"
-#include "cu_node.h"
+#include "lower/lower_plan.h"
+#include "lower/order.h"
 
 struct bptt_buf {
     cu_memory at;
@@ -66,7 +67,6 @@ typedef struct cu_own {
     size_t workspace_bytes;
     bptt_buf *constants; // floats: 0, 1, -1
     void *bounce;        // pinned: what read and write go through
-    unsigned processors;
     bptt_precision precision;
     bptt_lowering lowering;
     size_t used; // bytes of our buffers

@@ -119,11 +119,7 @@ static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
 {
     cu_own *c = own(d);
     const size_t first = STAGE_SORT / sizeof(int32_t);
-    lower_rules r = {.precision = c->precision,
-                     .processors = c->processors,
-                     .pieces = graph,
-                     .scratch = p->scratch,
-                     .sorted = p->sorted};
+    lower_rules r = {.precision = c->precision, .pieces = graph, .scratch = p->scratch, .sorted = p->sorted};
     if (p->sorts) {
         r.start = vector_at(p->slots, first, p->rows + 1, BPTT_I32);
         r.order = vector_at(p->slots, first + p->rows + 1, p->plan->input[p->sorted].rows, BPTT_I32);

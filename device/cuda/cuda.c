@@ -95,9 +95,8 @@ static bptt_status make_constants(bptt_device *d, bptt_error *e)
 
 static void describe(cu_own *c, const bptt_device_info *info, const char *ignored)
 {
-    int version = 0, processors = 1;
+    int version = 0;
     if (c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
-    if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
     (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
                    version / 10000, version % 10000 / 100, version % 100, c->blas.file);
     (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
@@ -194,7 +193,7 @@ bptt_backend bptt_cuda(void)
         .name = "cuda",
         .real = BPTT_F32,
         .sum = BPTT_F32,
-        .pad = cu_pad,
+        .pad = lower_pad,
         .overlaps = true,
         .precisions = 1u << BPTT_PRECISION_TF32 | 1u << BPTT_PRECISION_BF16 | 1u << BPTT_PRECISION_FP16,
         .logits_at_a_time = 1 << 23, // 32 MiB of floats: few large products

@@ -1,12 +1,12 @@
-// From a plan's ops to launches: small kernels by launch.h, products by cuBLAS. Beyond that:
+// From a plan's ops to launches: small kernels by launch.h, products by a library. Beyond that:
 //   a product over a window from the states of one layer to the input of the next is split along time
 //   scatters go by the tokens' order, which the host sorts
 //   16-bit operands of products are copied: by the kernel that computes the number, if it is a cell, else by a cast
-#include "cu_node.h"
-#include "cu_shadow.h"
+#include "lower_plan.h"
+#include "half_copies.h"
 #include "half_type.h"
-#include "lower/sizes.h"
-#include "lower/view.h"
+#include "sizes.h"
+#include "view.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -25,9 +25,8 @@ typedef struct lowering {
     bool in_loop; // of time
     const lower_rules *rules;
     launch_list *out;
-    size_t scratch;     // floats used
-    span_set fresh;     // 16-bit copies that are up to date
-    span_set gradients; // floats that are gradients: their copies are scaled
+    size_t scratch; // floats used
+    half_copies copies;
 } lowering;
 
 // ---- launches -------------------------------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ static void add_kernel(lowering *w, launch *l)
     launch_add(w->out, l);
 }
 
-static bptt_mat shadow_of(const lower_rules *r, bptt_mat m)
+static bptt_mat half_view(const lower_rules *r, bptt_mat m)
 {
     m.type = precision_type(r->precision);
     return m;
@@ -70,36 +69,21 @@ static launch lowered_launch(const lowering *w, unsigned kernel, const bptt_op *
     return l;
 }
 
-// ---- freshness ------------------------------------------------------------------------------------------------------
+// ---- 16-bit copies --------------------------------------------------------------------------------------------------
 
-static size_t whole_ld(const bptt_mat *m) { return cu_pad(view_width(m)); }
-
-static void forget_written(lowering *w, const bptt_mat *m)
+// The 16-bit copy of an operand, made here if it is not current. *scaled: it is that of a gradient.
+static bptt_mat current_copy(lowering *w, const bptt_op *op, bptt_mat m, bool *scaled)
 {
-    if (!m->buf || m->type != BPTT_F32) return;
-    spans_take(&w->fresh, m);
-    spans_take(&w->gradients, m);
-}
-
-static bool is_gradient(const lowering *w, const bptt_mat *m)
-{
-    bool scaled = false;
-    return w->plan->scale.buf && spans_have(&w->gradients, m, &scaled);
-}
-
-// The copy of an operand in 16 bits, made here if it is not up to date. *scaled: it is that of a gradient.
-static bptt_mat fresh_copy(lowering *w, const bptt_op *op, bptt_mat m, bool *scaled)
-{
-    const bptt_mat shadow = shadow_of(w->rules, m);
-    if (spans_have(&w->fresh, &m, scaled)) return shadow;
-    *scaled = is_gradient(w, &m);
-    const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(shadow) : shadow; // as they lie
+    const bptt_mat copy = half_view(w->rules, m);
+    if (half_is_current(&w->copies, &m, scaled)) return copy;
+    *scaled = w->plan->scale.buf && half_has_gradient(&w->copies, &m);
+    const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(copy) : copy; // as they lie
     launch l = lowered_launch(w, LOWERED_cast, op, x.rows, x.cols);
     l.arg[0] = x, l.arg[1] = y;
     if (*scaled) l.arg[2] = w->plan->scale;
     add_kernel(w, &l);
-    spans_put(&w->fresh, &m, *scaled, whole_ld(&m));
-    return shadow;
+    half_copied(&w->copies, &m, *scaled);
+    return copy;
 }
 
 // ---- products -------------------------------------------------------------------------------------------------------
@@ -108,8 +92,8 @@ static void add_product(lowering *w, const bptt_op *op, bptt_mat a, bptt_mat b, 
 {
     bool a_scaled = false, b_scaled = false;
     if (precision_is_half(w->rules->precision)) {
-        a = fresh_copy(w, op, a, &a_scaled);
-        b = fresh_copy(w, op, b, &b_scaled);
+        a = current_copy(w, op, a, &a_scaled);
+        b = current_copy(w, op, b, &b_scaled);
         assert(!(a_scaled && b_scaled)); // no product of two gradients stands in a plan
     }
     launch l = launch_for(KERNEL_gemm, op, GRID_ELEMENTS, c.rows, c.cols);
@@ -119,7 +103,7 @@ static void add_product(lowering *w, const bptt_op *op, bptt_mat a, bptt_mat b, 
     launch_add(w->out, &l);
 }
 
-// The rows of a time loop whose cells write (or else read) elements of m; 0: there is none.
+// The batch rows of a loop of time whose cells write (or else read) elements of m; 0: there is none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
     view_range r;
@@ -136,7 +120,8 @@ static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
     return 0;
 }
 
-// Rows of a piece of a product over a window: those of some steps of time; all of them where cutting gains nothing.
+// Row count per piece when a product between two layers is split along time, so that the layers can overlap; c->rows:
+// it is not split.
 static size_t piece_rows(const lowering *w, const bptt_op *op)
 {
     const bptt_mat *a = &op->arg[0], *c = &op->arg[2];
@@ -158,7 +143,7 @@ static void product(lowering *w, const bptt_op *op)
         else
             add_product(w, op, bptt_rows(a, i, n), b, bptt_rows(c, i, n));
     }
-    forget_written(w, &c);
+    half_written(&w->copies, &c);
 }
 
 // ---- everything else ------------------------------------------------------------------------------------------------
@@ -171,12 +156,12 @@ static void cell(lowering *w, const bptt_op *op)
     const unsigned kernel = forward ? LOWERED_cell_forward_cast : LOWERED_cell_backward_cast;
     launch l = lowered_launch(w, kernel, op, h->rows, h->cols);
     memcpy(l.arg, op->arg, sizeof op->arg);
-    l.arg[forward ? 4 : 3] = shadow_of(w->rules, *h);
+    l.arg[forward ? 4 : 3] = half_view(w->rules, *h);
     if (!forward) l.arg[4] = scaled ? w->plan->scale : (bptt_mat){0};
     add_kernel(w, &l);
-    forget_written(w, h);
-    spans_put(&w->fresh, h, scaled, whole_ld(h));
-    if (!forward) spans_put(&w->gradients, h, false, whole_ld(h));
+    half_written(&w->copies, h);
+    half_copied(&w->copies, h, scaled);
+    if (!forward) half_is_gradient(&w->copies, h);
 }
 
 static bool sorted_scatter(lowering *w, const bptt_op *op)
@@ -209,9 +194,8 @@ static void plain(lowering *w, const bptt_op *op)
     w->scratch += floats;
     const char *roles = bptt_opcode_roles[op->opcode];
     for (size_t k = 0; roles[k]; k++)
-        if (strchr("=+O", roles[k])) forget_written(w, &op->arg[k]);
-    if (op->opcode == BPTT_SOFTMAX_XENT && op->gradient)
-        spans_put(&w->gradients, &op->arg[2], false, whole_ld(&op->arg[2]));
+        if (strchr("=+O", roles[k])) half_written(&w->copies, &op->arg[k]);
+    if (op->opcode == BPTT_SOFTMAX_XENT && op->gradient) half_is_gradient(&w->copies, &op->arg[2]);
 }
 
 static void lower_op(lowering *w, const bptt_op *op)
@@ -251,12 +235,11 @@ static void lower_loop(void *with, const bptt_op *loop, size_t u)
 
 void lower_plan(const bptt_plan *p, const lower_rules *r, launch_list *out)
 {
-    lowering w = {.plan = p, .rules = r, .out = out};
+    lowering w = {.plan = p, .rules = r, .out = out, .copies.pad = lower_pad};
     if (p->scale.buf && precision_is_half(r->precision)) invert_scale(&w);
     bptt_walk_plan(p, &(bptt_walk){.one = lower_one, .whole = lower_loop, .with = &w});
-    out->failed = out->failed || w.fresh.failed || w.gradients.failed;
-    spans_free(&w.fresh);
-    spans_free(&w.gradients);
+    out->failed = out->failed || half_copies_failed(&w.copies);
+    half_copies_free(&w.copies);
 }
 
 static void add_scratch(void *with, const bptt_op *op) { *(size_t *)with += launch_scratch(op); }
