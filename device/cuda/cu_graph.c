@@ -1,5 +1,5 @@
 // A plan's launches as one graph: captured once, launched in one call for every window.
-#include "cu_own.h"
+#include "cu_internal.h"
 #include "lower/view.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static bool alike(const launch *x, const launch *y)
 static size_t bytes_of(const bptt_mat *m) { return view_extent(m) * bptt_type_size(m->type); }
 
 // Queues a product of the same shape and layout that writes into `out`.
-static void queue_apart(cu_own *c, const launch *product, bptt_buf *out, const cu_lane *lane)
+static void queue_apart(cu_state *c, const launch *product, bptt_buf *out, const cu_lane *lane)
 {
     launch l = *product;
     l.arg[2].buf = out, l.arg[2].at %= ALIGNED;
@@ -34,7 +34,7 @@ static void queue_apart(cu_own *c, const launch *product, bptt_buf *out, const c
 // each kind of product runs once before, and each stream's handle.
 static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const launch_list *list = &p->launches;
     const launch **kind = malloc((list->n + 1) * sizeof *kind);
     size_t kinds = 0, most = 0;
@@ -71,19 +71,19 @@ typedef struct marks {
     cu_event *event; // NULL where none is needed
 } marks;
 
-static void make_marks(cu_own *c, const cu_plan *p, marks *m)
+static void make_marks(cu_state *c, const cu_plan *p, marks *m)
 {
     for (size_t i = 0; i < m->n; i++)
         if (i > p->launches.n || (i < p->launches.n && p->order.at[i].awaited))
             CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
 }
 
-static void record(cu_own *c, const marks *m, size_t i, cu_stream stream)
+static void record(cu_state *c, const marks *m, size_t i, cu_stream stream)
 {
     CU(c, EventRecord, "", m->event[i], stream);
 }
 
-static void queue_all(cu_own *c, const cu_plan *p, const marks *m)
+static void queue_all(cu_state *c, const cu_plan *p, const marks *m)
 {
     const launch_order *o = &p->order;
     const size_t start = p->launches.n + o->streams;
@@ -105,7 +105,7 @@ static void queue_all(cu_own *c, const cu_plan *p, const marks *m)
     }
 }
 
-static void capture(cu_own *c, cu_plan *p, marks *m)
+static void capture(cu_state *c, cu_plan *p, marks *m)
 {
     cu_graph graph = NULL;
     const cu_stream main = c->lane[0].stream;
@@ -126,7 +126,7 @@ static void capture(cu_own *c, cu_plan *p, marks *m)
 
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const bptt_status s = warm_up(d, p, e);
     if (s) return s;
     marks m = {.n = p->launches.n + p->order.streams + 1};

@@ -1,5 +1,5 @@
 // Queueing launches: a kernel's arguments, a product as cuBLAS wants it.
-#include "cu_own.h"
+#include "cu_internal.h"
 
 #include <stdio.h>
 
@@ -7,7 +7,7 @@ enum { MOST_ARGUMENTS = 2 * LAUNCH_OPERANDS + 2 };
 
 // For each operand its buffer and its view; then the constants; then the slots. Absent operands get the slots' buffer,
 // which no kernel reads there.
-static void queue_kernel(cu_own *c, const launch *l, const cu_lane *lane, cu_memory slots)
+static void queue_kernel(cu_state *c, const launch *l, const cu_lane *lane, cu_memory slots)
 {
     cu_memory memory[LAUNCH_OPERANDS];
     view views[LAUNCH_OPERANDS];
@@ -32,7 +32,7 @@ static blas_type data_type(bptt_type t) { return t == BPTT_F16 ? BLAS_F16 : t ==
 static void *blas_memory(cu_memory at) { return (void *)(uintptr_t)at; }
 
 // Where a factor lies: on the device with a loss scale, which changes there; else on the host.
-static const void *factor(const cu_own *c, const launch *l, bool is_beta)
+static const void *factor(const cu_state *c, const launch *l, bool is_beta)
 {
     static const float number[] = {0, 1, -1};
     const size_t i = is_beta ? (size_t)l->constants.op.beta : l->constants.op.alpha < 0 ? 2 : 1;
@@ -43,7 +43,7 @@ static const void *factor(const cu_own *c, const launch *l, bool is_beta)
 
 // cuBLAS is column-major: it sees each matrix as its transpose, so ask for c' = b' a'. A c that lies across is turned
 // first: c' = b' a' again.
-static void queue_product(cu_own *c, const launch *l, const cu_lane *lane)
+static void queue_product(cu_state *c, const launch *l, const cu_lane *lane)
 {
     const bool across = l->arg[2].t;
     const bptt_mat a = across ? bptt_flip(l->arg[1]) : l->arg[0], b = across ? bptt_flip(l->arg[0]) : l->arg[1];
@@ -58,7 +58,7 @@ static void queue_product(cu_own *c, const launch *l, const cu_lane *lane)
          blas_memory(cu_address(&out)), BLAS_F32, (int)out.ld, compute, BLAS_DEFAULT_ALGORITHM);
 }
 
-void cu_queue_launch(cu_own *c, const launch *l, const cu_lane *lane, cu_memory slots)
+void cu_queue_launch(cu_state *c, const launch *l, const cu_lane *lane, cu_memory slots)
 {
     if (l->kernel == LAUNCH_PRODUCT)
         queue_product(c, l, lane);

@@ -1,5 +1,5 @@
 // From plans to launches, once: all that a run of a plan needs, so that no run allocates.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ static size_t largest_scratch(const bptt_plan *p)
 }
 
 // The kernels of kernels.h take any grid; a compiler may allow one of them fewer work-items than the device has.
-static void fit(const cl_own *c, launch *l)
+static void fit(const cl_state *c, launch *l)
 {
     while (l->kernel < KERNELS && l->lanes[0] * l->lanes[1] > c->largest_group[l->kernel]) {
         const size_t k = l->lanes[1] > 1 ? 1 : 0;
@@ -22,7 +22,7 @@ static void fit(const cl_own *c, launch *l)
     }
 }
 
-size_t cl_launches_of(const cl_own *c, const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES])
 {
     const size_t n = launches_of(op, scratch, out);
     size_t made = 0;
@@ -36,13 +36,13 @@ size_t cl_launches_of(const cl_own *c, const bptt_op *op, bptt_buf *scratch, lau
 }
 
 // Whether a loop runs as one launch, which is then *l.
-static bool whole_loop(const cl_own *c, const bptt_op *loop, launch *l)
+static bool whole_loop(const cl_state *c, const bptt_op *loop, launch *l)
 {
     return c->lowering != BPTT_LOWER_NEVER && cl_loop_launch(loop, c->tiles, &c->limits, l);
 }
 
 // Appends the launches of n ops. A loop becomes one launch or a LAUNCH_LOOP, its body in either case standing once.
-static void lower(const cl_own *c, const bptt_op *op, size_t n, bptt_buf *scratch, launch_list *out)
+static void lower(const cl_state *c, const bptt_op *op, size_t n, bptt_buf *scratch, launch_list *out)
 {
     for (size_t i = 0; i < n; i += bptt_op_length(&op[i])) {
         launch made[MOST_LAUNCHES] = {{.kernel = LAUNCH_LOOP, .constants.loop.T = op[i].loop.T}};
@@ -90,7 +90,7 @@ static size_t stage_bytes(cl_plan *p)
 // Host memory that the driver gave: from other memory some drivers move only while the caller waits.
 static bptt_status make_stages(bptt_device *d, cl_plan *p, size_t bytes, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     const bptt_status s = cl_alloc_pinned(d, BPTT_IN_FLIGHT * bytes, &p->pinned, e);
     if (s) return s;
     cl_int code = CL_SUCCESS;
@@ -100,28 +100,28 @@ static bptt_status make_stages(bptt_device *d, cl_plan *p, size_t bytes, bptt_er
     return cl_report(c, e);
 }
 
-bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e)
+bptt_status cl_make_slots(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e)
 {
     const size_t bytes = stage_bytes(p), events = launches + BPTT_INPUTS + 2;
     const bptt_status s = make_stages(d, p, bytes, e);
     if (s) return s;
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_place *at = &p->place[k];
+        cl_inflight *at = &p->inflight[k];
         at->stage = p->pinned_at + k * bytes;
         if (!d->profile) continue;
-        at->ledger.at = calloc(events, sizeof *at->ledger.at);
-        if (!at->ledger.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", events);
-        at->ledger.room = events;
+        at->timings.at = calloc(events, sizeof *at->timings.at);
+        if (!at->timings.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", events);
+        at->timings.room = events;
     }
     return cl_alloc(d, SLOTS * sizeof(float), &p->slots, e);
 }
 
 void cl_clear_plan(bptt_device *d, cl_plan *p)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_wait_done(d, &p->place[k]);
-        free(p->place[k].ledger.at);
+        cl_wait_done(d, &p->inflight[k]);
+        free(p->inflight[k].timings.at);
     }
     if (p->pinned_at && !c->api.EnqueueUnmapMemObject(c->queue, p->pinned->memory, p->pinned_at, 0, NULL, NULL))
         (void)c->api.Finish(c->queue);
@@ -133,7 +133,7 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
 }
 
 // Kernels count rows and columns in 32 bits.
-static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *e)
+static bptt_status check_sizes(const cl_state *c, const bptt_plan *p, bptt_error *e)
 {
     for (size_t i = 0; i < p->ops; i++)
         for (size_t k = 0; k < BPTT_OPERANDS; k++) {
@@ -150,15 +150,15 @@ static bptt_status check_sizes(const cl_own *c, const bptt_plan *p, bptt_error *
 
 static bptt_status make_launches(bptt_device *d, cl_plan *p, bptt_error *e)
 {
-    const bptt_status fits = check_sizes(own(d), p->plan, e);
+    const bptt_status fits = check_sizes(cl_of(d), p->plan, e);
     if (fits) return fits;
     const size_t scratch = largest_scratch(p->plan);
     const bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
     if (s) return s;
-    lower(own(d), p->plan->op, p->plan->ops, p->scratch, &p->launches);
+    lower(cl_of(d), p->plan->op, p->plan->ops, p->scratch, &p->launches);
     if (p->launches.failed)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
-    return cl_make_places(d, p, kernels_queued(p->launches.at, p->launches.n), e);
+    return cl_make_slots(d, p, kernels_queued(p->launches.at, p->launches.n), e);
 }
 
 bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
@@ -172,8 +172,8 @@ bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_e
         free(made);
         return s;
     }
-    made->next = own(d)->plans;
-    own(d)->plans = made;
+    made->later = cl_of(d)->plans;
+    cl_of(d)->plans = made;
     *handle = made;
     return BPTT_OK;
 }
@@ -181,9 +181,9 @@ bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_e
 void cl_forget(bptt_device *d, void *handle)
 {
     if (!handle) return;
-    cl_plan **link = &own(d)->plans;
-    while (*link && *link != handle) link = &(*link)->next;
-    if (*link) *link = (*link)->next;
+    cl_plan **link = &cl_of(d)->plans;
+    while (*link && *link != handle) link = &(*link)->later;
+    if (*link) *link = (*link)->later;
     cl_clear_plan(d, handle);
     free(handle);
 }

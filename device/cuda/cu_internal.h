@@ -1,6 +1,6 @@
 // What the files of the CUDA backend share: the open device, its memory, its streams.
-#ifndef CU_OWN_H
-#define CU_OWN_H
+#ifndef CU_INTERNAL_H
+#define CU_INTERNAL_H
 
 #include "cu_api.h"
 #include "lower/lower_plan.h"
@@ -30,12 +30,12 @@ typedef struct cu_lane {
 enum { STAGE_SLOTS = 0, STAGE_SORT = 64 };
 
 // What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
-typedef struct cu_place {
+typedef struct cu_inflight {
     char *stage;     // pinned host memory: slots, the order of the tokens, all inputs, the output
     cu_event done;   // after everything that uses the stage
     bool used;       // done was recorded
     cu_event *timed; // [launches + 3], with profile: around the inputs, each launch, the output
-} cu_place;
+} cu_inflight;
 
 typedef struct cu_plan {
     const bptt_plan *plan; // NULL: single steps
@@ -49,12 +49,12 @@ typedef struct cu_plan {
     size_t sorted, rows;                     // those of plan input `sorted`, below `rows`
     void *pinned;                            // of all stages
     size_t input_at[BPTT_INPUTS], output_at; // bytes from place.stage
-    cu_place place[BPTT_IN_FLIGHT];          // of run number n: n % BPTT_IN_FLIGHT
-    size_t turn, waiting;                    // the next run's place; runs that were not collected
-    struct cu_plan *next;                    // all plans of the device
+    cu_inflight inflight[BPTT_IN_FLIGHT];    // of run number n: n % BPTT_IN_FLIGHT
+    size_t next, uncollected;                // the next run's place; runs that were not collected
+    struct cu_plan *later;                   // all plans of the device
 } cu_plan;
 
-typedef struct cu_own {
+typedef struct cu_state {
     cu_api api;
     blas_api blas;
     cu_device id;
@@ -74,16 +74,16 @@ typedef struct cu_own {
     cu_plan *plans; // those that were prepared
     cu_plan single; // runs one step: entry[]
     char device[128], words[330], bits[128];
-} cu_own;
+} cu_state;
 
-static inline cu_own *own(const bptt_device *d) { return d->own; }
+static inline cu_state *cu_of(const bptt_device *d) { return d->own; }
 
 // ---- failures (cu_fault.c) ------------------------------------------------------------------------------------------
 
 // Notes a failed call, once: `call` with its cu or cublas, `on` what it was for or "".
-void cu_failed(cu_own *c, const char *call, const char *on, cu_result code);
-void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result code);
-bptt_status cu_report(const cu_own *c, bptt_error *e); // the fault as a status, with its words
+void cu_failed(cu_state *c, const char *call, const char *on, cu_result code);
+void cu_blas_failed(cu_state *c, const char *call, const char *on, blas_result code);
+bptt_status cu_report(const cu_state *c, bptt_error *e); // the fault as a status, with its words
 // "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"; into room, which is returned.
 const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 
@@ -102,15 +102,15 @@ const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 // ---- the context (cu_context.c) -------------------------------------------------------------------------------------
 
 // cu_enter pushes the device's context on the calling thread, cu_leave pops it. All driver calls go between them.
-bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
-void cu_leave(cu_own *c);
+bool cu_enter(cu_state *c); // false: it failed, and is noted; then no leave
+void cu_leave(cu_state *c);
 // Process-wide lock around open, close and graph capture: calls that synchronize the whole context (cublasDestroy,
 // cuModuleUnload) invalidate a capture in progress on another thread. Not to be nested.
 void cu_lock(void);
 void cu_unlock(void);
 // Holds the context from open to close. Call both with cu_lock held.
-cu_result cu_take_context(cu_own *c);
-void cu_give_context(cu_own *c);
+cu_result cu_take_context(cu_state *c);
+void cu_give_context(cu_state *c);
 
 // ---- devices (cu_list.c) --------------------------------------------------------------------------------------------
 
@@ -131,13 +131,13 @@ bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as
 bptt_status cu_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 enum { BOUNCE_BYTES = 4 << 20 };
 // Queues a view's elements, packed line by line as they lie, into the device or out of it. stage: pinned.
-void cu_move(cu_own *c, bool into, const bptt_mat *m, void *stage, const char *what);
+void cu_move(cu_state *c, bool into, const bptt_mat *m, void *stage, const char *what);
 cu_memory cu_address(const bptt_mat *m); // of its first element; 0: absent
 
 // ---- launches (cu_queue.c, cu_graph.c) ------------------------------------------------------------------------------
 
 // Queues one launch on a lane. slots: the plan's, on the device.
-void cu_queue_launch(cu_own *c, const launch *l, const cu_lane *lane, cu_memory slots);
+void cu_queue_launch(cu_state *c, const launch *l, const cu_lane *lane, cu_memory slots);
 // The launches of p as one graph: p->exec. Every product runs once before, into memory of its own.
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
@@ -145,7 +145,7 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
 bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 void cu_forget(bptt_device *d, void *handle);
-bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e);
+bptt_status cu_make_slots(bptt_device *d, cu_plan *p, bptt_error *e);
 void cu_clear_plan(bptt_device *d, cu_plan *p); // gives everything back
 
 bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
@@ -153,7 +153,7 @@ bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS]
 bptt_status cu_sync(bptt_device *d, bptt_error *e);
 void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 // Waits until the run that uses a place is done, and adds its time to d->spent.
-void cu_wait_done(bptt_device *d, cu_plan *p, cu_place *at);
+void cu_wait_done(bptt_device *d, cu_plan *p, cu_inflight *at);
 
 bptt_backend bptt_cuda(void);
 

@@ -1,11 +1,11 @@
 // Products by CLBlast instead of our own kernel, where the user asks for them.
-#ifndef CLBLAST_H
-#define CLBLAST_H
+#ifndef CL_BLAST_H
+#define CL_BLAST_H
 
 #include "cl_api.h"
 #include "cl_tiles.h"
 
-typedef struct cl_own cl_own; // cl_own.h
+typedef struct cl_state cl_state; // cl_internal.h
 
 // CLBlastSgemm of clblast_c.h: layout, transposes, m, n, k, alpha, a, b, beta, c (each buffer, first element, leading
 // dimension), queue, event.
@@ -20,6 +20,6 @@ bptt_status clblast_open(bptt_device *d, bptt_error *e);
 bptt_status clblast_try(bptt_device *d, bptt_error *e);
 // Queues the launch, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
 // queued. A failure is noted. *event is the caller's; NULL: not wanted.
-bool clblast_queued(cl_own *c, const launch *l, cl_event *event);
+bool clblast_queued(cl_state *c, const launch *l, cl_event *event);
 
 #endif
