@@ -15,7 +15,7 @@ foreach(file IN LISTS files)
   string(APPEND body "${hex}\n")
 endforeach()
 file(WRITE "${OUT}" "// Made by cmake/embed_text.cmake.
-#include \"program_text.h\"
+#include \"cl_program_text.h\"
 
 const size_t cl_program_size = ${size};
 const unsigned char cl_program_text[] = {

@@ -64,8 +64,8 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   SCALE_ROWS    k x y            y[i] = k[i] x[i] + beta y[i]     k [N][1]
 //   CELL_FORWARD  z b b2 h         h = f(z + b + b2), b, b2 [1][M] repeated and absent where buf is NULL; h may be z
 //   CELL_BACKWARD y dy dz          dz = dy f'(y); dz may be dy
-//   GATES_FORWARD z b b2 s s'       a gated cell: the states s' [N][S*H] from s and z + b + b2, z [N][G*H]; z becomes what
-//                                  GATES_BACKWARD needs. s' has rows of its own
+//   GATES_FORWARD z b b2 s s'      a gated cell: the states s' [N][S*H] from s and z + b + b2, z [N][G*H]; z becomes
+//                                  what GATES_BACKWARD needs. s' has rows of its own
 //   GATES_BACKWARD z s s' d' d     from it and the gradient d' of s': z becomes dz; d += what reaches s but not
 //                                  through z
 //   COLSUM        dz db            db = beta db + sum_i dz[i]       db [1][M]
@@ -119,8 +119,8 @@ extern const char *const bptt_opcode_name[BPTT_OPCODES + 1];  // "copy", ...
 extern const char *const bptt_opcode_roles[BPTT_OPCODES + 1]; // as above, one letter an operand
 extern const char *const bptt_opcode_holds[BPTT_OPCODES + 1]; // i indices, x reals, s sums
 
-// Cells. The elementwise ones have one gate and one state, and keep nothing but h = f(z). Their mathematics: cells.h; that
-// of the others, and their rows: gated_cells.h.
+// Cells. The elementwise ones have one gate and one state, and keep nothing but h = f(z): cells.h has their
+// mathematics, gated_cells.h that of the others, and their rows.
 #define BPTT_PLAIN_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
 enum {
 #define BPTT_CELL_ENUM(name, word) BPTT_CELL_##word,

@@ -1,4 +1,4 @@
-// The pointwise mathematics of the cells, one text for every number type, backend and compiler (C, OpenCL C 1.2, CUDA C).
+// The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
 // Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x),
 // WHOLE(x).
 // A NaN that goes in comes out.

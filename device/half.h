@@ -2,7 +2,7 @@
 // integers and bits, and one exact subtraction: so the same bits everywhere, whether the processor flushes subnormal
 // numbers or not. Comes after f32.h.
 //
-//   half_of(kind, x)     float to the kind that knobs.half_kind says: HALF_BF16, HALF_FP16
+//   half_of(kind, x)     float to the kind that op_constants.half_kind says: HALF_BF16, HALF_FP16
 //   half_float(kind, h)  and back, exactly
 //
 // What is too large becomes infinity; subnormal numbers and the signs of zeros are kept; a NaN stays one, with its sign

@@ -15,7 +15,7 @@ static inline bptt_type precision_type(bptt_precision p)
 
 static inline bool precision_is_half(bptt_precision p) { return type_is_half(precision_type(p)); }
 
-// knobs.half_kind of an element type; 0: it has other than 16 bits.
+// op_constants.half_kind of an element type; 0: it has other than 16 bits.
 static inline int half_kind_of(bptt_type t) { return t == BPTT_BF16 ? HALF_BF16 : t == BPTT_F16 ? HALF_FP16 : 0; }
 
 #endif

@@ -1,4 +1,4 @@
-// What a kernel of kernels.h is told besides its buffers: one text for the host and every device language.
+// The constants of the kernels in kernels.h: one text for the host and every device language.
 // Before it is included: word (unsigned, 64 bits) and count (unsigned, 32 bits). Only members of 4 and 8 bytes, the
 // large ones first, so that all compilers lay them out alike.
 #ifndef KERNEL_ARGS_H
@@ -13,7 +13,7 @@ typedef struct view {
 } view;
 
 // The constants of an op, as in bptt_op.
-typedef struct knobs {
+typedef struct op_constants {
     int alpha, beta;
     int cell;      // bptt_cell: the numbers of CELL_LIST
     int gradient;  // softmax_xent
@@ -25,17 +25,16 @@ typedef struct knobs {
 #define RULE_CONSTANT(name, value) float name;
     RULE_CONSTANT_LIST(RULE_CONSTANT)
 #undef RULE_CONSTANT
-} knobs;
+} op_constants;
 
-// What the whole-window kernels are told besides their operands. Matrices of the window are given as they are at its
-// first step; a stride is how many elements they move by from one step to the next, modulo 2^64: backward in time it is
-// negative.
-typedef struct window_args {
+// The constants of kernels that run the whole loop of a layer. Operands are those of the loop's first step; a stride is
+// how many elements they move by from one step to the next, modulo 2^64: backward in time it is negative.
+typedef struct layer_constants {
     word stride_h, stride_dz, stride_kept, stride_keep;
     count T, B, H;
     int cell, masked; // masked: keep is applied
     int resident;     // the recurrent weights are copied into local memory; else read where they lie
-} window_args;
+} layer_constants;
 
 // What changes from run to run lies in device memory: SLOTS floats.
 #define SLOT_PER_WEIGHT 0 // 1 / sum of the weights of the window; 0 if that is 0

@@ -20,7 +20,7 @@
 #define IN(x) GLOBAL const float *x, const view x##_view
 #define IDS(x) GLOBAL const int *x, const view x##_view
 #define OUT(x) GLOBAL float *x, const view x##_view
-#define CONSTANTS UNUSED const knobs o, UNUSED GLOBAL const float *slots
+#define CONSTANTS UNUSED const op_constants o, UNUSED GLOBAL const float *slots
 #define AT(x, i, j) x[x##_view.at + (i)*x##_view.down + (j)*x##_view.across]
 #define PRESENT(x) (x##_view.rows != 0)
 

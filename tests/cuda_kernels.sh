@@ -91,7 +91,7 @@ cat taken
 say $truth "no kernel spills or has a stack"
 
 truth=0
-sed -n 's/^ *X(\([a-z0-9_]*\), "[fih]*", "[01]*").*/\1/p' "$root/device/launch.h" >names
+sed -n 's/^ *X(\([a-z0-9_]*\), "[fih]*", "[01]*").*/\1/p' "$root/device/lower/launch.h" >names
 [ -s names ] || truth=1
 while read -r name; do
     grep -q "^$name  *[0-9]" taken || {

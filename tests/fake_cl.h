@@ -3,7 +3,7 @@
 #ifndef FAKE_CL_H
 #define FAKE_CL_H
 
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "near.h"
 
 // What is wrong. All zero: nothing.

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 typedef struct half_kind {
-    int kind;           // knobs.half_kind
+    int kind;           // op_constants.half_kind
     int bits;           // of the mantissa, without the first
     int least, most;    // exponents of normal numbers
     unsigned inf, sign; // bits

@@ -11,7 +11,7 @@ typedef struct call {
     const work_item *item;
     void *const *data;
     const view *at;
-    const knobs *k;
+    const op_constants *k;
     const float *slots;
 } call;
 
@@ -57,7 +57,7 @@ static caller *const callers[ALL_KERNELS] = {
 #undef KERNEL_CALL
 };
 
-void host_kernel_run(unsigned kernel, const work_item *item, void *const *data, const view *at, const knobs *k,
+void host_kernel_run(unsigned kernel, const work_item *item, void *const *data, const view *at, const op_constants *k,
                      const float *slots)
 {
     assert(kernel < ALL_KERNELS);
@@ -71,7 +71,7 @@ unsigned host_kernel_named(const char *name)
     return kernel;
 }
 
-bool host_kernel_call(const char *name, const work_item *item, void *const *data, const view *at, const knobs *k,
+bool host_kernel_call(const char *name, const work_item *item, void *const *data, const view *at, const op_constants *k,
                       const float *slots)
 {
     const unsigned kernel = host_kernel_named(name);

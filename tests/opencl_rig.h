@@ -3,9 +3,9 @@
 #ifndef OPENCL_RIG_H
 #define OPENCL_RIG_H
 
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "near.h"
-#include "program_text.h"
+#include "cl_program_text.h"
 #include "suite.h"
 
 static inline bptt_status look_for_opencl(bptt_error *e)
@@ -37,7 +37,7 @@ static inline char *small_text(size_t *size)
 {
     char *all = must_alloc(cl_program_size + 1, 1), *text = must_alloc(cl_program_size + 4096, 1);
     memcpy(all, cl_program_text, cl_program_size);
-    const char *cut = text_of(all, "multiply.cl"), *rest = text_of(all, "probe.h");
+    const char *cut = text_of(all, "multiply.cl"), *rest = text_of(all, "cl_probe.h");
     memcpy(text, all, (size_t)(cut - all));
     for (size_t i = 0; i < CL_KERNELS - KERNELS; i++) {
         const size_t n = strlen(text);

@@ -10,8 +10,8 @@
 #include "trainer_on.h"
 #include "twin.h"
 
-#include "cl_own.h"
-#include "program_text.h"
+#include "cl_internal.h"
+#include "cl_program_text.h"
 
 #include <dlfcn.h>
 

@@ -5,7 +5,7 @@
 #include "near.h"
 #include "standin.h"
 
-#include "launch.h"
+#include "lower/launch.h"
 
 #include "suite.h"
 
@@ -179,7 +179,7 @@ static inline view rig_view(word at, count rows, count cols, count down)
 
 // One kernel with its operands.
 static inline cu_result rig_launch(standin_rig *r, const char *name, cu_stream s, size_t n, cu_memory *at, view *lies,
-                                   knobs k)
+                                   op_constants k)
 {
     cu_function f;
     cu_memory slots = 0;
@@ -192,12 +192,12 @@ static inline cu_result rig_launch(standin_rig *r, const char *name, cu_stream s
 
 static inline cu_result rig_fill(standin_rig *r, cu_stream s, cu_memory y, view lies, float value)
 {
-    return rig_launch(r, "bptt_fill", s, 1, &y, &lies, (knobs){.value = value});
+    return rig_launch(r, "bptt_fill", s, 1, &y, &lies, (op_constants){.value = value});
 }
 
 static inline cu_result rig_copy(standin_rig *r, cu_stream s, cu_memory x, view x_lies, cu_memory y, view y_lies)
 {
-    return rig_launch(r, "bptt_copy", s, 2, (cu_memory[]){x, y}, (view[]){x_lies, y_lies}, (knobs){0});
+    return rig_launch(r, "bptt_copy", s, 2, (cu_memory[]){x, y}, (view[]){x_lies, y_lies}, (op_constants){0});
 }
 
 // The side stream goes on where the main one is; the main one where the side one is.

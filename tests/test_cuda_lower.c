@@ -1,9 +1,9 @@
-// Lowering for CUDA, without CUDA: the nodes of real plans, what they wait for, on which streams; which copies in 16
-// bits are up to date. The judges are plain: pairs of nodes, and a version number for every element.
-#include "cu_node.h"
-#include "cu_shadow.h"
+// Lowering for CUDA, without CUDA: the launches of real plans, what they wait for, on which streams; which copies in 16
+// bits are up to date. The references are plain: pairs of launches, and a version number for every element.
 #include "half_type.h"
 #include "host_memory.h"
+#include "lower/lower_plan.h"
+#include "lower/order.h"
 #include "nets.h"
 #include "run.h"
 #include "stage.h"
@@ -16,8 +16,8 @@ typedef struct lowered {
     bptt_plan p; // a copy, with a scale in fp16
     lower_rules rules;
     bptt_buf scratch, slots, scale, per_scale;
-    node_list nodes;
-    node_order order;
+    launch_list launches;
+    launch_order order;
 } lowered;
 
 typedef struct what {
@@ -36,7 +36,7 @@ static bptt_mat made_up(bptt_buf *b, size_t at, size_t rows, size_t cols, bptt_t
 static void open_run(lowered *x, const what *w)
 {
     bptt_backend b = bptt_ref_f32();
-    b.pad = cu_pad, b.overlaps = true;
+    b.pad = lower_pad, b.overlaps = true;
     bptt_model_config c = net_config("ref", BPTT_F32, 11, w->H, w->L);
     c.compute.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
     CK_OK(bptt_model_open_on(&b, &c, &x->m, NULL));
@@ -54,7 +54,7 @@ static lowered *lower_it(const what *w)
     lowered *x = must_alloc(1, sizeof *x);
     open_run(x, w);
     x->p = x->r->plan[w->work];
-    x->rules = (lower_rules){.precision = w->precision, .processors = 132, .pieces = w->graph, .scratch = &x->scratch};
+    x->rules = (lower_rules){.precision = w->precision, .pieces = w->graph, .scratch = &x->scratch};
     size_t rows = 0;
     if (w->precision == BPTT_PRECISION_FP16) {
         x->p.scale = made_up(&x->scale, 0, 1, 2, BPTT_F32);
@@ -64,16 +64,16 @@ static lowered *lower_it(const what *w)
         x->rules.start = made_up(&x->slots, 16, rows + 1, 1, BPTT_I32);
         x->rules.order = made_up(&x->slots, 17 + rows, w->B * w->T, 1, BPTT_I32);
     }
-    lower_plan(&x->p, &x->rules, &x->nodes);
-    ck_assert(!x->nodes.failed);
-    CK_OK(order_nodes(&x->nodes, w->graph ? MOST_STREAMS : 1, &x->order, NULL));
+    lower_plan(&x->p, &x->rules, &x->launches);
+    ck_assert(!x->launches.failed);
+    CK_OK(order_launches(&x->launches, w->graph ? MOST_STREAMS : 1, &x->order, NULL));
     return x;
 }
 
 static void drop(lowered *x)
 {
     order_free(&x->order);
-    nodes_free(&x->nodes);
+    launch_list_free(&x->launches);
     bptt_run_close(x->r);
     bptt_model_close(x->m);
     free(x);
@@ -114,22 +114,22 @@ static bool meet(const bptt_mat *a, const bptt_mat *b)
     return false;
 }
 
-// The written operand of every kernel, from its comment in backend.h and launch.h: the judge's own table.
-static bool written(const node *n, size_t k)
+// The written operand of every kernel, from its comment in backend.h and launch.h: a table of the test's own.
+static bool written(const launch *n, size_t k)
 {
-    switch (n->kind) {
+    switch (n->kernel) {
     case KERNEL_update: return k == 0 || k == 2 || k == 3;
     case KERNEL_softmax_xent: return k >= 2;
     case LOWERED_cast: return k == 1;
     case LOWERED_cell_forward_cast: return k >= 3;
     case LOWERED_cell_backward_cast: return k == 2 || k == 3;
     case LOWERED_rescale: return true;
-    case NODE_PRODUCT: return k == 2;
+    case LAUNCH_PRODUCT: return k == 2;
     default: return k + 1 == n->operands;
     }
 }
 
-static bool conflict(const node *a, const node *b)
+static bool conflict(const launch *a, const launch *b)
 {
     for (size_t i = 0; i < a->operands; i++)
         for (size_t k = 0; k < b->operands; k++)
@@ -137,21 +137,21 @@ static bool conflict(const node *a, const node *b)
     return false;
 }
 
-// before[i * n + k]: node k is over when node i starts. By nodes, in the order of the queue.
+// before[i * n + k]: launch k is over when launch i starts. By launches, in the order of the queue.
 static bool *closure(const lowered *x)
 {
-    const size_t n = x->nodes.n;
+    const size_t n = x->launches.n;
     bool *before = must_alloc(n * n, 1);
     size_t last[MOST_STREAMS];
     for (size_t s = 0; s < MOST_STREAMS; s++) last[s] = n;
     for (size_t i = 0; i < n; i++) {
-        const size_t at = x->order.turn[i], stream = x->nodes.at[at].stream;
+        const size_t at = x->order.queue[i], stream = x->order.at[at].stream;
         size_t from[64 + 1], froms = 0;
         if (last[stream] < n) from[froms++] = last[stream];
         for (size_t k = x->order.wait_first[i]; k < x->order.wait_first[i + 1]; k++) {
             ck_assert_uint_lt(froms, 64);
             from[froms++] = x->order.wait[k];
-            ck_assert(x->nodes.at[x->order.wait[k]].awaited);
+            ck_assert(x->order.at[x->order.wait[k]].awaited);
         }
         for (size_t k = 0; k < froms; k++) {
             before[at * n + from[k]] = true;
@@ -162,20 +162,20 @@ static bool *closure(const lowered *x)
     return before;
 }
 
-START_TEST(nodes_that_meet_are_ordered_as_the_plan_has_them)
+START_TEST(launches_that_meet_are_ordered_as_the_plan_has_them)
 {
     for (size_t i = 0; i < CASES; i++) {
         const what w = case_of(i);
         lowered *x = lower_it(&w);
-        const size_t n = x->nodes.n;
+        const size_t n = x->launches.n;
         bool *before = closure(x);
         for (size_t a = 0; a < n; a++)
             for (size_t b = a + 1; b < n; b++) {
-                CK_TRUE(!before[a * n + b] || !conflict(&x->nodes.at[a], &x->nodes.at[b]),
-                        "case %zu: nodes %zu and %zu are the wrong way round", i, a, b);
-                CK_TRUE(before[b * n + a] || !conflict(&x->nodes.at[a], &x->nodes.at[b]),
-                        "case %zu: nothing orders node %zu (kernel %u) and node %zu (kernel %u)", i, a,
-                        x->nodes.at[a].kind, b, x->nodes.at[b].kind);
+                CK_TRUE(!before[a * n + b] || !conflict(&x->launches.at[a], &x->launches.at[b]),
+                        "case %zu: launches %zu and %zu are the wrong way round", i, a, b);
+                CK_TRUE(before[b * n + a] || !conflict(&x->launches.at[a], &x->launches.at[b]),
+                        "case %zu: nothing orders launch %zu (kernel %u) and launch %zu (kernel %u)", i, a,
+                        x->launches.at[a].kernel, b, x->launches.at[b].kernel);
             }
         free(before);
         drop(x);
@@ -183,18 +183,18 @@ START_TEST(nodes_that_meet_are_ordered_as_the_plan_has_them)
 }
 END_TEST
 
-START_TEST(every_node_has_its_turn_once)
+START_TEST(every_launch_has_its_turn_once)
 {
     for (size_t i = 0; i < CASES; i++) {
         const what w = case_of(i);
         lowered *x = lower_it(&w);
-        bool *seen = must_alloc(x->nodes.n, 1);
-        ck_assert_uint_eq(x->order.n, x->nodes.n);
-        for (size_t k = 0; k < x->nodes.n; k++) {
-            ck_assert(!seen[x->order.turn[k]]);
-            seen[x->order.turn[k]] = true;
-            ck_assert(w.graph || x->order.turn[k] == k);
-            ck_assert_uint_lt(x->nodes.at[k].stream, w.graph ? MOST_STREAMS : 1);
+        bool *seen = must_alloc(x->launches.n, 1);
+        ck_assert_uint_eq(x->order.n, x->launches.n);
+        for (size_t k = 0; k < x->launches.n; k++) {
+            ck_assert(!seen[x->order.queue[k]]);
+            seen[x->order.queue[k]] = true;
+            ck_assert(w.graph || x->order.queue[k] == k);
+            ck_assert_uint_lt(x->order.at[k].stream, w.graph ? MOST_STREAMS : 1);
         }
         free(seen);
         drop(x);
@@ -210,8 +210,8 @@ static size_t depth(size_t L, size_t T, bool graph)
     const what w = {.H = 64, .L = L, .B = 2, .T = T, .work = TRAIN, .graph = graph};
     lowered *x = lower_it(&w);
     size_t most = 0;
-    for (size_t i = 0; i < x->nodes.n; i++)
-        if (x->nodes.at[i].level > most) most = x->nodes.at[i].level;
+    for (size_t i = 0; i < x->launches.n; i++)
+        if (x->order.at[i].level > most) most = x->order.at[i].level;
     drop(x);
     return most + 1;
 }
@@ -227,19 +227,26 @@ START_TEST(layers_overlap_in_time)
 }
 END_TEST
 
+// A launch of one step of time: a cell, or a product with as many rows as there are streams.
+static bool of_recurrence(const launch *l, size_t B)
+{
+    if (l->kernel == LAUNCH_PRODUCT) return !l->arg[0].t && l->arg[2].rows == B;
+    return l->kernel == KERNEL_cell_forward || l->kernel == KERNEL_cell_backward;
+}
+
 // What a layer's gradient takes stands on no stream of a recurrence that still runs.
 START_TEST(gradients_of_weights_leave_the_recurrence_alone)
 {
     const what w = {.H = 64, .L = 2, .B = 2, .T = 32, .work = TRAIN, .graph = true};
     lowered *x = lower_it(&w);
     size_t aside = 0;
-    for (size_t i = 0; i < x->nodes.n; i++) {
-        const node *n = &x->nodes.at[i];
-        if (n->kind != NODE_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
-        for (size_t k = i + 1; k < x->nodes.n; k++) {
-            const node *later = &x->nodes.at[k];
-            if (!later->loop || later->level <= n->level) continue;
-            CK_TRUE(later->stream != n->stream, "node %zu stands before node %zu of a recurrence", i, k);
+    for (size_t i = 0; i < x->launches.n; i++) {
+        const launch *n = &x->launches.at[i];
+        if (n->kernel != LAUNCH_PRODUCT || !n->arg[0].t) continue; // dW = h' dz
+        for (size_t k = i + 1; k < x->launches.n; k++) {
+            const ordered_launch *at = &x->order.at[i], *later = &x->order.at[k];
+            if (!of_recurrence(&x->launches.at[k], w.B) || later->level <= at->level) continue;
+            CK_TRUE(later->stream != at->stream, "launch %zu stands before launch %zu of a recurrence", i, k);
             aside++;
         }
     }
@@ -257,9 +264,10 @@ START_TEST(pieces_cover_their_product)
             w.graph = pass == 1;
             lowered *x = lower_it(&w);
             rows[pass] = 0;
-            for (size_t k = 0; k < x->nodes.n; k++)
-                if (x->nodes.at[k].kind == NODE_PRODUCT)
-                    rows[pass] += x->nodes.at[k].arg[2].rows * x->nodes.at[k].arg[2].cols * x->nodes.at[k].arg[0].cols;
+            for (size_t k = 0; k < x->launches.n; k++)
+                if (x->launches.at[k].kernel == LAUNCH_PRODUCT)
+                    rows[pass] +=
+                        x->launches.at[k].arg[2].rows * x->launches.at[k].arg[2].cols * x->launches.at[k].arg[0].cols;
             drop(x);
         }
         ck_assert_uint_eq(rows[0], rows[1]);
@@ -296,39 +304,39 @@ static versions *versions_of(versions *all, const bptt_mat *m)
     for (size_t line_ = 0; line_ < view_lines(m); line_++) \
         for (size_t at = (m)->at + line_ * (m)->ld; at < (m)->at + line_ * (m)->ld + view_width(m); at++)
 
-// What node i does to the versions; products are checked.
+// What launch i does to the versions; products are checked.
 static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
 {
-    const node *n = &x->nodes.at[i];
+    const launch *n = &x->launches.at[i];
     size_t scaled_operands = 0;
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];
-        if (!m->buf || n->kind != NODE_PRODUCT || k >= 2) continue;
+        if (!m->buf || n->kernel != LAUNCH_PRODUCT || k >= 2) continue;
         versions *v = versions_of(all, m);
         bool scaled = false;
         EACH_ELEMENT(m, at)
         {
-            CK_TRUE(v->copy[at] == v->own[at], "node %zu, operand %zu: a stale copy", i, k);
-            CK_TRUE(v->scaled[at] == (v->gradient[at] && fp16), "node %zu, operand %zu: scaled wrongly", i, k);
+            CK_TRUE(v->copy[at] == v->own[at], "launch %zu, operand %zu: a stale copy", i, k);
+            CK_TRUE(v->scaled[at] == (v->gradient[at] && fp16), "launch %zu, operand %zu: scaled wrongly", i, k);
             scaled = scaled || v->scaled[at];
         }
         scaled_operands += scaled;
     }
-    if (n->kind == NODE_PRODUCT) ck_assert_uint_eq(scaled_operands, n->alpha >= ALPHA_PER_SCALE);
-    const bool backward = n->kind == LOWERED_cell_backward_cast, softmax = n->kind == KERNEL_softmax_xent;
+    if (n->kernel == LAUNCH_PRODUCT) ck_assert_uint_eq(scaled_operands, n->operands == 4);
+    const bool backward = n->kernel == LOWERED_cell_backward_cast, softmax = n->kernel == KERNEL_softmax_xent;
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || is_half(m)) continue;
         versions *v = versions_of(all, m);
-        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (softmax && k == 2 && n->k.gradient);
+        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (softmax && k == 2 && n->constants.op.gradient);
     }
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || !is_half(m)) continue;
         versions *v = versions_of(all, m);
-        const size_t scale = n->kind == LOWERED_cast ? 2 : 4;
+        const size_t scale = n->kernel == LOWERED_cast ? 2 : 4;
         EACH_ELEMENT(m, at)
-        v->copy[at] = v->own[at], v->scaled[at] = n->kind != LOWERED_cell_forward_cast && n->arg[scale].buf != NULL;
+        v->copy[at] = v->own[at], v->scaled[at] = n->kernel != LOWERED_cell_forward_cast && n->arg[scale].buf != NULL;
     }
 }
 
@@ -340,10 +348,10 @@ START_TEST(no_product_reads_a_stale_copy)
         w.precision = i % 2 ? BPTT_PRECISION_FP16 : BPTT_PRECISION_BF16;
         lowered *x = lower_it(&w);
         versions all[BUFFERS] = {0};
-        for (size_t k = 0; k < x->nodes.n; k++) {
+        for (size_t k = 0; k < x->launches.n; k++) {
             step_versions(all, x, k, i % 2);
-            products += x->nodes.at[k].kind == NODE_PRODUCT;
-            casts += x->nodes.at[k].kind == LOWERED_cast;
+            products += x->launches.at[k].kernel == LAUNCH_PRODUCT;
+            casts += x->launches.at[k].kernel == LOWERED_cast;
         }
         for (size_t k = 0; k < BUFFERS; k++)
             free(all[k].own), free(all[k].copy), free(all[k].scaled), free(all[k].gradient);
@@ -391,12 +399,12 @@ START_TEST(copies_follow_whatever_is_written)
         lowered x = {.p = {.op = step, .ops = STEPS}, .rules = {.precision = BPTT_PRECISION_BF16}};
         x.rules.per_scale = made_up(&per, 0, 1, 2, BPTT_F32);
         for (size_t k = 0; k < STEPS; k++) random_step(&step[k], b, &random);
-        lower_plan(&x.p, &x.rules, &x.nodes);
+        lower_plan(&x.p, &x.rules, &x.launches);
         versions all[BUFFERS] = {0};
-        for (size_t k = 0; k < x.nodes.n; k++) step_versions(all, &x, k, false);
+        for (size_t k = 0; k < x.launches.n; k++) step_versions(all, &x, k, false);
         for (size_t k = 0; k < BUFFERS; k++)
             free(all[k].own), free(all[k].copy), free(all[k].scaled), free(all[k].gradient);
-        nodes_free(&x.nodes);
+        launch_list_free(&x.launches);
     }
 }
 END_TEST
@@ -407,7 +415,7 @@ START_TEST(copies_are_made_once)
     const what w = {.H = 64, .L = 2, .B = 3, .T = 24, .work = TRAIN, .precision = BPTT_PRECISION_FP16, .graph = true};
     lowered *x = lower_it(&w);
     size_t casts = 0;
-    for (size_t k = 0; k < x->nodes.n; k++) casts += x->nodes.at[k].kind == LOWERED_cast;
+    for (size_t k = 0; k < x->launches.n; k++) casts += x->launches.at[k].kernel == LOWERED_cast;
     ck_assert_uint_eq(casts, 4 + 2 + 1); // hh, hh, ih of layer 1, decoder; two states; dlogits
     drop(x);
 }
@@ -415,8 +423,8 @@ END_TEST
 
 static void add(TCase *c)
 {
-    tcase_add_test(c, nodes_that_meet_are_ordered_as_the_plan_has_them);
-    tcase_add_test(c, every_node_has_its_turn_once);
+    tcase_add_test(c, launches_that_meet_are_ordered_as_the_plan_has_them);
+    tcase_add_test(c, every_launch_has_its_turn_once);
     tcase_add_test(c, layers_overlap_in_time);
     tcase_add_test(c, gradients_of_weights_leave_the_recurrence_alone);
     tcase_add_test(c, pieces_cover_their_product);

@@ -37,7 +37,7 @@ typedef struct turn {
 static void rows_of_losses(const turn *t)
 {
     const view x = {0, t->rows, t->cols, t->cols, 1}, column = {0, t->rows, 1, 1, 1};
-    const knobs o = {.gradient = 1};
+    const op_constants o = {.gradient = 1};
     static const float k[8] = {1, 0.5f, 0, 2, 1, 1, 1, 1}, slots[SLOTS] = {0.25f};
     lanes_softmax_xent(&t->item, t->s->id, column, k, column, t->s->x, x, t->s->loss, column, o, slots);
 }
@@ -45,27 +45,27 @@ static void rows_of_losses(const turn *t)
 static void rows_of_logarithms(const turn *t)
 {
     const view x = {0, t->rows, t->cols, t->cols, 1};
-    lanes_log_softmax(&t->item, t->s->x, x, (knobs){0}, NULL);
+    lanes_log_softmax(&t->item, t->s->x, x, (op_constants){0}, NULL);
 }
 
 static void squares(const turn *t)
 {
     const count pieces = (t->cols + SUM_PIECE - 1) / SUM_PIECE;
     const view x = {0, t->rows, t->cols, t->cols, 1}, out = {0, t->rows, pieces, pieces, 1};
-    lanes_sumsq_chunks(&t->item, t->s->x, x, t->s->out, out, (knobs){0}, NULL);
+    lanes_sumsq_chunks(&t->item, t->s->x, x, t->s->out, out, (op_constants){0}, NULL);
 }
 
 static void sums(const turn *t)
 {
     const count pieces = (t->cols + SUM_PIECE - 1) / SUM_PIECE;
     const view x = {0, t->rows, t->cols, t->cols, 1}, out = {0, t->rows, pieces, pieces, 1};
-    lanes_sum_chunks(&t->item, t->s->x, x, t->s->out, out, (knobs){0}, NULL);
+    lanes_sum_chunks(&t->item, t->s->x, x, t->s->out, out, (op_constants){0}, NULL);
 }
 
 static void total(const turn *t)
 {
     const view x = {0, 1, t->rows * t->cols, 1, 1}, out = {0, 1, 1, 1, 1};
-    lanes_sum(&t->item, t->s->x, x, t->s->out, out, (knobs){.beta = 1}, NULL);
+    lanes_sum(&t->item, t->s->x, x, t->s->out, out, (op_constants){.beta = 1}, NULL);
 }
 
 static void (*const kernel_of[])(const turn *t) = {rows_of_losses, rows_of_logarithms, squares, sums, total};

@@ -1,9 +1,9 @@
 // Lowering for OpenCL devices: which loops become a whole-window kernel and what it is told; grids of the small
 // kernels. Needs no device: plans are those of real runs.
+#include "cl_tiles.h"
 #include "nets.h"
 #include "run.h"
 #include "suite.h"
-#include "task.h"
 
 static const cl_limits processor = {BPTT_CPU, 1u << 20, false, 4096, 2, 16, false};
 static const cl_limits many_cores = {BPTT_CPU, 32u << 10, false, 8192, 96, 8, false};
@@ -13,9 +13,9 @@ static const cl_limits no_groups = {BPTT_ACCELERATOR, 0, false, 1, 0, 0, false};
 static const cl_limits *const DEVICES[] = {&processor, &many_cores, &large_gpu, &small_gpu, &no_groups};
 enum { DEVICE_KINDS = sizeof DEVICES / sizeof *DEVICES };
 
-static bool windowed(const bptt_op *loop, const cl_limits *l, task *t)
+static bool windowed(const bptt_op *loop, const cl_limits *l, launch *t)
 {
-    return window_of(loop, tile_class_of(l), l, t);
+    return cl_loop_launch(loop, tile_class_of(l), l, t);
 }
 
 static bool same(const bptt_mat *a, const bptt_mat *b)
@@ -25,16 +25,16 @@ static bool same(const bptt_mat *a, const bptt_mat *b)
 }
 
 // The view that operand i of the window has after t steps is m.
-static bool is_at(const task *k, size_t i, size_t t, word stride, const bptt_mat *m)
+static bool is_at(const launch *k, size_t i, size_t t, word stride, const bptt_mat *m)
 {
     bptt_mat o = k->arg[i];
     o.at += t * stride;
     return same(&o, m);
 }
 
-static bool forward_is(const task *k, const bptt_op *loop, size_t t)
+static bool forward_is(const launch *k, const bptt_op *loop, size_t t)
 {
-    const window_args *w = &k->constants.w;
+    const layer_constants *w = &k->constants.layer;
     const bptt_op *body = loop + 1;
     const bptt_op first = bptt_op_at(body, t, 0), product = bptt_op_at(&body[w->masked ? 1 : 0], t, 0);
     const bptt_op cell = bptt_op_at(&body[w->masked ? 2 : 1], t, 0);
@@ -46,9 +46,9 @@ static bool forward_is(const task *k, const bptt_op *loop, size_t t)
                   (is_at(k, 0, t, w->stride_keep, &first.arg[0]) && is_at(k, 2, t, w->stride_kept, &first.arg[2])));
 }
 
-static bool backward_is(const task *k, const bptt_op *loop, size_t t)
+static bool backward_is(const launch *k, const bptt_op *loop, size_t t)
 {
-    const window_args *w = &k->constants.w;
+    const layer_constants *w = &k->constants.layer;
     const bptt_op cell = bptt_op_at(&loop[1], t, 0), product = bptt_op_at(&loop[2], t, 0);
     const bptt_op last = bptt_op_at(&loop[loop->loop.body], t, 0);
     const bool ok = k->kernel == TUNED_BACKWARD && k->charge == BPTT_WINDOW_BACKWARD && k->operands == 5 &&
@@ -58,19 +58,19 @@ static bool backward_is(const task *k, const bptt_op *loop, size_t t)
     return ok && (!w->masked || (is_at(k, 0, t, w->stride_keep, &last.arg[0]) && is_at(k, 4, 0, 0, &product.arg[2])));
 }
 
-static void check_window(const bptt_op *loop, const bptt_run *r, const cl_limits *l, const task *t)
+static void check_window(const bptt_op *loop, const bptt_run *r, const cl_limits *l, const launch *t)
 {
     for (size_t step = 0; step < loop->loop.T; step++)
         ck_assert((loop->loop.kind == BPTT_LOOP_FORWARD ? forward_is : backward_is)(t, loop, step));
-    ck_assert_uint_eq(t->constants.w.T, loop->loop.T);
-    ck_assert_uint_eq(t->constants.w.B, r->B);
-    ck_assert_uint_eq(t->constants.w.H, r->model->config.hidden);
-    ck_assert_int_eq(t->constants.w.masked, r->config.keep != 0);
-    ck_assert_uint_eq(t->constant_bytes, sizeof(window_args));
+    ck_assert_uint_eq(t->constants.layer.T, loop->loop.T);
+    ck_assert_uint_eq(t->constants.layer.B, r->B);
+    ck_assert_uint_eq(t->constants.layer.H, r->model->config.hidden);
+    ck_assert_int_eq(t->constants.layer.masked, r->config.keep != 0);
+    ck_assert_uint_eq(t->constant_bytes, sizeof(layer_constants));
     ck_assert_uint_le(t->local_bytes, l->local_memory);
-    ck_assert_uint_le(t->local[0] * t->local[1], l->largest_group);
-    ck_assert_uint_eq(t->global[0] % t->local[0] + t->global[1] % t->local[1], 0);
-    const size_t rows = tile_class_of(l)->window_rows, groups = t->global[0] / t->local[0];
+    ck_assert_uint_le(t->lanes[0] * t->lanes[1], l->largest_group);
+    const size_t rows = tile_class_of(l)->window_rows, groups = t->groups[0];
+    ck_assert_uint_eq(t->groups[1], 1);
     ck_assert_uint_ge(groups * rows, r->B);
     ck_assert_uint_lt(tile_class_of(l)->lanes_of_groups == 1 ? groups - 1 : (groups - 1) * rows, r->B);
 }
@@ -82,7 +82,7 @@ static size_t check_plan(const bptt_plan *p, const bptt_run *r, const cl_limits 
     for (size_t i = 0; i < p->ops; i++) {
         const bptt_op *op = &p->op[i];
         const bool layer = op->opcode == BPTT_LOOP && op->loop.kind <= BPTT_LOOP_BACKWARD;
-        task t;
+        launch t;
         memset(&t, 0x55, sizeof t);
         ck_assert_int_eq(windowed(op, l, &t), layer);
         if (!layer) continue;
@@ -122,17 +122,17 @@ START_TEST(every_layer_of_a_plan_is_a_window_and_nothing_else)
 }
 END_TEST
 
-// In a loop of blocks the task takes the loop's place: its operands move as those of the body do from block to block.
+// In a loop of blocks the launch takes the loop's place: its operands move as those of the body do from block to block.
 START_TEST(a_window_in_a_loop_of_blocks_moves_with_it)
 {
     net n = net_of("ref", BPTT_TANH, 5, 1, 2, 96, false, true);
     const bptt_plan *p = &n.r->plan[EVALUATE];
     size_t at = 0;
     while (p->op[at].opcode != BPTT_LOOP || p->op[at].loop.kind != BPTT_LOOP_FORWARD) at++;
-    task t;
+    launch t;
     ck_assert(windowed(&p->op[at], &processor, &t));
     const bptt_op third = bptt_op_at(&p->op[at + 1], 0, 2);
-    const task moved = task_at(&t, 2, 0);
+    const launch moved = launch_at(&t, 2, 0);
     ck_assert(same(&moved.arg[0], &third.arg[0]) && moved.arg[0].at == t.arg[0].at + 2 * 32 * 2 * t.arg[0].ld);
     ck_assert(same(&moved.arg[1], &t.arg[1]));
     net_close(&n);
@@ -191,7 +191,7 @@ static bool stays(const bptt_op *s, size_t k)
 
 static void check_op(bptt_op *loop, size_t i, bptt_buf *other)
 {
-    task t;
+    launch t;
     const bptt_op was = loop[i];
     for (size_t o = 0; bptt_opcode_roles[was.opcode][o]; o++)
         for (int c = 0; c < CHANGES; c++) {
@@ -212,7 +212,7 @@ static void check_op(bptt_op *loop, size_t i, bptt_buf *other)
 
 static void check_changes(bptt_op *loop)
 {
-    task t;
+    launch t;
     net other = net_of("ref", BPTT_TANH, 3, 1, 1, 1, false, false);
     ck_assert(windowed(loop, &processor, &t));
     const size_t n = loop->loop.body;
@@ -255,7 +255,7 @@ END_TEST
 START_TEST(matrices_that_overlap_are_refused)
 {
     net w = net_of("cpu", BPTT_TANH, 9, 1, 5, 4, true, true);
-    task t;
+    launch t;
     bptt_op *s = loop_of(&w, BPTT_LOOP_BACKWARD);
     const bptt_mat dz = s[1].arg[1], y = s[1].arg[0], dkept = s[2].arg[2], back = s[2].arg[1], keep = s[3].arg[0];
     ck_assert(windowed(s, &processor, &t));
@@ -292,16 +292,16 @@ START_TEST(a_window_takes_no_more_local_memory_than_there_is)
         net w = net_of("cpu", BPTT_TANH, H[i], 1, 5, 3, true, false);
         bptt_op *s = loop_of(&w, BPTT_LOOP_BACKWARD);
         cl_limits l = large_gpu;
-        task t;
+        launch t;
         const size_t tiles = 2 * tile_class_of(&l)->window_rows * H[i] * sizeof(float);
         const size_t all = tiles + H[i] * H[i] * sizeof(float), base = 16u << 10; // below base: another class
         l.local_memory = all > base ? all : base;
-        ck_assert(windowed(s, &l, &t) && t.constants.w.resident && t.local_bytes == all);
+        ck_assert(windowed(s, &l, &t) && t.constants.layer.resident && t.local_bytes == all);
         l.local_is_real = false;
-        ck_assert(windowed(s, &l, &t) && !t.constants.w.resident && t.local_bytes == tiles);
+        ck_assert(windowed(s, &l, &t) && !t.constants.layer.resident && t.local_bytes == tiles);
         l.local_is_real = true;
         l.local_memory = all - 1;
-        if (all > base) ck_assert(windowed(s, &l, &t) && !t.constants.w.resident && t.local_bytes == tiles);
+        if (all > base) ck_assert(windowed(s, &l, &t) && !t.constants.layer.resident && t.local_bytes == tiles);
         cl_limits tiny = small_gpu;
         const size_t least = 2 * tile_class_of(&tiny)->window_rows * H[i] * sizeof(float);
         tiny.local_memory = least;
@@ -318,7 +318,7 @@ START_TEST(a_processor_takes_windows_whose_weights_stay_in_its_cache)
 {
     for (size_t H = 512; H < 514; H++) {
         net w = net_of("ref", BPTT_TANH, H, 1, 1, 1, true, false);
-        task t;
+        launch t;
         bptt_op *s = loop_of(&w, BPTT_LOOP_FORWARD);
         ck_assert_int_eq(windowed(s, &processor, &t), H == 512);
         ck_assert(windowed(s, &large_gpu, &t));
@@ -341,18 +341,19 @@ static bptt_mat tight(bptt_buf *b, size_t at, size_t rows, size_t cols, bool t)
 static launch product(size_t N, size_t K, size_t M, bool a_t)
 {
     bptt_buf *some = (bptt_buf *)&processor; // never looked into
-    launch l = {.kernel = KERNEL_gemm, .opcode = BPTT_GEMM, .k = {.alpha = -1, .beta = 1}, .rows = N, .cols = M};
+    const bptt_op op = {.opcode = BPTT_GEMM, .alpha = -1, .beta = 1};
+    launch l = launch_for(KERNEL_gemm, &op, GRID_ELEMENTS, N, M);
     l.arg[0] = tight(some, 0, N, K, a_t);
     l.arg[1] = tight(some, N * K, K, M, false);
     l.arg[2] = tight(some, N * K + K * M, N, M, false);
     return l;
 }
 
-static void check_grid(const task *t, const cl_limits *l)
+static void check_grid(const launch *t, const cl_limits *l)
 {
-    ck_assert_uint_gt(t->local[0] * t->local[1], 0);
-    ck_assert_uint_le(t->local[0] * t->local[1], l->largest_group);
-    for (int d = 0; d < 2; d++) ck_assert(t->global[d] > 0 && t->global[d] % t->local[d] == 0);
+    ck_assert_uint_gt(t->lanes[0] * t->lanes[1], 0);
+    ck_assert_uint_le(t->lanes[0] * t->lanes[1], l->largest_group);
+    ck_assert(t->groups[0] > 0 && t->groups[1] > 0);
 }
 
 static const size_t SIZES[] = {1, 7, 33, 50, 65, 512, 4096};
@@ -364,19 +365,18 @@ START_TEST(groups_of_the_product_cover_it_once)
         const cl_limits *l = DEVICES[i / 2 % DEVICE_KINDS];
         const tile_class *c = tile_class_of(l);
         const size_t N = SIZES[i / 2 / DEVICE_KINDS % SIZES_N], M = SIZES[i / 2 / DEVICE_KINDS / SIZES_N];
-        const launch g = product(N, 65, M, i % 2);
-        const task t = task_of(&g, c, l);
+        launch t = product(N, 65, M, i % 2);
+        cl_set_grid(&t, c, l);
         check_grid(&t, l);
         ck_assert(t.kernel == TUNED_MULTIPLY && t.operands == 3 && t.charge == BPTT_GEMM && t.local_bytes == 0);
-        ck_assert(t.constant_bytes == sizeof(knobs) && t.constants.k.alpha == -1 && t.constants.k.beta == 1);
+        ck_assert(t.constant_bytes == sizeof(op_constants) && t.constants.op.alpha == -1 && t.constants.op.beta == 1);
         const size_t rows = c->group_rows * c->lane_rows, cols = c->group_cols * c->lane_cols;
         const size_t down = (N + rows - 1) / rows, across = (M + cols - 1) / cols;
-        ck_assert(t.local[0] == c->group_cols && t.local[1] == c->group_rows);
-        const size_t groups[] = {t.global[0] / t.local[0], t.global[1] / t.local[1]};
+        ck_assert(t.lanes[0] == c->group_cols && t.lanes[1] == c->group_rows);
         if (c->group_rows * c->group_cols > 1) // the kernel has no loop over tiles
-            ck_assert(groups[0] == down && groups[1] == across);
+            ck_assert(t.groups[0] == down && t.groups[1] == across);
         else
-            ck_assert(groups[0] <= across && groups[1] <= down);
+            ck_assert(t.groups[0] <= across && t.groups[1] <= down);
     }
 }
 END_TEST
@@ -386,20 +386,21 @@ START_TEST(grids_fit_the_device_and_have_work_for_every_group)
     for (size_t i = 0; i < SIZES_N * SIZES_N * DEVICE_KINDS; i++) {
         const cl_limits *l = DEVICES[i % DEVICE_KINDS];
         const tile_class *c = tile_class_of(l);
-        launch e = product(SIZES[i / DEVICE_KINDS % SIZES_N], 1, SIZES[i / DEVICE_KINDS / SIZES_N], false);
-        e.kernel = KERNEL_cell_backward, e.opcode = BPTT_CELL_BACKWARD, e.grid = GRID_ELEMENTS;
-        task t = task_of(&e, c, l);
+        const size_t rows = SIZES[i / DEVICE_KINDS % SIZES_N], cols = SIZES[i / DEVICE_KINDS / SIZES_N];
+        const bptt_op cell = {.opcode = BPTT_CELL_BACKWARD}, softmax = {.opcode = BPTT_SOFTMAX_XENT};
+        launch t = launch_for(KERNEL_cell_backward, &cell, GRID_ELEMENTS, rows, cols);
+        cl_set_grid(&t, c, l);
         check_grid(&t, l);
         ck_assert(t.kernel == KERNEL_cell_backward && t.operands == 3 && t.charge == BPTT_CELL_BACKWARD);
-        ck_assert_uint_le(t.global[0] - t.local[0], e.cols - 1);
-        ck_assert_uint_le(t.global[1] - t.local[1], e.rows - 1);
-        ck_assert(t.local[0] < 2 * e.cols && t.local[1] < 2 * e.rows);
-        if (c->group_rows * c->group_cols == 1) ck_assert(t.global[0] == 1 && t.local[1] == 1);
-        e.kernel = KERNEL_softmax_xent, e.opcode = BPTT_SOFTMAX_XENT, e.grid = GRID_GROUPS;
-        t = task_of(&e, c, l);
+        ck_assert_uint_le((t.groups[0] - 1) * t.lanes[0], cols - 1);
+        ck_assert_uint_le((t.groups[1] - 1) * t.lanes[1], rows - 1);
+        ck_assert(t.lanes[0] < 2 * cols && t.lanes[1] < 2 * rows);
+        if (c->group_rows * c->group_cols == 1) ck_assert(t.groups[0] * t.lanes[0] == 1 && t.lanes[1] == 1);
+        t = launch_for(KERNEL_softmax_xent, &softmax, GRID_GROUPS, rows, 1);
+        cl_set_grid(&t, c, l);
         check_grid(&t, l);
-        ck_assert(t.operands == 4 && t.local[0] == c->lanes_of_groups && t.global[1] == 1);
-        ck_assert_uint_le(t.global[0] / t.local[0], e.rows);
+        ck_assert(t.operands == 4 && t.lanes[0] == c->lanes_of_groups && t.groups[1] * t.lanes[1] == 1);
+        ck_assert_uint_le(t.groups[0], rows);
     }
 }
 END_TEST

@@ -77,7 +77,7 @@ static bool intact(const field *f)
 typedef struct job {
     const char *name;
     const field *op[MOST]; // NULL: absent
-    knobs k;
+    op_constants k;
 } job;
 
 static void run_grid(const job *b, count columns, count rows)
@@ -180,7 +180,7 @@ static void forward_one(uint64_t *random, const half_kind *k, size_t n, int cell
     odd_numbers(&z);
     field y = field_make('h', rows, cols, 1), z1 = field_copy(&z), h1 = field_copy(&h);
     const field *first = biases & 1 ? &b : NULL, *second = biases & 2 ? &b2 : NULL;
-    const knobs o = {.cell = cell, .half_kind = k->kind};
+    const op_constants o = {.cell = cell, .half_kind = k->kind};
     const field *got = in_place ? &z : &h, *want = in_place ? &z1 : &h1;
     run_job(&(job){"cell_forward_cast", {&z, first, second, got, &y}, o});
     run_job(&(job){"cell_forward", {&z1, first, second, want}, o});
@@ -208,7 +208,7 @@ static void backward_one(uint64_t *random, const half_kind *k, size_t n, int cel
     odd_numbers(&dy);
     *real(&y, rows / 2, cols / 2) = NAN;
     field dy1 = field_copy(&dy), dz1 = field_copy(&dz);
-    const knobs o = {.cell = cell, .half_kind = k->kind};
+    const op_constants o = {.cell = cell, .half_kind = k->kind};
     const field *got = in_place ? &dy : &dz, *want = in_place ? &dy1 : &dz1;
     run_job(&(job){"cell_backward_cast", {&y, &dy, got, &x, scale == 1 ? NULL : &by}, o});
     run_job(&(job){"cell_backward", {&y, &dy1, want}, o});

@@ -270,7 +270,7 @@ START_TEST(views_are_written_and_read_and_nothing_beside_them)
     for (fake_now.lie_value = 0; fake_now.lie_value < 2; fake_now.lie_value++) { // copied, then mapped
         fake_now.lie = CL_DEVICE_HOST_UNIFIED_MEMORY;
         bptt_device *d = open_device(&(cl_setup){.api = &api}, &(bptt_compute){0});
-        ck_assert_int_eq(own(d)->unified, (int)fake_now.lie_value);
+        ck_assert_int_eq(cl_of(d)->unified, (int)fake_now.lie_value);
         all_views(d);
         close_device(d);
     }
@@ -291,7 +291,7 @@ START_TEST(new_memory_is_zero)
         d->backend.free(d, b);
         free(x);
     }
-    ck_assert_uint_eq(d->memory, own(d)->memory);
+    ck_assert_uint_eq(d->memory, cl_of(d)->memory);
     close_device(d);
 }
 END_TEST

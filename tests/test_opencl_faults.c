@@ -117,7 +117,7 @@ START_TEST(memory_that_is_not_there_is_refused_with_numbers)
     bptt_device *d = open_device(&s, &(bptt_compute){0});
     ck_assert_uint_eq(d->memory, 8 << 20);
     bptt_buf *half = must_have(d, 4 << 20), *b = NULL;
-    const size_t used = own(d)->used;
+    const size_t used = cl_of(d)->used;
     CK_FAILS(cl_alloc(d, 5 << 20, &b, error), BPTT_NO_MEMORY, "a block of 5.2 MB was asked for, 4.2 MB are in use");
     CK_FAILS(cl_alloc(d, 5 << 20, &b, error), BPTT_NO_MEMORY, "lower --hidden");
     CK_FAILS(cl_alloc(d, 9 << 20, &b, error), BPTT_NO_MEMORY, "all blocks are too large");
@@ -126,12 +126,12 @@ START_TEST(memory_that_is_not_there_is_refused_with_numbers)
     for (size_t i = 0; i < 2; i++) {
         fake_now.call = call[i], fake_now.after = 0, fake_now.code = CL_MEM_OBJECT_ALLOCATION_FAILURE;
         fake_now.hears = "the driver's own\nwords";
-        cl_hear("meant for nobody", NULL, 0, NULL);
+        cl_on_message("meant for nobody", NULL, 0, NULL);
         CK_FAILS(cl_alloc(d, 1024, &b, error), BPTT_NO_MEMORY, "CL_MEM_OBJECT_ALLOCATION_FAILURE");
         CK_FAILS(cl_alloc(d, 1024, &b, error), BPTT_NO_MEMORY, "(the driver says: the driver's own)");
     }
     fake_now.call = NULL;
-    ck_assert_uint_eq(own(d)->used, used);
+    ck_assert_uint_eq(cl_of(d)->used, used);
     ck_assert_ptr_null(b);
     b = must_have(d, 3 << 20); // the device is as good as before
     cl_free(d, b);
@@ -290,27 +290,26 @@ START_TEST(other_arithmetic_than_the_hosts_is_noticed)
 }
 END_TEST
 
-// If one kernel is allowed fewer work-items than the rest, the tasks of a step have as many groups as before, but small
-// ones.
-static void tasks_fit(bptt_device *d, bptt_mat y, size_t allowed)
+// If one kernel is allowed fewer work-items than the rest, the launches of an op have as many groups as before, but
+// small ones.
+static void launches_fit(bptt_device *d, bptt_mat y, size_t allowed)
 {
     const bptt_op op[] = {{.opcode = BPTT_FILL, .alpha = 1, .arg = {y}},
                           {.opcode = BPTT_SUM, .alpha = 1, .arg = {y, bptt_cols(bptt_rows(y, 0, 1), 0, 1)}}};
-    task before[MOST_LAUNCHES], after[MOST_LAUNCHES];
+    launch before[MOST_LAUNCHES], after[MOST_LAUNCHES];
     for (size_t i = 0; i < 2; i++) {
-        const size_t n = cl_tasks_of(own(d), &op[i], y.buf, before);
+        const size_t n = cl_launches_of(cl_of(d), &op[i], y.buf, before);
         size_t kept[KERNELS];
-        memcpy(kept, own(d)->largest_group, sizeof kept);
-        for (size_t k = 0; k < KERNELS; k++) own(d)->largest_group[k] = allowed;
-        ck_assert_uint_eq(cl_tasks_of(own(d), &op[i], y.buf, after), n);
-        memcpy(own(d)->largest_group, kept, sizeof kept);
+        memcpy(kept, cl_of(d)->largest_group, sizeof kept);
+        for (size_t k = 0; k < KERNELS; k++) cl_of(d)->largest_group[k] = allowed;
+        ck_assert_uint_eq(cl_launches_of(cl_of(d), &op[i], y.buf, after), n);
+        memcpy(cl_of(d)->largest_group, kept, sizeof kept);
         for (size_t k = 0; k < n; k++) {
-            const task *a = &after[k], *b = &before[k];
-            CK_TRUE(a->local[0] * a->local[1] <= allowed, "%zu x %zu in a group of %zu", a->local[0], a->local[1],
-                    allowed);
+            const launch *a = &after[k], *b = &before[k];
+            CK_TRUE(a->lanes[0] > 0 && a->lanes[1] > 0 && a->lanes[0] * a->lanes[1] <= allowed,
+                    "%zu x %zu in a group of %zu", a->lanes[0], a->lanes[1], allowed);
             for (size_t j = 0; j < 2; j++)
-                CK_TRUE(a->global[j] / a->local[j] == b->global[j] / b->local[j] && a->global[j] % a->local[j] == 0,
-                        "%zu work-items in groups of %zu", a->global[j], a->local[j]);
+                CK_TRUE(a->groups[j] == b->groups[j], "%zu groups, before %zu", a->groups[j], b->groups[j]);
         }
     }
 }
@@ -333,13 +332,13 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
         fake_now = (fake){.lie = told[i].what, .lie_value = told[i].most};
         bptt_device *d = open_device(&(cl_setup){.api = &api, .cache = "", .text = text, .text_size = s.text_size},
                                      &(bptt_compute){0});
-        ck_assert_uint_eq(own(d)->limits.largest_group, told[i].most);
+        ck_assert_uint_eq(cl_of(d)->limits.largest_group, told[i].most);
         close_device(d);
     }
     for (size_t group = 1024; group > 0; group /= 3) {
         fake_now = (fake){.group = group};
         bptt_device *d = open_device(&s, &(bptt_compute){0});
-        smaller += own(d)->tiles != largest;
+        smaller += cl_of(d)->tiles != largest;
         bptt_buf *m = must_have(d, 16384);
         const bptt_mat y = tight(m, 33, 65, BPTT_F32);
         const bptt_op fill = {.opcode = BPTT_FILL, .alpha = 1, .value = 3, .arg = {y}};
@@ -348,7 +347,7 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
         CK_DONE(cl_read(d, got, BPTT_F32, y, error));
         for (size_t i = 0; i < 33 * 65; i++) CK_TRUE(got[i] == 3, "groups of %zu: %g at %zu", group, (double)got[i], i);
         CK_TRUE(fake_now.lanes <= group, "a group of %zu where %zu are allowed", fake_now.lanes, group);
-        for (size_t allowed = group; allowed > 0; allowed /= 2) tasks_fit(d, y, allowed);
+        for (size_t allowed = group; allowed > 0; allowed /= 2) launches_fit(d, y, allowed);
         cl_free(d, m);
         close_device(d);
     }

@@ -1,6 +1,6 @@
 // A library's products in place of our own: it is tried before it is trusted. The library here is a plain loop on the
 // host, right or wrong on command; the real one only where it is installed.
-#include "clblast.h"
+#include "cl_blast.h"
 #include "opencl_rig.h"
 
 enum { TRANSPOSED = 112, REFUSED = -1024 };
@@ -58,18 +58,18 @@ START_TEST(a_library_is_tried_before_it_is_trusted)
     size_t size = 0;
     char *text = small_text(&size);
     library.d = open_device(&(cl_setup){.text = text, .text_size = size}, &(bptt_compute){0});
-    own(library.d)->sgemm = sgemm;
+    cl_of(library.d)->sgemm = sgemm;
     library.how = RIGHT;
     CK_DONE(clblast_try(library.d, error));
     ck_assert_uint_eq(library.calls, 16); // four shapes, four transpositions
-    const size_t used = own(library.d)->used;
+    const size_t used = cl_of(library.d)->used;
     for (int how = NO_BETA; how <= NOT_A_NUMBER; how++) {
         library.how = how;
         CK_FAILS(clblast_try(library.d, error), BPTT_DEVICE, "wrongly");
     }
     library.how = REFUSES;
     CK_FAILS(clblast_try(library.d, error), BPTT_DEVICE, "-1024");
-    ck_assert_uint_eq(own(library.d)->used, used); // and gives its memory back
+    ck_assert_uint_eq(cl_of(library.d)->used, used); // and gives its memory back
     close_device(library.d);
     free(text);
 }
@@ -89,7 +89,7 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
     const bptt_mat c = tight(must_have(d, sizeof z), N, M, BPTT_F32);
     CK_DONE(cl_write(d, a, x, BPTT_F32, error));
     CK_DONE(cl_write(d, b, y, BPTT_F32, error));
-    own(d)->sgemm = sgemm, library.how = RIGHT, library.calls = 0;
+    cl_of(d)->sgemm = sgemm, library.how = RIGHT, library.calls = 0;
     const bptt_op s = {.opcode = BPTT_GEMM, .alpha = -1, .arg = {a, b, c}};
     d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});
     CK_DONE(cl_read(d, got, BPTT_F32, c, error));
@@ -99,8 +99,8 @@ START_TEST(products_go_to_the_library_and_its_failures_stick)
         ck_assert_float_eq(got[i], z[i]); // whole numbers
     }
     ck_assert_uint_eq(library.calls, 1);
-    task across = {.kernel = TUNED_MULTIPLY, .arg = {a, b, bptt_flip(c)}};
-    ck_assert(!clblast_queued(own(d), &across, NULL));
+    launch across = {.kernel = TUNED_MULTIPLY, .arg = {a, b, bptt_flip(c)}};
+    ck_assert(!clblast_queued(cl_of(d), &across, NULL));
     library.how = REFUSES;
     d->backend.op[BPTT_GEMM](d, &s, &(bptt_slots){0});
     CK_FAILS(d->backend.sync(d, error), BPTT_DEVICE, "BlastSgemm");

@@ -138,7 +138,7 @@ static void bad_id(void)
     cu_memory at[3] = {rig_memory(&r, 2), rig_memory(&r, 10), rig_memory(&r, 4)};
     rig_put(&r, at[0], id, sizeof id);
     view lies[3] = {rig_view(0, 2, 1, 1), rig_view(0, 5, 2, 2), rig_view(0, 2, 2, 2)};
-    GOOD(rig_launch(&r, "bptt_gather", r.main, 3, at, lies, (knobs){0}));
+    GOOD(rig_launch(&r, "bptt_gather", r.main, 3, at, lies, (op_constants){0}));
     r.cu.StreamSynchronize(r.main);
 }
 
@@ -155,7 +155,7 @@ static void grids(void)
     cu_function f;
     cu_memory y = rig_memory(&r, 4), slots = 0;
     view lies = rig_view(0, 1, 4, 4);
-    knobs k = {.value = 2};
+    op_constants k = {.value = 2};
     void *arguments[] = {&y, &lies, &k, &slots};
     GOOD(r.cu.ModuleGetFunction(&f, r.module, "bptt_fill"));
     GIVES(CU_INVALID_VALUE, r.cu.LaunchKernel(f, 0, 1, 1, 32, 1, 1, 0, r.main, arguments, NULL));

@@ -143,7 +143,7 @@ static void same_bits(void)
     cu_memory other = rig_memory(&x.r, ROOM);
     load_operands(&x, BLAS_F32);
     for (int n = 0; n < 4; n++) {
-        const knobs k = {.alpha = n & 1 ? -1 : 1, .beta = n >> 1};
+        const op_constants k = {.alpha = n & 1 ? -1 : 1, .beta = n >> 1};
         product_case c = {.type = BLAS_F32, .compute = BLAS_COMPUTE_32F};
         c.alpha = (float)k.alpha, c.beta = (float)k.beta;
         cu_memory at[3] = {x.b, x.a, other};

@@ -1,6 +1,6 @@
 // A cell with three gates and two states, registered by one file with one row (toy_cell.h): on every backend it is what
 // a forward pass in double, written out here, says, and its gradients are that pass's derivatives.
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "identity.h"
 #include "model.h"
 #include "nets.h"

@@ -76,11 +76,11 @@ static bptt_status twin_prepare(bptt_device *d, const bptt_plan *p, void **handl
 
 static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
 {
-    void *data[BPTT_OPERANDS];
-    view at[BPTT_OPERANDS];
+    void *data[LAUNCH_OPERANDS];
+    view at[LAUNCH_OPERANDS];
     float changing[SLOTS];
     slots_of(slots, changing);
-    for (size_t i = 0; kernel_table[l->kernel].types[i]; i++) {
+    for (size_t i = 0; i < l->operands; i++) {
         data[i] = l->arg[i].buf ? l->arg[i].buf->data : NULL;
         at[i] = view_of(&l->arg[i]);
     }
@@ -95,7 +95,7 @@ static void run_launch(const twin *t, const launch *l, const bptt_slots *slots)
                                     .group = row,
                                     .groups = t->rows,
                                     .lanes = 1};
-            host_kernel_run(l->kernel, &item, data, at, &l->k, changing);
+            host_kernel_run(l->kernel, &item, data, at, &l->constants.op, changing);
         }
 }
 

@@ -57,7 +57,6 @@ enum {                               // CUresult
     CU_CAPTURE_ISOLATION = 905
 };
 enum { // CUdevice_attribute
-    CU_ATTRIBUTE_PROCESSORS = 16,
     CU_ATTRIBUTE_MAJOR = 75,
     CU_ATTRIBUTE_MINOR = 76
 };

@@ -1,5 +1,5 @@
 // The device's primary context: who holds it, and which thread has it current. And the lock of the process.
-#include "cu_own.h"
+#include "cu_internal.h"
 
 #include <pthread.h>
 
@@ -11,7 +11,7 @@ void cu_unlock(void) { (void)pthread_mutex_unlock(&process_lock); }
 
 // ---- holding the context --------------------------------------------------------------------------------------------
 
-static bool is_active(const cu_own *c)
+static bool is_active(const cu_state *c)
 {
     unsigned flags = 0;
     int active = 0;
@@ -19,7 +19,7 @@ static bool is_active(const cu_own *c)
 }
 
 // Whether nobody in this process can use the context any more: then every call in it fails.
-static bool is_lost(cu_own *c)
+static bool is_lost(cu_state *c)
 {
     size_t unused = 0, all = 0;
     if (c->fault.code != BPTT_DEVICE || c->api.CtxPushCurrent(c->context)) return false;
@@ -30,7 +30,7 @@ static bool is_lost(cu_own *c)
 
 // The first to take the context does so twice, so that it outlives the last close: cuBLAS keeps state in it, which goes
 // with it and takes long to make again. A lost context is released twice, so that the next open gets another.
-cu_result cu_take_context(cu_own *c)
+cu_result cu_take_context(cu_state *c)
 {
     const bool is_first = !is_active(c);
     cu_context again;
@@ -40,7 +40,7 @@ cu_result cu_take_context(cu_own *c)
     return code;
 }
 
-void cu_give_context(cu_own *c)
+void cu_give_context(cu_state *c)
 {
     const bool lost = is_lost(c);
     (void)c->api.DevicePrimaryCtxRelease(c->id);
@@ -49,13 +49,13 @@ void cu_give_context(cu_own *c)
 
 // ---- working in it --------------------------------------------------------------------------------------------------
 
-bool cu_enter(cu_own *c)
+bool cu_enter(cu_state *c)
 {
     CU(c, CtxPushCurrent, "", c->context);
     return c->fault.code == BPTT_OK;
 }
 
-void cu_leave(cu_own *c)
+void cu_leave(cu_state *c)
 {
     cu_context mine = NULL;
     const cu_result code = c->api.CtxPopCurrent(&mine);

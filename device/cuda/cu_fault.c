@@ -1,5 +1,5 @@
 // Failures of queued work: the first one sticks, with the driver's own words.
-#include "cu_own.h"
+#include "cu_internal.h"
 
 #include <stdio.h>
 
@@ -21,7 +21,7 @@ static const char *advice(bptt_status s)
                                : "start again from the last saved file, or use --backend cpu";
 }
 
-static void note(cu_own *c, const char *call, const char *on, const char *words, bool memory)
+static void note(cu_state *c, const char *call, const char *on, const char *words, bool memory)
 {
     if (c->fault.code) return;
     c->fault.code = memory ? BPTT_NO_MEMORY : BPTT_DEVICE;
@@ -29,20 +29,20 @@ static void note(cu_own *c, const char *call, const char *on, const char *words,
                    *on ? " for " : "", on, words, advice(c->fault.code));
 }
 
-void cu_failed(cu_own *c, const char *call, const char *on, cu_result code)
+void cu_failed(cu_state *c, const char *call, const char *on, cu_result code)
 {
     char words[256];
     note(c, call, on, cu_words(&c->api, code, words, sizeof words), code == CU_OUT_OF_MEMORY);
 }
 
-void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result code)
+void cu_blas_failed(cu_state *c, const char *call, const char *on, blas_result code)
 {
     enum { ALLOCATION_FAILED = 3 }; // CUBLAS_STATUS_ALLOC_FAILED
     const char *const words = c->blas.GetStatusName(code);
     note(c, call, on, words ? words : "unknown status", code == ALLOCATION_FAILED);
 }
 
-bptt_status cu_report(const cu_own *c, bptt_error *e)
+bptt_status cu_report(const cu_state *c, bptt_error *e)
 {
     return c->fault.code ? bptt_fail(e, c->fault.code, "%s", c->fault.words) : BPTT_OK;
 }

@@ -1,5 +1,5 @@
-// A plan's nodes as one graph: captured once, launched in one call for every window.
-#include "cu_own.h"
+// A plan's launches as one graph: captured once, launched in one call for every window.
+#include "cu_internal.h"
 #include "lower/view.h"
 
 #include <stdlib.h>
@@ -9,101 +9,103 @@
 enum { ALIGNED = 64 }; // elements: more than any kernel asks for
 
 // Whether cuBLAS would choose the same kernel for both.
-static bool alike(const node *x, const node *y)
+static bool alike(const launch *x, const launch *y)
 {
     for (size_t k = 0; k < 3; k++)
         if (x->arg[k].at % ALIGNED != y->arg[k].at % ALIGNED || x->arg[k].rows != y->arg[k].rows ||
             x->arg[k].cols != y->arg[k].cols || x->arg[k].ld != y->arg[k].ld || x->arg[k].t != y->arg[k].t ||
             x->arg[k].type != y->arg[k].type)
             return false;
-    return x->k.beta == y->k.beta && x->alpha == y->alpha;
+    return x->constants.op.beta == y->constants.op.beta && x->constants.op.alpha == y->constants.op.alpha &&
+           x->operands == y->operands;
 }
 
 static size_t bytes_of(const bptt_mat *m) { return view_extent(m) * bptt_type_size(m->type); }
 
-// Queues a product that writes into `out`, laid out as ever, and nothing of ours.
-static void queue_apart(cu_own *c, const node *product, bptt_buf *out, const cu_lane *lane)
+// Queues a product of the same shape and layout that writes into `out`.
+static void queue_apart(cu_state *c, const launch *product, bptt_buf *out, const cu_lane *lane)
 {
-    node n = *product;
-    n.arg[2].buf = out, n.arg[2].at %= ALIGNED;
-    cu_queue_node(c, &n, lane, 0);
+    launch l = *product;
+    l.arg[2].buf = out, l.arg[2].at %= ALIGNED;
+    cu_queue_launch(c, &l, lane, 0);
 }
 
 // cuBLAS loads a kernel when it first uses it, and a handle may put off other work until then, which a capture forbids:
 // each kind of product runs once before, and each stream's handle.
 static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
-    const node_list *list = &p->nodes;
-    const node **kind = malloc((list->n + 1) * sizeof *kind);
+    cu_state *c = cu_of(d);
+    const launch_list *list = &p->launches;
+    const launch **kind = malloc((list->n + 1) * sizeof *kind);
     size_t kinds = 0, most = 0;
     if (!kind) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to prepare %zu products", list->n);
     for (size_t i = 0; i < list->n; i++) {
-        const node *n = &list->at[i];
+        const launch *l = &list->at[i];
+        if (l->kernel != LAUNCH_PRODUCT) continue;
         size_t k = 0;
-        while (n->kind == NODE_PRODUCT && k < kinds && !alike(n, kind[k])) k++;
-        if (n->kind == NODE_PRODUCT && k == kinds) kind[kinds++] = n;
-        if (n->kind == NODE_PRODUCT && bytes_of(&n->arg[2]) > most) most = bytes_of(&n->arg[2]);
+        while (k < kinds && !alike(l, kind[k])) k++;
+        if (k == kinds) kind[kinds++] = l;
+        if (bytes_of(&l->arg[2]) > most) most = bytes_of(&l->arg[2]);
     }
     bptt_buf *out = NULL;
-    const bptt_status s = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;
-    if (!s && kinds && cu_enter(c)) {
+    const bptt_status status = kinds ? cu_alloc(d, most + ALIGNED * sizeof(float), &out, e) : BPTT_OK;
+    if (!status && kinds && cu_enter(c)) {
         for (size_t k = 0; k < kinds; k++) queue_apart(c, kind[k], out, &c->lane[0]);
         CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
-        for (unsigned l = 1; l < p->order.streams; l++) {
-            queue_apart(c, kind[0], out, &c->lane[l]);
-            CU(c, StreamSynchronize, "the products of a plan", c->lane[l].stream);
+        for (unsigned s = 1; s < p->order.streams; s++) {
+            queue_apart(c, kind[0], out, &c->lane[s]);
+            CU(c, StreamSynchronize, "the products of a plan", c->lane[s].stream);
         }
         cu_leave(c);
     }
     cu_free(d, out);
     free(kind);
-    return s ? s : cu_report(c, e);
+    return status ? status : cu_report(c, e);
 }
 
 // ---- capture --------------------------------------------------------------------------------------------------------
 
-// Events of a capture: event[i] is node i's, event[n + s] that of stream s at the end, event[n + streams] the start.
+// Events of a capture: event[i] is launch i's, event[n + s] that of stream s at the end, event[n + streams] the start.
 typedef struct marks {
     size_t n;
     cu_event *event; // NULL where none is needed
 } marks;
 
-static void make_marks(cu_own *c, const cu_plan *p, marks *m)
+static void make_marks(cu_state *c, const cu_plan *p, marks *m)
 {
     for (size_t i = 0; i < m->n; i++)
-        if (i > p->nodes.n || (i < p->nodes.n && p->nodes.at[i].awaited))
+        if (i > p->launches.n || (i < p->launches.n && p->order.at[i].awaited))
             CU(c, EventCreate, "", &m->event[i], CU_EVENT_NO_TIMING);
 }
 
-static void record(cu_own *c, const marks *m, size_t i, cu_stream stream)
+static void record(cu_state *c, const marks *m, size_t i, cu_stream stream)
 {
     CU(c, EventRecord, "", m->event[i], stream);
 }
 
-static void queue_all(cu_own *c, const cu_plan *p, const marks *m)
+static void queue_all(cu_state *c, const cu_plan *p, const marks *m)
 {
-    const node_order *o = &p->order;
-    const size_t start = p->nodes.n + o->streams;
+    const launch_order *o = &p->order;
+    const size_t start = p->launches.n + o->streams;
     bool begun[MOST_STREAMS] = {true};
     record(c, m, start, c->lane[0].stream);
     for (size_t i = 0; i < o->n && !c->fault.code; i++) {
-        const node *n = &p->nodes.at[o->turn[i]];
+        const ordered_launch *n = &o->at[o->queue[i]];
         const cu_lane *lane = &c->lane[n->stream];
         if (!begun[n->stream]) CU(c, StreamWaitEvent, "", lane->stream, m->event[start], 0);
         begun[n->stream] = true;
         for (size_t k = o->wait_first[i]; k < o->wait_first[i + 1]; k++)
             CU(c, StreamWaitEvent, "", lane->stream, m->event[o->wait[k]], 0);
-        cu_queue_node(c, n, lane, p->slots->at);
-        if (n->awaited) record(c, m, o->turn[i], lane->stream);
+        cu_queue_launch(c, &p->launches.at[o->queue[i]], lane, p->slots->at);
+        if (n->awaited) record(c, m, o->queue[i], lane->stream);
     }
     for (unsigned s = 1; s < o->streams; s++) {
-        record(c, m, p->nodes.n + s, c->lane[s].stream);
-        CU(c, StreamWaitEvent, "", c->lane[0].stream, m->event[p->nodes.n + s], 0);
+        record(c, m, p->launches.n + s, c->lane[s].stream);
+        CU(c, StreamWaitEvent, "", c->lane[0].stream, m->event[p->launches.n + s], 0);
     }
 }
 
-static void capture(cu_own *c, cu_plan *p, marks *m)
+static void capture(cu_state *c, cu_plan *p, marks *m)
 {
     cu_graph graph = NULL;
     const cu_stream main = c->lane[0].stream;
@@ -124,12 +126,12 @@ static void capture(cu_own *c, cu_plan *p, marks *m)
 
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const bptt_status s = warm_up(d, p, e);
     if (s) return s;
-    marks m = {.n = p->nodes.n + p->order.streams + 1};
+    marks m = {.n = p->launches.n + p->order.streams + 1};
     m.event = calloc(m.n, sizeof *m.event);
-    if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->nodes.n);
+    if (!m.event) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to capture %zu kernels", p->launches.n);
     cu_lock();
     if (cu_enter(c)) {
         capture(c, p, &m);

@@ -1,6 +1,6 @@
 // Which devices there are, which of them can be used, and which one a name means.
 #include "cu_image.h"
-#include "cu_own.h"
+#include "cu_internal.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 // Memory of the device, and what moves between it and the host: whole views, nothing beside them.
-#include "cu_own.h"
+#include "cu_internal.h"
 #include "half_type.h"
 #include "stage.h"
 
@@ -15,7 +15,7 @@ cu_memory cu_address(const bptt_mat *m)
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
-static bptt_status too_large(cu_own *c, size_t bytes, bptt_error *e)
+static bptt_status too_large(cu_state *c, size_t bytes, bptt_error *e)
 {
     size_t unused = 0, all = 0;
     if (c->api.MemGetInfo(&unused, &all)) unused = all = 0;
@@ -26,7 +26,7 @@ static bptt_status too_large(cu_own *c, size_t bytes, bptt_error *e)
 }
 
 // Zeroed, in the order of the first lane's stream.
-static bptt_status take(cu_own *c, size_t bytes, cu_memory *at, bptt_error *e)
+static bptt_status take(cu_state *c, size_t bytes, cu_memory *at, bptt_error *e)
 {
     const cu_result code = c->fault.code ? CU_INVALID_VALUE : c->api.MemAlloc(at, bytes);
     if (code == CU_OUT_OF_MEMORY) return too_large(c, bytes, e);
@@ -41,7 +41,7 @@ static bptt_status take(cu_own *c, size_t bytes, cu_memory *at, bptt_error *e)
 
 bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     bptt_buf *b = calloc(1, sizeof *b);
     if (!b) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to keep track of a block");
     b->bytes = bytes ? bytes : 1;
@@ -61,7 +61,7 @@ bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e
 
 static bptt_status alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (b->half) return BPTT_OK;
     if (!cu_enter(c)) return cu_report(c, e);
     const bptt_status s = take(c, (b->bytes + 1) / 2, &b->half, e);
@@ -70,7 +70,7 @@ static bptt_status alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
     return s;
 }
 
-bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e)
+bptt_status cu_alloc_shadows(bptt_device *d, const launch_list *list, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < list->n; i++)
@@ -83,7 +83,7 @@ bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *
 
 void cu_free(bptt_device *d, bptt_buf *b)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (!b) return;
     if (!c->api.CtxPushCurrent(c->context)) { // also after a failure
         (void)c->api.MemFree(b->at);
@@ -97,7 +97,7 @@ void cu_free(bptt_device *d, bptt_buf *b)
 // ---- transfers ------------------------------------------------------------------------------------------------------
 
 // `lines` of `width` elements, `ld` apart on the device at `at`, packed at stage.
-static void move_lines(cu_own *c, bool into, cu_memory at, size_t ld, size_t lines, size_t width, size_t each,
+static void move_lines(cu_state *c, bool into, cu_memory at, size_t ld, size_t lines, size_t width, size_t each,
                        void *stage, const char *what)
 {
     const cu_stream stream = c->lane[0].stream;
@@ -119,7 +119,7 @@ static void move_lines(cu_own *c, bool into, cu_memory at, size_t ld, size_t lin
     CU(c, Memcpy2DAsync, what, &copy, stream);
 }
 
-void cu_move(cu_own *c, bool into, const bptt_mat *m, void *stage, const char *what)
+void cu_move(cu_state *c, bool into, const bptt_mat *m, void *stage, const char *what)
 {
     move_lines(c, into, cu_address(m), m->ld, view_lines(m), view_width(m), bptt_type_size(m->type), stage, what);
 }
@@ -151,7 +151,7 @@ static void convert_part(bool into, void *bounce, const bptt_mat *m, const part 
     }
 }
 
-static void move_part(cu_own *c, bool into, const bptt_mat *m, const part *p, void *rows, bptt_type as)
+static void move_part(cu_state *c, bool into, const bptt_mat *m, const part *p, void *rows, bptt_type as)
 {
     const size_t each = bptt_type_size(m->type);
     const cu_memory at = cu_address(m) + (p->line * m->ld + p->from) * each;
@@ -162,7 +162,7 @@ static void move_part(cu_own *c, bool into, const bptt_mat *m, const part *p, vo
 }
 
 // In parts that fit the bounce buffer: some whole lines, or some of one line.
-static void move_view(cu_own *c, bool into, const bptt_mat *m, void *rows, bptt_type as)
+static void move_view(cu_state *c, bool into, const bptt_mat *m, void *rows, bptt_type as)
 {
     const size_t room = BOUNCE_BYTES / bptt_type_size(m->type), lines = view_lines(m), width = view_width(m);
     const size_t some = width <= room ? width : room, at_once = room / some;
@@ -175,7 +175,7 @@ static void move_view(cu_own *c, bool into, const bptt_mat *m, void *rows, bptt_
 
 static bptt_status transfer(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (!convertible(m.type, as))
         return bptt_fail(e, BPTT_BAD_INPUT, "cuda: numbers of type %d are not converted to type %d", (int)as,
                          (int)m.type);

@@ -1,5 +1,5 @@
 // What bptt-cuda.so shows: one function.
-#include "cu_own.h"
+#include "cu_internal.h"
 
 BPTT_API bptt_module_function bptt_module;
 

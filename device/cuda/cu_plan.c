@@ -1,5 +1,5 @@
-// Plans, prepared once: nodes, their order, the graph, and what a run needs so that nothing is allocated in it.
-#include "cu_own.h"
+// Plans, prepared once: launches, their order, the graph, and all that a run needs, so that no run allocates.
+#include "cu_internal.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -29,9 +29,9 @@ static size_t stage_bytes(cu_plan *p)
     return at + aligned(BPTT_OUTPUTS * sizeof(float));
 }
 
-bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e)
+bptt_status cu_make_slots(bptt_device *d, cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const size_t bytes = stage_bytes(p);
     if (!p->slots) {
         const bptt_status s = cu_alloc(d, STAGE_SORT + sort_bytes(p), &p->slots, e);
@@ -40,7 +40,7 @@ bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e)
     if (!cu_enter(c)) return cu_report(c, e);
     CU(c, MemHostAlloc, "the inputs of a window", &p->pinned, BPTT_IN_FLIGHT * bytes, 0);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cu_place *at = &p->place[k];
+        cu_inflight *at = &p->inflight[k];
         at->stage = (char *)p->pinned + k * bytes;
         CU(c, EventCreate, "", &at->done, CU_EVENT_NO_TIMING);
     }
@@ -48,25 +48,25 @@ bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e)
     return cu_report(c, e);
 }
 
-// Times are taken around the inputs, each node, the output.
+// Times are taken around the inputs, each launch, the output.
 static bptt_status make_clocks(bptt_device *d, cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
-    const size_t n = p->nodes.n + 3;
+    cu_state *c = cu_of(d);
+    const size_t n = p->launches.n + 3;
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        p->place[k].timed = calloc(n, sizeof(cu_event));
-        if (!p->place[k].timed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", n);
+        p->inflight[k].timed = calloc(n, sizeof(cu_event));
+        if (!p->inflight[k].timed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", n);
     }
     if (!cu_enter(c)) return cu_report(c, e);
     for (size_t i = 0; i < BPTT_IN_FLIGHT * n; i++)
-        CU(c, EventCreate, "", &p->place[i / n].timed[i % n], CU_EVENT_DEFAULT);
+        CU(c, EventCreate, "", &p->inflight[i / n].timed[i % n], CU_EVENT_DEFAULT);
     cu_leave(c);
     return cu_report(c, e);
 }
 
-static void clear_place(cu_own *c, const cu_plan *p, cu_place *at)
+static void clear_place(cu_state *c, const cu_plan *p, cu_inflight *at)
 {
-    for (size_t i = 0; at->timed && i < p->nodes.n + 3; i++)
+    for (size_t i = 0; at->timed && i < p->launches.n + 3; i++)
         if (at->timed[i]) (void)c->api.EventDestroy(at->timed[i]);
     if (at->done) (void)c->api.EventDestroy(at->done);
     free(at->timed);
@@ -74,11 +74,11 @@ static void clear_place(cu_own *c, const cu_plan *p, cu_place *at)
 
 void cu_clear_plan(bptt_device *d, cu_plan *p)
 {
-    cu_own *c = own(d);
-    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->place[k]);
+    cu_state *c = cu_of(d);
+    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->inflight[k]);
     if (!c->api.CtxPushCurrent(c->context)) {
         if (c->lane[0].stream) (void)c->api.StreamSynchronize(c->lane[0].stream);
-        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) clear_place(c, p, &p->place[k]);
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) clear_place(c, p, &p->inflight[k]);
         if (p->exec) (void)c->api.GraphExecDestroy(p->exec);
         if (p->pinned) (void)c->api.MemFreeHost(p->pinned);
         cu_leave(c);
@@ -86,7 +86,7 @@ void cu_clear_plan(bptt_device *d, cu_plan *p)
     cu_free(d, p->slots);
     cu_free(d, p->scratch);
     cu_free(d, p->per_scale);
-    nodes_free(&p->nodes);
+    launch_list_free(&p->launches);
     order_free(&p->order);
     *p = (cu_plan){0};
 }
@@ -94,7 +94,7 @@ void cu_clear_plan(bptt_device *d, cu_plan *p)
 // ---- preparing ------------------------------------------------------------------------------------------------------
 
 // Kernels count rows and columns in 32 bits, cuBLAS in 31.
-static bptt_status check_sizes(const cu_own *c, const bptt_plan *p, bptt_error *e)
+static bptt_status check_sizes(const cu_state *c, const bptt_plan *p, bptt_error *e)
 {
     for (size_t i = 0; i < p->ops; i++)
         for (size_t k = 0; k < BPTT_OPERANDS; k++) {
@@ -117,38 +117,34 @@ static bptt_mat vector_at(bptt_buf *b, size_t at, size_t rows, bptt_type type)
 
 static bptt_status lower(bptt_device *d, cu_plan *p, bool graph, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const size_t first = STAGE_SORT / sizeof(int32_t);
-    lower_rules r = {.precision = c->precision,
-                     .processors = c->processors,
-                     .pieces = graph,
-                     .scratch = p->scratch,
-                     .sorted = p->sorted};
+    lower_rules r = {.precision = c->precision, .pieces = graph, .scratch = p->scratch, .sorted = p->sorted};
     if (p->sorts) {
         r.start = vector_at(p->slots, first, p->rows + 1, BPTT_I32);
         r.order = vector_at(p->slots, first + p->rows + 1, p->plan->input[p->sorted].rows, BPTT_I32);
     }
     if (p->per_scale) r.per_scale = (bptt_mat){.buf = p->per_scale, .rows = 1, .cols = 2, .ld = 2, .type = BPTT_F32};
-    lower_plan(p->plan, &r, &p->nodes);
-    if (p->nodes.failed)
+    lower_plan(p->plan, &r, &p->launches);
+    if (p->launches.failed)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
-    const bptt_status s = cu_alloc_shadows(d, &p->nodes, e);
-    return s ? s : order_nodes(&p->nodes, graph ? MOST_STREAMS : 1, &p->order, e);
+    const bptt_status s = cu_alloc_shadows(d, &p->launches, e);
+    return s ? s : order_launches(&p->launches, graph ? MOST_STREAMS : 1, &p->order, e);
 }
 
 static bptt_status make(bptt_device *d, cu_plan *p, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const size_t scratch = lower_scratch(p->plan);
     const bool graph = c->lowering != BPTT_LOWER_NEVER && !d->profile;
     bptt_status s = check_sizes(c, p->plan, e);
     p->sorts = lower_sorts(p->plan, &p->sorted, &p->rows);
     if (!s && scratch) s = cu_alloc(d, scratch * sizeof(float), &p->scratch, e);
     if (!s && p->plan->scale.buf) s = cu_alloc(d, 2 * sizeof(float), &p->per_scale, e);
-    if (!s) s = cu_make_places(d, p, e); // slots, which nodes read
+    if (!s) s = cu_make_slots(d, p, e); // slots, which launches read
     if (!s) s = lower(d, p, graph, e);
     if (!s && d->profile) s = make_clocks(d, p, e);
-    return s || !graph || p->nodes.n == 0 ? s : cu_capture(d, p, e);
+    return s || !graph || p->launches.n == 0 ? s : cu_capture(d, p, e);
 }
 
 bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
@@ -162,8 +158,8 @@ bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_e
         free(made);
         return s;
     }
-    made->next = own(d)->plans;
-    own(d)->plans = made;
+    made->later = cu_of(d)->plans;
+    cu_of(d)->plans = made;
     *handle = made;
     return BPTT_OK;
 }
@@ -171,9 +167,9 @@ bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_e
 void cu_forget(bptt_device *d, void *handle)
 {
     if (!handle) return;
-    cu_plan **link = &own(d)->plans;
-    while (*link && *link != handle) link = &(*link)->next;
-    if (*link) *link = (*link)->next;
+    cu_plan **link = &cu_of(d)->plans;
+    while (*link && *link != handle) link = &(*link)->later;
+    if (*link) *link = (*link)->later;
     cu_clear_plan(d, handle);
     free(handle);
 }

@@ -1,37 +1,37 @@
 // Runs of plans: inputs in, the graph, the output out; and waiting for them.
-#include "cu_own.h"
+#include "cu_internal.h"
 #include "stage.h"
 
 #include <string.h>
 
 // ---- time -----------------------------------------------------------------------------------------------------------
 
-static void tick(bptt_device *d, cu_place *at, size_t i)
+static void tick(bptt_device *d, cu_inflight *at, size_t i)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (at->timed) CU(c, EventRecord, "", at->timed[i], c->lane[0].stream);
 }
 
-// What event i ends is charged to: the inputs, the nodes, the output.
+// What event i ends is charged to: the inputs, the launches, the output.
 static unsigned charge_of(const cu_plan *p, size_t i)
 {
     if (i == 1) return BPTT_TRANSFER_IN;
-    return i < p->nodes.n + 2 ? p->nodes.at[i - 2].charge : BPTT_TRANSFER_OUT;
+    return i < p->launches.n + 2 ? p->launches.at[i - 2].charge : BPTT_TRANSFER_OUT;
 }
 
-static void add_times(bptt_device *d, const cu_plan *p, const cu_place *at)
+static void add_times(bptt_device *d, const cu_plan *p, const cu_inflight *at)
 {
-    cu_own *c = own(d);
-    for (size_t i = 1; i < p->nodes.n + 3; i++) {
+    cu_state *c = cu_of(d);
+    for (size_t i = 1; i < p->launches.n + 3; i++) {
         float milliseconds = 0;
         CU(c, EventElapsedTime, "", &milliseconds, at->timed[i - 1], at->timed[i]);
         if (milliseconds > 0) d->spent[charge_of(p, i)] += 1e-3 * (double)milliseconds;
     }
 }
 
-void cu_wait_done(bptt_device *d, cu_plan *p, cu_place *at)
+void cu_wait_done(bptt_device *d, cu_plan *p, cu_inflight *at)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (!at->used) return;
     at->used = false;
     if (!cu_enter(c)) return;
@@ -58,7 +58,7 @@ static bool sort_tokens(const int32_t *id, size_t n, size_t rows, int32_t *start
 }
 
 // Slots, and with them the order of the tokens if they are new: one transfer.
-static void queue_slots(cu_own *c, const cu_plan *p, const cu_place *at, const bptt_slots *slots)
+static void queue_slots(cu_state *c, const cu_plan *p, const cu_inflight *at, const bptt_slots *slots)
 {
     float scalar[SLOTS] = {0};
     slots_of(slots, scalar);
@@ -69,7 +69,7 @@ static void queue_slots(cu_own *c, const cu_plan *p, const cu_place *at, const b
     CU(c, MemcpyHtoDAsync, "the slots of a window", p->slots->at, at->stage, bytes, c->lane[0].stream);
 }
 
-static void queue_inputs(cu_own *c, const cu_plan *p, const cu_place *at, const bptt_slots *slots)
+static void queue_inputs(cu_state *c, const cu_plan *p, const cu_inflight *at, const bptt_slots *slots)
 {
     queue_slots(c, p, at, slots);
     for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
@@ -81,41 +81,41 @@ static void queue_inputs(cu_own *c, const cu_plan *p, const cu_place *at, const 
     }
 }
 
-static void queue_nodes(bptt_device *d, const cu_plan *p, cu_place *at)
+static void queue_launches(bptt_device *d, const cu_plan *p, cu_inflight *at)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (p->exec) {
         CU(c, GraphLaunch, "a window", p->exec, c->lane[0].stream);
         return;
     }
-    for (size_t i = 0; i < p->nodes.n && !c->fault.code; i++) {
-        cu_queue_node(c, &p->nodes.at[i], &c->lane[0], p->slots->at);
+    for (size_t i = 0; i < p->launches.n && !c->fault.code; i++) {
+        cu_queue_launch(c, &p->launches.at[i], &c->lane[0], p->slots->at);
         tick(d, at, i + 2);
     }
 }
 
 // Room in the next place, which is then the run's. The order of the tokens is in its stage already.
-static cu_place *next_place(bptt_device *d, cu_plan *p)
+static cu_inflight *next_place(bptt_device *d, cu_plan *p)
 {
-    cu_place *at = &p->place[p->turn];
+    cu_inflight *at = &p->inflight[p->next];
     cu_wait_done(d, p, at);
     return at;
 }
 
-static void queue_run(bptt_device *d, cu_plan *p, cu_place *at, const bptt_slots *slots)
+static void queue_run(bptt_device *d, cu_plan *p, cu_inflight *at, const bptt_slots *slots)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (!cu_enter(c)) return;
     tick(d, at, 0);
     queue_inputs(c, p, at, slots);
     tick(d, at, 1);
-    queue_nodes(d, p, at);
+    queue_launches(d, p, at);
     if (p->plan && p->plan->output.buf)
         cu_move(c, false, &p->plan->output, at->stage + p->output_at, "the results of a window");
-    tick(d, at, p->nodes.n + 2);
+    tick(d, at, p->launches.n + 2);
     CU(c, EventRecord, "", at->done, c->lane[0].stream);
     at->used = c->fault.code == BPTT_OK;
-    p->turn = (p->turn + 1) % BPTT_IN_FLIGHT;
+    p->next = (p->next + 1) % BPTT_IN_FLIGHT;
     cu_leave(c);
 }
 
@@ -128,7 +128,7 @@ static bptt_status check_types(const bptt_plan *p, const bptt_slots *slots, bptt
     return BPTT_OK;
 }
 
-static bptt_status sort_inputs(const cu_plan *p, const cu_place *at, const bptt_slots *slots, bptt_error *e)
+static bptt_status sort_inputs(const cu_plan *p, const cu_inflight *at, const bptt_slots *slots, bptt_error *e)
 {
     if (!p->sorts || !slots->input[p->sorted]) return BPTT_OK;
     int32_t *const start = (int32_t *)(void *)(at->stage + STAGE_SORT);
@@ -140,29 +140,29 @@ static bptt_status sort_inputs(const cu_plan *p, const cu_place *at, const bptt_
 bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
 {
     cu_plan *p = handle;
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (c->fault.code) return cu_report(c, e);
-    if (p->waiting == BPTT_IN_FLIGHT)
+    if (p->uncollected == BPTT_IN_FLIGHT)
         return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
     bptt_status s = check_types(p->plan, slots, e);
     if (s) return s;
-    cu_place *at = next_place(d, p);
+    cu_inflight *at = next_place(d, p);
     s = sort_inputs(p, at, slots, e);
     if (s) return s;
     queue_run(d, p, at, slots);
     if (c->fault.code) return cu_report(c, e);
-    if (p->plan->output.buf) p->waiting++;
+    if (p->plan->output.buf) p->uncollected++;
     return BPTT_OK;
 }
 
 bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e)
 {
     cu_plan *p = handle;
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (c->fault.code) return cu_report(c, e);
-    if (p->waiting == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
-    cu_place *at = &p->place[(p->turn + BPTT_IN_FLIGHT - p->waiting) % BPTT_IN_FLIGHT];
-    p->waiting--;
+    if (p->uncollected == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
+    cu_inflight *at = &p->inflight[(p->next + BPTT_IN_FLIGHT - p->uncollected) % BPTT_IN_FLIGHT];
+    p->uncollected--;
     cu_wait_done(d, p, at);
     if (c->fault.code) return cu_report(c, e);
     float out[BPTT_OUTPUTS];
@@ -173,13 +173,13 @@ bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS]
 
 bptt_status cu_sync(bptt_device *d, bptt_error *e)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (cu_enter(c)) {
         CU(c, StreamSynchronize, "", c->lane[0].stream);
         cu_leave(c);
     }
-    for (cu_plan *p = c->plans; d->profile && p; p = p->next)
-        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->place[k]);
+    for (cu_plan *p = c->plans; d->profile && p; p = p->later)
+        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cu_wait_done(d, p, &p->inflight[k]);
     return cu_report(c, e);
 }
 
@@ -196,16 +196,16 @@ static bptt_status lower_single(bptt_device *d, cu_plan *p, const bptt_plan *one
         if (!s) s = cu_alloc(d, scratch, &p->scratch, e);
     }
     if (s) return s;
-    p->nodes.n = 0;
-    lower_plan(one, &(lower_rules){.precision = own(d)->precision, .scratch = p->scratch}, &p->nodes);
-    if (p->nodes.failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a step");
-    return cu_alloc_shadows(d, &p->nodes, e);
+    p->launches.n = 0;
+    lower_plan(one, &(lower_rules){.precision = cu_of(d)->precision, .scratch = p->scratch}, &p->launches);
+    if (p->launches.failed) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a step");
+    return cu_alloc_shadows(d, &p->launches, e);
 }
 
 // One step, as a plan of its own. What it finds wrong sticks until run, sync, read or write reports it.
 void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     bptt_op step = *s;
     bptt_error e = {0};
     const bptt_plan one = {.op = &step, .ops = 1, .room = 1};

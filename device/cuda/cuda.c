@@ -1,6 +1,6 @@
 // The CUDA backend: the device, opened and closed, and the table of its functions.
 #include "cu_image.h"
-#include "cu_own.h"
+#include "cu_internal.h"
 #include "half_type.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 // ---- closing --------------------------------------------------------------------------------------------------------
 
-static void close_lane(cu_own *c, cu_lane *lane)
+static void close_lane(cu_state *c, cu_lane *lane)
 {
     if (lane->blas) (void)c->blas.Destroy(lane->blas);
     if (lane->workspace) (void)c->api.MemFree(lane->workspace);
@@ -18,7 +18,7 @@ static void close_lane(cu_own *c, cu_lane *lane)
 static void cuda_close(bptt_device *d)
 {
     if (!d) return;
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     if (c->retained) {
         while (c->plans) cu_forget(d, c->plans);
         cu_clear_plan(d, &c->single);
@@ -40,14 +40,14 @@ static void cuda_close(bptt_device *d)
 // ---- opening --------------------------------------------------------------------------------------------------------
 
 // What NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
-static size_t workspace_for(const cu_own *c)
+static size_t workspace_for(const cu_state *c)
 {
     int major = 0;
     if (c->api.DeviceGetAttribute(&major, CU_ATTRIBUTE_MAJOR, c->id)) major = 0;
     return (size_t)(major == 9 || major == 10 ? 32 : major >= 12 ? 12 : 4) << 20;
 }
 
-static void open_lane(cu_own *c, cu_lane *lane)
+static void open_lane(cu_state *c, cu_lane *lane)
 {
     const bool halves = precision_is_half(c->precision);
     CU(c, StreamCreate, "", &lane->stream, CU_STREAM_NON_BLOCKING);
@@ -60,7 +60,7 @@ static void open_lane(cu_own *c, cu_lane *lane)
          c->precision == BPTT_PRECISION_FP16 ? BLAS_POINTERS_DEVICE : BLAS_POINTERS_HOST);
 }
 
-static bptt_status load_image(cu_own *c, bptt_error *e)
+static bptt_status load_image(cu_state *c, bptt_error *e)
 {
     char words[256];
     int version = 0;
@@ -87,24 +87,23 @@ static bptt_status load_image(cu_own *c, bptt_error *e)
 static bptt_status make_constants(bptt_device *d, bptt_error *e)
 {
     static const float number[] = {0, 1, -1};
-    cu_own *c = own(d);
+    cu_state *c = cu_of(d);
     const bptt_status s = cu_alloc(d, sizeof number, &c->constants, e);
     const bptt_mat row = {.buf = c->constants, .rows = 1, .cols = 3, .ld = 3, .type = BPTT_F32};
     return s ? s : cu_write(d, row, number, BPTT_F32, e);
 }
 
-static void describe(cu_own *c, const bptt_device_info *info, const char *ignored)
+static void describe(cu_state *c, const bptt_device_info *info, const char *ignored)
 {
-    int version = 0, processors = 1;
+    int version = 0;
     if (c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
-    if (!c->api.DeviceGetAttribute(&processors, CU_ATTRIBUTE_PROCESSORS, c->id)) c->processors = (unsigned)processors;
     (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
                    version / 10000, version % 10000 / 100, version % 100, c->blas.file);
     (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
                    *ignored ? "; ignored: " : "", ignored);
 }
 
-static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ignored, bptt_error *e)
+static bptt_status start(cu_state *c, const bptt_device_info *info, const char *ignored, bptt_error *e)
 {
     char words[256];
     const cu_result code = cu_take_context(c);
@@ -122,7 +121,7 @@ static bptt_status start(cu_own *c, const bptt_device_info *info, const char *ig
     return s;
 }
 
-static bptt_status open_libraries(cu_own *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
+static bptt_status open_libraries(cu_state *c, const char *device, bptt_device_info *info, char *ignored, size_t room,
                                   bptt_error *e)
 {
     int version = 0;
@@ -140,7 +139,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     bptt_device_info info = {0};
     char ignored[200] = "";
     bptt_device *made = calloc(1, sizeof *made);
-    cu_own *c = calloc(1, sizeof *c);
+    cu_state *c = calloc(1, sizeof *c);
     if (!made || !c) {
         free(made);
         free(c);
@@ -160,7 +159,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     if (!s) s = start(c, &info, ignored, e);
     cu_unlock();
     if (!s) s = make_constants(made, e);
-    if (!s) s = cu_make_places(made, &c->single, e);
+    if (!s) s = cu_make_slots(made, &c->single, e);
     if (s) {
         cuda_close(made);
         // Nothing was asked for yet: a device that is full is one that cannot be used.
@@ -174,7 +173,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
-static const char *cuda_describe(const bptt_device *d) { return own(d)->words; }
+static const char *cuda_describe(const bptt_device *d) { return cu_of(d)->words; }
 
 static bptt_status cuda_list(const bptt_backend *b, size_t i, bptt_device_info *info, bptt_error *e)
 {
@@ -194,7 +193,7 @@ bptt_backend bptt_cuda(void)
         .name = "cuda",
         .real = BPTT_F32,
         .sum = BPTT_F32,
-        .pad = cu_pad,
+        .pad = lower_pad,
         .overlaps = true,
         .precisions = 1u << BPTT_PRECISION_TF32 | 1u << BPTT_PRECISION_BF16 | 1u << BPTT_PRECISION_FP16,
         .logits_at_a_time = 1 << 23, // 32 MiB of floats: few large products

@@ -1,19 +1,19 @@
 // Events: kept while a run goes on, waited for, and their time added up.
-#include "cl_own.h"
+#include "cl_internal.h"
 
-void cl_note(bptt_device *d, cl_place *at, cl_event event, unsigned charge)
+void cl_note(bptt_device *d, cl_inflight *at, cl_event event, unsigned charge)
 {
-    cl_ledger *l = &at->ledger;
+    cl_timings *l = &at->timings;
     if (event && l->n < l->room)
         l->at[l->n++] = (struct cl_timed){event, charge};
     else if (event)
-        (void)own(d)->api.ReleaseEvent(event);
+        (void)cl_of(d)->api.ReleaseEvent(event);
 }
 
 void cl_charge(bptt_device *d, cl_event event, unsigned charge)
 {
     if (!event) return;
-    const cl_api *api = &own(d)->api;
+    const cl_api *api = &cl_of(d)->api;
     cl_ulong start = 0, end = 0;
     const bool known = !api->WaitForEvents(1, &event) &&
                        !api->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL) &&
@@ -23,7 +23,7 @@ void cl_charge(bptt_device *d, cl_event event, unsigned charge)
 }
 
 // Waits for *event and gives it back.
-static void wait_for(cl_own *c, cl_event *event, const char *what)
+static void wait_for(cl_state *c, cl_event *event, const char *what)
 {
     if (!*event) return;
     cl_int code = c->api.WaitForEvents(1, event), status = CL_SUCCESS;
@@ -36,10 +36,10 @@ static void wait_for(cl_own *c, cl_event *event, const char *what)
     *event = NULL;
 }
 
-void cl_wait_done(bptt_device *d, cl_place *at)
+void cl_wait_done(bptt_device *d, cl_inflight *at)
 {
-    wait_for(own(d), &at->written, "the inputs of a window");
-    wait_for(own(d), &at->read, "the results of a window");
-    for (size_t i = 0; i < at->ledger.n; i++) cl_charge(d, at->ledger.at[i].event, at->ledger.at[i].charge);
-    at->ledger.n = 0;
+    wait_for(cl_of(d), &at->written, "the inputs of a window");
+    wait_for(cl_of(d), &at->read, "the results of a window");
+    for (size_t i = 0; i < at->timings.n; i++) cl_charge(d, at->timings.at[i].event, at->timings.at[i].charge);
+    at->timings.n = 0;
 }

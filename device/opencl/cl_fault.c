@@ -1,33 +1,33 @@
 // Failures of queued work: the first one sticks, with the names that people search for.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static bool of_memory(cl_int code) { return code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY; }
 
-void cl_failed(cl_own *c, const char *call, const char *on, cl_int code)
+void cl_failed(cl_state *c, const char *call, const char *on, cl_int code)
 {
     if (c->fault.code) return;
-    char name[24], heard[200];
-    cl_heard(c, heard, sizeof heard);
+    char name[24], message[200];
+    cl_message(c, message, sizeof message);
     c->fault.code = of_memory(code) ? BPTT_NO_MEMORY : BPTT_DEVICE;
     (void)snprintf(c->fault.words, sizeof c->fault.words, "%s: cl%s failed%s%s: %s%s; %s", c->device, call,
-                   *on ? " for " : "", on, cl_error_name(code, name, sizeof name), heard,
+                   *on ? " for " : "", on, cl_error_name(code, name, sizeof name), message,
                    of_memory(code) ? "lower --hidden, --layers, --batch or --steps"
                                    : "start again from the last saved file, or use --backend cpu");
 }
 
-bptt_status cl_report(const cl_own *c, bptt_error *e)
+bptt_status cl_report(const cl_state *c, bptt_error *e)
 {
     return c->fault.code ? bptt_fail(e, c->fault.code, "%s", c->fault.words) : BPTT_OK;
 }
 
 // Drivers call this from threads of their own.
-void CL_CALLBACK cl_hear(const char *words, const void *data, size_t bytes, void *rumours)
+void CL_CALLBACK cl_on_message(const char *words, const void *data, size_t bytes, void *message)
 {
     (void)data, (void)bytes;
-    cl_rumours *r = rumours;
+    cl_driver_message *r = message;
     if (!r) return; // Oclgrind 21.10 forgets it while it builds
     (void)pthread_mutex_lock(&r->lock);
     if (words && !r->words[0]) {
@@ -37,11 +37,11 @@ void CL_CALLBACK cl_hear(const char *words, const void *data, size_t bytes, void
     (void)pthread_mutex_unlock(&r->lock);
 }
 
-void cl_heard(cl_own *c, char *room, size_t n)
+void cl_message(cl_state *c, char *room, size_t n)
 {
     room[0] = '\0';
-    if (!c->listening) return;
-    (void)pthread_mutex_lock(&c->rumours.lock);
-    if (c->rumours.words[0]) (void)snprintf(room, n, " (the driver says: %s)", c->rumours.words);
-    (void)pthread_mutex_unlock(&c->rumours.lock);
+    if (!c->message_lock_made) return;
+    (void)pthread_mutex_lock(&c->message.lock);
+    if (c->message.words[0]) (void)snprintf(room, n, " (the driver says: %s)", c->message.words);
+    (void)pthread_mutex_unlock(&c->message.lock);
 }

@@ -1,5 +1,5 @@
 // Which devices there are, which of them can be used, and which one a name means.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 #include <stdio.h>
 #include <string.h>

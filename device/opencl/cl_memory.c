@@ -1,5 +1,5 @@
 // Buffers of the device, and what moves between them and the host: whole views, nothing beside them.
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "stage.h"
 
 #include <stdlib.h>
@@ -9,27 +9,27 @@ enum { GRAIN = 64 }; // bytes: buffers are multiples of it
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
-static bptt_status too_large(cl_own *c, size_t bytes, const char *why, cl_int code, bptt_error *e)
+static bptt_status too_large(cl_state *c, size_t bytes, const char *why, cl_int code, bptt_error *e)
 {
-    char name[24], heard[200];
-    cl_heard(c, heard, sizeof heard);
+    char name[24], message[200];
+    cl_message(c, message, sizeof message);
     return bptt_fail(e, BPTT_NO_MEMORY,
                      "a block of %.1f MB was asked for, %.1f MB are in use, and %s has %.1f MB, at most %.1f MB in one "
                      "block (%s%s%s%s); lower --hidden, --layers, --batch or --steps",
                      (double)bytes / 1e6, (double)c->used / 1e6, c->device, (double)c->memory / 1e6,
                      (double)c->largest_block / 1e6, why, code ? ": " : "",
-                     code ? cl_error_name(code, name, sizeof name) : "", heard);
+                     code ? cl_error_name(code, name, sizeof name) : "", message);
 }
 
 // Drivers take memory late: only a buffer that was written to is there.
-static cl_int fill_with_zeros(cl_own *c, const bptt_buf *b)
+static cl_int fill_with_zeros(cl_state *c, const bptt_buf *b)
 {
     const cl_uint zero = 0;
     const cl_int code = c->api.EnqueueFillBuffer(c->queue, b->memory, &zero, sizeof zero, 0, b->bytes, 0, NULL, NULL);
     return code ? code : c->api.Finish(c->queue);
 }
 
-static bptt_status create(cl_own *c, size_t bytes, bool on_host, bptt_buf **out, bptt_error *e)
+static bptt_status create(cl_state *c, size_t bytes, bool on_host, bptt_buf **out, bptt_error *e)
 {
     if (c->fault.code) return cl_report(c, e);
     const size_t whole = bytes > SIZE_MAX - GRAIN ? 0 : (bytes + GRAIN) / GRAIN * GRAIN; // never 0 bytes
@@ -55,19 +55,19 @@ static bptt_status create(cl_own *c, size_t bytes, bool on_host, bptt_buf **out,
 
 bptt_status cl_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
 {
-    return create(own(d), bytes, false, out, e);
+    return create(cl_of(d), bytes, false, out, e);
 }
 
 bptt_status cl_alloc_pinned(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
 {
-    return create(own(d), bytes, true, out, e);
+    return create(cl_of(d), bytes, true, out, e);
 }
 
 void cl_free(bptt_device *d, bptt_buf *b)
 {
     if (!b) return;
-    (void)own(d)->api.ReleaseMemObject(b->memory);
-    own(d)->used -= b->bytes;
+    (void)cl_of(d)->api.ReleaseMemObject(b->memory);
+    cl_of(d)->used -= b->bytes;
     free(b);
 }
 
@@ -97,14 +97,14 @@ static rectangle rectangle_of(const bptt_mat *m)
                        .host_pitch = view_width(m) * each};
 }
 
-cl_int cl_write_stage(cl_own *c, bptt_mat m, const void *stage, bool wait, cl_event *event)
+cl_int cl_write_stage(cl_state *c, bptt_mat m, const void *stage, bool wait, cl_event *event)
 {
     const rectangle r = rectangle_of(&m);
     return c->api.EnqueueWriteBufferRect(c->queue, m.buf->memory, wait ? CL_TRUE : CL_FALSE, r.device, r.host, r.region,
                                          r.device_pitch, 0, r.host_pitch, 0, stage, 0, NULL, event);
 }
 
-cl_int cl_read_stage(cl_own *c, bptt_mat m, void *stage, bool wait, cl_event *event)
+cl_int cl_read_stage(cl_state *c, bptt_mat m, void *stage, bool wait, cl_event *event)
 {
     const rectangle r = rectangle_of(&m);
     return c->api.EnqueueReadBufferRect(c->queue, m.buf->memory, wait ? CL_TRUE : CL_FALSE, r.device, r.host, r.region,
@@ -114,7 +114,7 @@ cl_int cl_read_stage(cl_own *c, bptt_mat m, void *stage, bool wait, cl_event *ev
 // Through a copy in host memory.
 static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     void *stage = malloc(m.rows * m.cols * bptt_type_size(m.type));
     if (!stage) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to move %zu x %zu numbers", m.rows, m.cols);
     cl_event event = NULL;
@@ -131,7 +131,7 @@ static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *ro
 // In the buffer itself, where the device's memory is the host's.
 static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     const size_t each = bptt_type_size(m.type), reach = view_extent(&m) * each;
     cl_int code = CL_SUCCESS;
     cl_event event = NULL, *const want = d->profile ? &event : NULL;
@@ -154,7 +154,7 @@ static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows
 
 static bptt_status move_view(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     if (!convertible(m.type, as))
         return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d", (int)as,
                          (int)m.type);

@@ -1,5 +1,5 @@
 // What bptt-opencl.so shows: one function.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 BPTT_API bptt_module_function bptt_module;
 

@@ -1,7 +1,7 @@
 // The program: sizes that suit the device, compiling or the kept binary, kernels.
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "cl_cache.h"
-#include "program_text.h"
+#include "cl_program_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,23 +18,23 @@ static void first_words(const char *log, char *out, size_t n)
     (void)snprintf(out, n, "%.*s", (int)strcspn(at, "\r\n"), at);
 }
 
-static bptt_status build_failed(cl_own *c, cl_int code, bptt_error *e)
+static bptt_status build_failed(cl_state *c, cl_int code, bptt_error *e)
 {
     size_t bytes = 0;
-    char name[24], words[240] = "no build log", heard[200];
+    char name[24], words[240] = "no build log", message[200];
     (void)c->api.GetProgramBuildInfo(c->program, c->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
     char *log = calloc(1, bytes + 1);
     if (log && !c->api.GetProgramBuildInfo(c->program, c->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL) && log[0])
         first_words(log, words, sizeof words);
     free(log);
-    cl_heard(c, heard, sizeof heard);
+    cl_message(c, message, sizeof message);
     return bptt_fail(e, BPTT_DEVICE,
                      "%s: its compiler refused the program (%s): %s%s; update its driver or use another "
                      "--device",
-                     c->device, cl_error_name(code, name, sizeof name), words, heard);
+                     c->device, cl_error_name(code, name, sizeof name), words, message);
 }
 
-void cl_drop_program(cl_own *c)
+void cl_drop_program(cl_state *c)
 {
     for (size_t i = 0; i < CL_KERNELS; i++)
         if (c->kernel[i]) (void)c->api.ReleaseKernel(c->kernel[i]);
@@ -45,7 +45,7 @@ void cl_drop_program(cl_own *c)
     c->program = NULL;
 }
 
-static bptt_status make_kernel(cl_own *c, const char *name, cl_kernel *k, size_t *largest, bptt_error *e)
+static bptt_status make_kernel(cl_state *c, const char *name, cl_kernel *k, size_t *largest, bptt_error *e)
 {
     cl_int code = CL_SUCCESS;
     char words[24], full[64];
@@ -58,7 +58,7 @@ static bptt_status make_kernel(cl_own *c, const char *name, cl_kernel *k, size_t
                      c->device, full, cl_error_name(code, words, sizeof words));
 }
 
-static bptt_status make_kernels(cl_own *c, bptt_error *e)
+static bptt_status make_kernels(cl_state *c, bptt_error *e)
 {
     bptt_status s = make_kernel(c, "probe", &c->probe, NULL, e);
     for (size_t i = 0; !s && i < CL_KERNELS; i++)
@@ -68,7 +68,7 @@ static bptt_status make_kernels(cl_own *c, bptt_error *e)
 }
 
 // From the file of an earlier open. False: none that the driver takes.
-static bool from_binary(cl_own *c, const cl_cache *cache, const char *options)
+static bool from_binary(cl_state *c, const cl_cache *cache, const char *options)
 {
     size_t bytes = 0;
     unsigned char *binary = cl_cache_read(cache, &bytes);
@@ -84,7 +84,7 @@ static bool from_binary(cl_own *c, const cl_cache *cache, const char *options)
     return right;
 }
 
-static void keep_binary(const cl_own *c, const cl_cache *cache)
+static void keep_binary(const cl_state *c, const cl_cache *cache)
 {
     size_t bytes = 0;
     if (!cache->path[0]) return; // drivers may do the most of their work only when they are asked for the binary
@@ -95,7 +95,7 @@ static void keep_binary(const cl_own *c, const cl_cache *cache)
     free(binary);
 }
 
-static bptt_status make_program(cl_own *c, const cl_setup *s, const char *options, bptt_error *e)
+static bptt_status make_program(cl_state *c, const cl_setup *s, const char *options, bptt_error *e)
 {
     const char *text = s->text ? s->text : (const char *)cl_program_text;
     const size_t size = s->text ? s->text_size : cl_program_size;
@@ -124,7 +124,7 @@ static bptt_status make_program(cl_own *c, const cl_setup *s, const char *option
 
 // Work-items that the tuned kernels are written for in this class, but the compiler did not find room for: the smallest
 // group that one of them got. 0: all have room.
-static size_t too_small(const cl_own *c)
+static size_t too_small(const cl_state *c)
 {
     size_t smallest = 0;
     for (size_t i = KERNELS; i < CL_KERNELS; i++) {
@@ -136,7 +136,7 @@ static size_t too_small(const cl_own *c)
     return smallest;
 }
 
-bptt_status cl_build(cl_own *c, const cl_setup *s, bptt_error *e)
+bptt_status cl_build(cl_state *c, const cl_setup *s, bptt_error *e)
 {
     for (;;) {
         char options[OPTIONS] = "-cl-std=CL1.2";

@@ -99,7 +99,8 @@ INLINE piece piece_at(count j, count M)
 }
 
 // c: the element in the first row and column of the sums.
-INLINE void put_sums(const float *sums, count rows, piece p, __global float *c, ulong down, ulong across, knobs k)
+INLINE void put_sums(const float *sums, count rows, piece p, __global float *c, ulong down, ulong across,
+                     op_constants k)
 {
     const float alpha = (float)k.alpha;
     for (count i = 0; i < rows; i++)
@@ -116,7 +117,7 @@ INLINE void put_sums(const float *sums, count rows, piece p, __global float *c, 
 
 // Rows first .. last - 1 and columns left .. right - 1; b has its columns side by side, and at least VECTOR_WIDTH.
 INLINE void multiply_in_place(count first, count last, count left, count right, __global const float *a, view av,
-                              __global const float *b, view bv, __global float *c, view cv, knobs k)
+                              __global const float *b, view bv, __global float *c, view cv, op_constants k)
 {
     float sums[LANE_ROWS * LANE_COLS];
     const count tiles = (last - first + LANE_ROWS - 1) / LANE_ROWS;
@@ -190,7 +191,7 @@ INLINE void multiply_block(block c, __global const float *a, view av, __global c
 
 // The same for any strides and any K.
 INLINE void multiply_packed(count first, count last, count left, count right, __global const float *a, view av,
-                            __global const float *b, view bv, __global float *c, view cv, knobs k)
+                            __global const float *b, view bv, __global float *c, view cv, op_constants k)
 {
     float sums[TALL * WIDE]; // strip after strip, LANE_COLS floats a row
     for (count i = first; i < last; i += TALL)
@@ -209,7 +210,7 @@ INLINE void multiply_packed(count first, count last, count left, count right, __
 
 // Groups along id 0 share the strips of LANE_COLS columns, along id 1 the rows.
 __kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
-                            view cv, knobs k, __global const float *slots)
+                            view cv, op_constants k, __global const float *slots)
 {
     const count strips = (cv.cols + LANE_COLS - 1) / LANE_COLS;
     const count first = share(cv.rows, get_group_id(1), get_num_groups(1));
@@ -244,7 +245,7 @@ INLINE void fetch(__local float *tile, count pitch, count wide, __global const f
 }
 
 __kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
-                            view cv, knobs k, __global const float *slots)
+                            view cv, op_constants k, __global const float *slots)
 {
     // an odd pitch: lanes that store one column of k after another meet no bank twice
     __local float as[DEPTH * (TILE_ROWS + 1)], bs[DEPTH * (TILE_COLS + 1)];

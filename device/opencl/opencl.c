@@ -1,6 +1,6 @@
 // The OpenCL backend: the device, opened and closed, and the table of its functions. It started as a shim over `ref`;
 // nothing of a shim is left.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,20 +11,20 @@
 static void opencl_close(bptt_device *d)
 {
     if (!d) return;
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     if (c && c->queue) (void)c->api.Finish(c->queue);
     while (c && c->plans) cl_forget(d, c->plans);
     if (c && c->queue) cl_clear_plan(d, &c->single);
     if (c) cl_drop_program(c);
     if (c && c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
     if (c && c->context) (void)c->api.ReleaseContext(c->context);
-    if (c && c->listening) (void)pthread_mutex_destroy(&c->rumours.lock);
+    if (c && c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);
     free(c);
     free(d);
 }
 
 // Work-items in a group: the driver's limit of all of them, and that of each dimension, of which two are used.
-static size_t largest_group(const cl_own *c)
+static size_t largest_group(const cl_state *c)
 {
     enum { DIMENSIONS = 16 }; // more than any device has
     size_t all = 1, each[DIMENSIONS] = {0};
@@ -35,7 +35,7 @@ static size_t largest_group(const cl_own *c)
     return all;
 }
 
-static void read_limits(cl_own *c, const bptt_device_info *info, const cl_limits *instead)
+static void read_limits(cl_state *c, const bptt_device_info *info, const cl_limits *instead)
 {
     cl_ulong block = 0, local = 0;
     cl_uint units = 1, vector = 0;
@@ -56,29 +56,38 @@ static void read_limits(cl_own *c, const bptt_device_info *info, const cl_limits
     c->limits.forced = c->lowering == BPTT_LOWER_ALWAYS;
 }
 
-static bptt_status open_failed(cl_own *c, const char *call, cl_int code, bptt_error *e)
+static bptt_status open_failed(cl_state *c, const char *call, cl_int code, bptt_error *e)
 {
     cl_failed(c, call, "", code);
     return cl_report(c, e);
 }
 
+static bptt_status make_single(bptt_device *d, bptt_error *e)
+{
+    cl_plan *p = &cl_of(d)->single;
+    p->launches.at = calloc(MOST_LAUNCHES, sizeof *p->launches.at);
+    if (!p->launches.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the opencl backend");
+    p->launches.room = MOST_LAUNCHES;
+    return cl_make_slots(d, p, MOST_LAUNCHES, e);
+}
+
 static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_info *info, bool library, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     (void)snprintf(c->device, sizeof c->device, "%s", info->device);
     (void)snprintf(c->words, sizeof c->words, "%s, %s", info->device, info->platform);
     read_limits(c, info, s->limits);
     d->memory = c->memory;
-    if (pthread_mutex_init(&c->rumours.lock, NULL)) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a lock");
-    c->listening = true;
+    if (pthread_mutex_init(&c->message.lock, NULL)) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a lock");
+    c->message_lock_made = true;
     const cl_context_properties of[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)c->platform, 0};
     cl_int code = CL_SUCCESS;
-    c->context = c->api.CreateContext(of, 1, &c->id, cl_hear, &c->rumours, &code);
+    c->context = c->api.CreateContext(of, 1, &c->id, cl_on_message, &c->message, &code);
     if (code) return open_failed(c, "CreateContext", code, e);
     c->queue = c->api.CreateCommandQueue(c->context, c->id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
     if (code) return open_failed(c, "CreateCommandQueue", code, e);
     bptt_status status = cl_build(c, s, e);
-    if (!status) status = cl_make_places(d, &c->single, MOST_LAUNCHES, e);
+    if (!status) status = make_single(d, e);
     if (!status) status = cl_probe(d, s, e);
     return status || !library ? status : clblast_open(d, e);
 }
@@ -100,7 +109,7 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     cl_unlock();
     if (status) return status;
     bptt_device *made = calloc(1, sizeof *made);
-    cl_own *c = calloc(1, sizeof *c);
+    cl_state *c = calloc(1, sizeof *c);
     if (!made || !c) {
         free(made);
         free(c);
@@ -136,7 +145,7 @@ static bptt_status opencl_open(const bptt_backend *b, const bptt_compute *config
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
-static const char *opencl_describe(const bptt_device *d) { return own(d)->words; }
+static const char *opencl_describe(const bptt_device *d) { return cl_of(d)->words; }
 
 static size_t opencl_pad(size_t cols)
 {

@@ -83,7 +83,7 @@ typedef struct standin_kernel {
     unsigned kernel;
     uint64_t buffer[BPTT_OPERANDS]; // of the first element; 0: absent
     view at[BPTT_OPERANDS];         // with at = 0
-    knobs k;
+    op_constants k;
     uint64_t slots;
 } standin_kernel;
 

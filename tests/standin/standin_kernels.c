@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-// Of each operand. Roles: r read, w written, + both; b: written, and read if knobs.beta; g: read, and written if
-// knobs.gradient; capital: may be absent. Shapes: o at least the output's rows and columns, c its rows, 1 its columns,
-// . what special() says. out: the output.
+// Of each operand. Roles: r read, w written, + both; b: written, and read if op_constants.beta; g: read, and written if
+// op_constants.gradient; capital: may be absent. Shapes: o at least the output's rows and columns, c its rows, 1 its
+// columns, . what special() says. out: the output.
 static const struct {
     const char *name, *roles, *shapes;
     unsigned out;
@@ -154,7 +154,7 @@ static void describe(standin_op *op)
         n += (size_t)snprintf(op->words + n, sizeof op->words - n, " %ux%u", s->at[i].rows, s->at[i].cols);
 }
 
-// arguments: for each operand its buffer and view, then knobs, then slots.
+// arguments: for each operand its buffer and view, then op_constants, then slots.
 cu_result standin_kernel_op(unsigned kernel, void **arguments, standin_op *op)
 {
     const char *types = kernel_table[kernel].types, *roles = facts[kernel].roles;

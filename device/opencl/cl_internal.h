@@ -1,13 +1,13 @@
-// What the files of the OpenCL backend share: the open device, its memory, its queue.
-#ifndef CL_OWN_H
-#define CL_OWN_H
+// Shared by the files of the OpenCL backend: the open device, its memory, its queue.
+#ifndef CL_INTERNAL_H
+#define CL_INTERNAL_H
 
-#include "clblast.h"
-#include "probe.h"
+#include "cl_blast.h"
+#include "cl_probe.h"
 
 #include <pthread.h>
 
-// What a test may replace when it opens a device. {0}: nothing.
+// Replacements that a test makes when it opens a device. {0}: none.
 typedef struct cl_setup {
     const cl_api *api;       // instead of libOpenCL.so.1
     const char *text;        // the whole program, instead of the one that is built in
@@ -23,11 +23,11 @@ struct bptt_buf {
     size_t bytes;
 };
 
-// What a driver says at any time, from any thread of its own.
-typedef struct cl_rumours {
+// Text passed to the callback of clCreateContext, which may come from any thread of the driver.
+typedef struct cl_driver_message {
     pthread_mutex_t lock;
-    char words[160]; // the first that was heard; empty: none
-} cl_rumours;
+    char words[160]; // the first one; empty: none
+} cl_driver_message;
 
 // The first failure of queued work. It stays.
 typedef struct cl_fault {
@@ -36,39 +36,38 @@ typedef struct cl_fault {
 } cl_fault;
 
 // Events of one run and what their time is charged to. Only with config->profile.
-typedef struct cl_ledger {
+typedef struct cl_timings {
     size_t n, room;
     struct cl_timed {
         cl_event event;
         unsigned charge;
     } * at;
-} cl_ledger;
+} cl_timings;
 
 // Bytes from the start of a stage.
 enum { STAGE_SLOTS = 0, STAGE_OUTPUT = 64, STAGE_INPUTS = 128 };
 
 // What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
-typedef struct cl_place {
+typedef struct cl_inflight {
     char *stage;      // host memory of the slots, the output, all inputs, as they lie on the device
     cl_event written; // the last write out of stage; NULL: none
     cl_event read;    // of the output; NULL: none
-    cl_ledger ledger;
-} cl_place;
+    cl_timings timings;
+} cl_inflight;
 
 typedef struct cl_plan {
     const bptt_plan *plan;
-    task *task;
-    size_t tasks;
-    bptt_buf *scratch, *slots;      // device memory: what launch_scratch asks for; SLOTS floats
-    bptt_buf *pinned;               // host memory of all stages, which the driver can move without a copy
-    char *pinned_at;                // mapped; NULL: not
-    size_t stage_at[BPTT_INPUTS];   // bytes from place.stage to the inputs
-    cl_place place[BPTT_IN_FLIGHT]; // of run number n: n % BPTT_IN_FLIGHT
-    size_t turn, waiting;           // the next run's place; runs that were not collected
-    struct cl_plan *next;           // all plans of the device
+    launch_list launches;
+    bptt_buf *scratch, *slots;            // device memory: what launch_scratch asks for; SLOTS floats
+    bptt_buf *pinned;                     // host memory of all stages, which the driver can move without a copy
+    char *pinned_at;                      // mapped; NULL: not
+    size_t stage_at[BPTT_INPUTS];         // bytes from place.stage to the inputs
+    cl_inflight inflight[BPTT_IN_FLIGHT]; // of run number n: n % BPTT_IN_FLIGHT
+    size_t next, uncollected;             // the next run's place; runs that were not collected
+    struct cl_plan *later;                // all plans of the device
 } cl_plan;
 
-typedef struct cl_own {
+typedef struct cl_state {
     cl_api api;
     clblast_sgemm *sgemm; // NULL: our own products
     cl_platform_id platform;
@@ -85,25 +84,24 @@ typedef struct cl_own {
     size_t largest_block; // bytes of one buffer
     size_t memory, used;  // bytes of the device, of our buffers
     cl_fault fault;
-    cl_rumours rumours;
-    bool listening; // rumours.lock is made
+    cl_driver_message message;
+    bool message_lock_made;
     cl_plan *plans; // those that were prepared
-    cl_plan single; // runs one step: entry[]
-    task single_task[MOST_LAUNCHES];
+    cl_plan single; // runs one op; its list has room for MOST_LAUNCHES
     char device[128], words[330], bits[128];
-} cl_own;
+} cl_state;
 
-static inline cl_own *own(const bptt_device *d) { return d->own; }
+static inline cl_state *cl_of(const bptt_device *d) { return d->own; }
 
 // ---- failures (cl_fault.c) ------------------------------------------------------------------------------------------
 
 // Notes a failed call, once: `call` without its cl, `on` the kernel or "". Memory codes become NO_MEMORY.
-void cl_failed(cl_own *c, const char *call, const char *on, cl_int code);
+void cl_failed(cl_state *c, const char *call, const char *on, cl_int code);
 // The fault as a status, with its words.
-bptt_status cl_report(const cl_own *c, bptt_error *e);
-void CL_CALLBACK cl_hear(const char *words, const void *data, size_t bytes, void *rumours);
-// What was heard so far into room, as " (the driver says: ...)"; empty: nothing.
-void cl_heard(cl_own *c, char *room, size_t n);
+bptt_status cl_report(const cl_state *c, bptt_error *e);
+void CL_CALLBACK cl_on_message(const char *words, const void *data, size_t bytes, void *message);
+// The driver's message into room, as " (the driver says: ...)"; empty: none came.
+void cl_message(cl_state *c, char *room, size_t n);
 
 // ---- devices (cl_list.c) --------------------------------------------------------------------------------------------
 
@@ -117,8 +115,8 @@ bptt_status cl_choose(const cl_api *api, const char *device, bptt_device_info *i
 // ---- program (cl_program.c) -----------------------------------------------------------------------------------------
 
 // Fills tiles, program, kernel, probe, largest_group.
-bptt_status cl_build(cl_own *c, const cl_setup *s, bptt_error *e);
-void cl_drop_program(cl_own *c);
+bptt_status cl_build(cl_state *c, const cl_setup *s, bptt_error *e);
+void cl_drop_program(cl_state *c);
 
 // ---- memory (cl_memory.c) -------------------------------------------------------------------------------------------
 
@@ -130,34 +128,34 @@ bptt_status cl_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_
 // Packed host elements of a view, in the order in which they lie on the device: [lines][width], of the view's type.
 void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as);
 // Queues the writing of such elements, the reading of them.
-cl_int cl_write_stage(cl_own *c, bptt_mat m, const void *stage, bool wait, cl_event *event);
-cl_int cl_read_stage(cl_own *c, bptt_mat m, void *stage, bool wait, cl_event *event);
+cl_int cl_write_stage(cl_state *c, bptt_mat m, const void *stage, bool wait, cl_event *event);
+cl_int cl_read_stage(cl_state *c, bptt_mat m, void *stage, bool wait, cl_event *event);
 
 // ---- plans (cl_plan.c, cl_queue.c) ----------------------------------------------------------------------------------
 
 bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 void cl_forget(bptt_device *d, void *handle);
-// Memory of a plan's places, for `tasks` tasks at most.
-bptt_status cl_make_places(bptt_device *d, cl_plan *p, size_t tasks, bptt_error *e);
+// Memory of a plan's places, for `launches` launches at most.
+bptt_status cl_make_slots(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e);
 void cl_clear_plan(bptt_device *d, cl_plan *p); // gives everything back
-// The tasks of one step, appended to out (room for MOST_LAUNCHES); returns how many.
-size_t cl_tasks_of(const cl_own *c, const bptt_op *s, bptt_buf *scratch, task *out);
+// The launches of one op, with their grids; returns how many.
+size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
 
 bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 bptt_status cl_sync(bptt_device *d, bptt_error *e);
-void cl_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
+void cl_entry(bptt_device *d, const bptt_op *op, const bptt_slots *slots);
 
 // ---- events (cl_event.c) --------------------------------------------------------------------------------------------
 
 // Waits until the run that uses a place is done, and adds its time to d->spent. No cost where nothing is waited for.
-void cl_wait_done(bptt_device *d, cl_place *place);
-// Puts an event with what its time is charged to into the place's ledger, which releases it. NULL: nothing.
-void cl_note(bptt_device *d, cl_place *place, cl_event event, unsigned charge);
+void cl_wait_done(bptt_device *d, cl_inflight *place);
+// Puts an event with what its time is charged to into the place's timings, which releases it. NULL: nothing.
+void cl_note(bptt_device *d, cl_inflight *place, cl_event event, unsigned charge);
 // Waits for an event of the host's own transfers, adds its time to d->spent, and releases it. NULL: nothing.
 void cl_charge(bptt_device *d, cl_event event, unsigned charge);
 
-// ---- the device itself (opencl.c, probe.c) --------------------------------------------------------------------------
+// ---- the device itself (opencl.c, cl_probe.c) -----------------------------------------------------------------------
 
 bptt_backend bptt_opencl(void);
 bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_compute *config, bptt_device **d,

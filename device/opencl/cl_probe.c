@@ -1,5 +1,5 @@
 // Whether the device computes what the host does: asked of each device when it is opened.
-#include "cl_own.h"
+#include "cl_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -90,7 +90,7 @@ static void compare(const float *in, const float *got, const float *want, verdic
     }
 }
 
-static bptt_status judge(cl_own *c, const verdict *v, const float *in, const float *got, const float *want,
+static bptt_status judge(cl_state *c, const verdict *v, const float *in, const float *got, const float *want,
                          bptt_error *e)
 {
     double worst = 0;
@@ -116,7 +116,7 @@ static bptt_status judge(cl_own *c, const verdict *v, const float *in, const flo
 }
 
 // Work-items of the kernel: it takes any number.
-static size_t lanes_for(const cl_own *c)
+static size_t lanes_for(const cl_state *c)
 {
     size_t largest = 1;
     (void)c->api.GetKernelWorkGroupInfo(c->probe, c->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof largest, &largest, NULL);
@@ -126,7 +126,7 @@ static size_t lanes_for(const cl_own *c)
 
 static bptt_status run_probe(bptt_device *d, bptt_mat in, bptt_mat out, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     const size_t local[2] = {lanes_for(c), 1}, global[2] = {local[0] > 1 ? PROBE_INPUTS / local[0] * local[0] : 1, 1};
     cl_int code = c->api.SetKernelArg(c->probe, 0, sizeof(cl_mem), &in.buf->memory);
     if (!code) code = c->api.SetKernelArg(c->probe, 1, sizeof(cl_mem), &out.buf->memory);
@@ -153,7 +153,7 @@ bptt_status cl_probe(bptt_device *d, const cl_setup *s, bptt_error *e)
         verdict v;
         (s->host ? s->host : cl_probe_host)(in, want);
         compare(in, got, want, &v);
-        status = judge(own(d), &v, in, got, want, e);
+        status = judge(cl_of(d), &v, in, got, want, e);
     }
     cl_free(d, x.buf);
     cl_free(d, y.buf);

@@ -1,9 +1,10 @@
 // What the files of the CUDA backend share: the open device, its memory, its streams.
-#ifndef CU_OWN_H
-#define CU_OWN_H
+#ifndef CU_INTERNAL_H
+#define CU_INTERNAL_H
 
 #include "cu_api.h"
-#include "cu_node.h"
+#include "lower/lower_plan.h"
+#include "lower/order.h"
 
 struct bptt_buf {
     cu_memory at;
@@ -29,19 +30,18 @@ typedef struct cu_lane {
 enum { STAGE_SLOTS = 0, STAGE_SORT = 64 };
 
 // What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
-typedef struct cu_place {
+typedef struct cu_inflight {
     char *stage;     // pinned host memory: slots, the order of the tokens, all inputs, the output
     cu_event done;   // after everything that uses the stage
     bool used;       // done was recorded
-    cu_event *timed; // [nodes + 1], with profile: before the first node and after each
-    bool timing;     // they were recorded
-} cu_place;
+    cu_event *timed; // [launches + 3], with profile: around the inputs, each launch, the output
+} cu_inflight;
 
 typedef struct cu_plan {
     const bptt_plan *plan; // NULL: single steps
-    node_list nodes;
-    node_order order;
-    cu_exec exec;                            // the captured graph; NULL: node by node
+    launch_list launches;
+    launch_order order;
+    cu_exec exec;                            // the captured graph; NULL: launch by launch
     bptt_buf *scratch;                       // what launch_scratch asks for, of all steps
     bptt_buf *slots;                         // on the device: SLOTS floats, then the order of the tokens
     bptt_buf *per_scale;                     // [2] floats; NULL: no scale
@@ -49,12 +49,12 @@ typedef struct cu_plan {
     size_t sorted, rows;                     // those of plan input `sorted`, below `rows`
     void *pinned;                            // of all stages
     size_t input_at[BPTT_INPUTS], output_at; // bytes from place.stage
-    cu_place place[BPTT_IN_FLIGHT];          // of run number n: n % BPTT_IN_FLIGHT
-    size_t turn, waiting;                    // the next run's place; runs that were not collected
-    struct cu_plan *next;                    // all plans of the device
+    cu_inflight inflight[BPTT_IN_FLIGHT];    // of run number n: n % BPTT_IN_FLIGHT
+    size_t next, uncollected;                // the next run's place; runs that were not collected
+    struct cu_plan *later;                   // all plans of the device
 } cu_plan;
 
-typedef struct cu_own {
+typedef struct cu_state {
     cu_api api;
     blas_api blas;
     cu_device id;
@@ -67,7 +67,6 @@ typedef struct cu_own {
     size_t workspace_bytes;
     bptt_buf *constants; // floats: 0, 1, -1
     void *bounce;        // pinned: what read and write go through
-    unsigned processors;
     bptt_precision precision;
     bptt_lowering lowering;
     size_t used; // bytes of our buffers
@@ -75,16 +74,16 @@ typedef struct cu_own {
     cu_plan *plans; // those that were prepared
     cu_plan single; // runs one step: entry[]
     char device[128], words[330], bits[128];
-} cu_own;
+} cu_state;
 
-static inline cu_own *own(const bptt_device *d) { return d->own; }
+static inline cu_state *cu_of(const bptt_device *d) { return d->own; }
 
 // ---- failures (cu_fault.c) ------------------------------------------------------------------------------------------
 
 // Notes a failed call, once: `call` with its cu or cublas, `on` what it was for or "".
-void cu_failed(cu_own *c, const char *call, const char *on, cu_result code);
-void cu_blas_failed(cu_own *c, const char *call, const char *on, blas_result code);
-bptt_status cu_report(const cu_own *c, bptt_error *e); // the fault as a status, with its words
+void cu_failed(cu_state *c, const char *call, const char *on, cu_result code);
+void cu_blas_failed(cu_state *c, const char *call, const char *on, blas_result code);
+bptt_status cu_report(const cu_state *c, bptt_error *e); // the fault as a status, with its words
 // "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"; into room, which is returned.
 const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 
@@ -103,15 +102,15 @@ const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 // ---- the context (cu_context.c) -------------------------------------------------------------------------------------
 
 // cu_enter pushes the device's context on the calling thread, cu_leave pops it. All driver calls go between them.
-bool cu_enter(cu_own *c); // false: it failed, and is noted; then no leave
-void cu_leave(cu_own *c);
+bool cu_enter(cu_state *c); // false: it failed, and is noted; then no leave
+void cu_leave(cu_state *c);
 // Process-wide lock around open, close and graph capture: calls that synchronize the whole context (cublasDestroy,
 // cuModuleUnload) invalidate a capture in progress on another thread. Not to be nested.
 void cu_lock(void);
 void cu_unlock(void);
 // Holds the context from open to close. Call both with cu_lock held.
-cu_result cu_take_context(cu_own *c);
-void cu_give_context(cu_own *c);
+cu_result cu_take_context(cu_state *c);
+void cu_give_context(cu_state *c);
 
 // ---- devices (cu_list.c) --------------------------------------------------------------------------------------------
 
@@ -126,27 +125,27 @@ bptt_status cu_driver(cu_api *api, bptt_error *e);
 
 bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e);
 void cu_free(bptt_device *d, bptt_buf *b);
-// Gives a shadow to every buffer of which the nodes read or write 16-bit numbers, if it has none.
-bptt_status cu_alloc_shadows(bptt_device *d, const node_list *list, bptt_error *e);
+// Gives a shadow to every buffer of which the launches read or write 16-bit numbers, if it has none.
+bptt_status cu_alloc_shadows(bptt_device *d, const launch_list *list, bptt_error *e);
 bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status cu_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 enum { BOUNCE_BYTES = 4 << 20 };
 // Queues a view's elements, packed line by line as they lie, into the device or out of it. stage: pinned.
-void cu_move(cu_own *c, bool into, const bptt_mat *m, void *stage, const char *what);
+void cu_move(cu_state *c, bool into, const bptt_mat *m, void *stage, const char *what);
 cu_memory cu_address(const bptt_mat *m); // of its first element; 0: absent
 
-// ---- nodes (cu_queue.c, cu_graph.c) ---------------------------------------------------------------------------------
+// ---- launches (cu_queue.c, cu_graph.c) ------------------------------------------------------------------------------
 
-// Queues one node on a lane. slots: the plan's, on the device.
-void cu_queue_node(cu_own *c, const node *n, const cu_lane *lane, cu_memory slots);
-// The nodes of p as one graph: p->exec. Every product runs once before, into memory of its own.
+// Queues one launch on a lane. slots: the plan's, on the device.
+void cu_queue_launch(cu_state *c, const launch *l, const cu_lane *lane, cu_memory slots);
+// The launches of p as one graph: p->exec. Every product runs once before, into memory of its own.
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
 // ---- plans (cu_plan.c, cu_run.c) ------------------------------------------------------------------------------------
 
 bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
 void cu_forget(bptt_device *d, void *handle);
-bptt_status cu_make_places(bptt_device *d, cu_plan *p, bptt_error *e);
+bptt_status cu_make_slots(bptt_device *d, cu_plan *p, bptt_error *e);
 void cu_clear_plan(bptt_device *d, cu_plan *p); // gives everything back
 
 bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
@@ -154,7 +153,7 @@ bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS]
 bptt_status cu_sync(bptt_device *d, bptt_error *e);
 void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
 // Waits until the run that uses a place is done, and adds its time to d->spent.
-void cu_wait_done(bptt_device *d, cu_plan *p, cu_place *at);
+void cu_wait_done(bptt_device *d, cu_plan *p, cu_inflight *at);
 
 bptt_backend bptt_cuda(void);
 

@@ -1,11 +1,11 @@
 // Products by CLBlast instead of our own kernel, where the user asks for them.
-#ifndef CLBLAST_H
-#define CLBLAST_H
+#ifndef CL_BLAST_H
+#define CL_BLAST_H
 
 #include "cl_api.h"
-#include "task.h"
+#include "cl_tiles.h"
 
-typedef struct cl_own cl_own; // cl_own.h
+typedef struct cl_state cl_state; // cl_internal.h
 
 // CLBlastSgemm of clblast_c.h: layout, transposes, m, n, k, alpha, a, b, beta, c (each buffer, first element, leading
 // dimension), queue, event.
@@ -18,8 +18,8 @@ typedef int clblast_sgemm(int layout, int a_t, int b_t, size_t m, size_t n, size
 bptt_status clblast_open(bptt_device *d, bptt_error *e);
 // Some products of c->sgemm beside the host, in every transposition: DEVICE if one is wrong or refused.
 bptt_status clblast_try(bptt_device *d, bptt_error *e);
-// Queues the task, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
+// Queues the launch, if it is a product that CLBlast is to do: not one with a transposed result. False: nothing was
 // queued. A failure is noted. *event is the caller's; NULL: not wanted.
-bool clblast_queued(cl_own *c, const task *t, cl_event *event);
+bool clblast_queued(cl_state *c, const launch *l, cl_event *event);
 
 #endif

@@ -1,6 +1,6 @@
 // Sizes that suit a kind of device, and the grids they give the small kernels.
+#include "cl_tiles.h"
 #include "lower/sizes.h"
-#include "task.h"
 
 #include <stdio.h>
 
@@ -40,12 +40,12 @@ void tile_options(const tile_class *c, char *out, size_t room)
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
-// Sets the grid: groups of lanes[0] x lanes[1] work-items.
-static void grid(task *t, const size_t groups[2], const size_t lanes[2])
+// groups of lanes[0] x lanes[1] work-items.
+static void grid(launch *l, const size_t groups[2], const size_t lanes[2])
 {
     for (int d = 0; d < 2; d++) {
-        t->local[d] = lanes[d];
-        t->global[d] = most(groups[d], 1) * lanes[d];
+        l->groups[d] = most(groups[d], 1);
+        l->lanes[d] = lanes[d];
     }
 }
 
@@ -58,7 +58,7 @@ enum {
 
 // One work-item does all of a group: strips of columns or rows of tiles, whichever lets the groups read less twice. To
 // copy a transposed a costs more than to copy b.
-static void grid_of_lanes(task *t, const launch *l, const tile_class *c, const cl_limits *limits)
+static void grid_of_lanes(launch *l, const tile_class *c, const cl_limits *limits)
 {
     const size_t rows = pieces_of(l->arg[2].rows, c->lane_rows), cols = pieces_of(l->arg[2].cols, c->lane_cols);
     const double work = (double)l->arg[2].rows * (double)l->arg[2].cols * (double)l->arg[0].cols;
@@ -72,25 +72,25 @@ static void grid_of_lanes(task *t, const launch *l, const tile_class *c, const c
         groups[1] = least(want, rows);
         groups[0] = least(pieces_of(want, groups[1]), cols);
     }
-    grid(t, groups, (size_t[2]){1, 1});
+    grid(l, groups, (size_t[2]){1, 1});
 }
 
-static void grid_of_product(task *t, const launch *l, const tile_class *c, const cl_limits *limits)
+static void grid_of_product(launch *l, const tile_class *c, const cl_limits *limits)
 {
     if (one_lane(c)) {
-        grid_of_lanes(t, l, c, limits);
+        grid_of_lanes(l, c, limits);
         return;
     }
     const size_t rows = c->group_rows * c->lane_rows, cols = c->group_cols * c->lane_cols;
     // Rows along id 0: along the other some devices take 65535 groups at most.
-    grid(t, (size_t[2]){pieces_of(l->arg[2].rows, rows), pieces_of(l->arg[2].cols, cols)},
+    grid(l, (size_t[2]){pieces_of(l->arg[2].rows, rows), pieces_of(l->arg[2].cols, cols)},
          (size_t[2]){c->group_cols, c->group_rows});
 }
 
-static void grid_of_elements(task *t, const launch *l, const tile_class *c, const cl_limits *limits)
+static void grid_of_elements(launch *l, const tile_class *c, const cl_limits *limits)
 {
     if (one_lane(c)) {
-        grid(t, (size_t[2]){1, least(l->rows, most(limits->units, 1) * TURNS)}, (size_t[2]){1, 1});
+        grid(l, (size_t[2]){1, least(l->rows, most(limits->units, 1) * TURNS)}, (size_t[2]){1, 1});
         return;
     }
     size_t lanes[2] = {1, 1};
@@ -98,30 +98,18 @@ static void grid_of_elements(task *t, const launch *l, const tile_class *c, cons
     while (lanes[0] < c->lanes_of_rows && lanes[0] < l->cols) lanes[0] *= 2;
     while (lanes[0] * lanes[1] < all && lanes[1] < l->rows) lanes[1] *= 2;
     const size_t room = GROUPS_A_UNIT * most(limits->units, 1), cols = least(pieces_of(l->cols, lanes[0]), room);
-    grid(t, (size_t[2]){cols, least(pieces_of(l->rows, lanes[1]), most(room / most(cols, 1), 1))}, lanes);
+    grid(l, (size_t[2]){cols, least(pieces_of(l->rows, lanes[1]), most(room / most(cols, 1), 1))}, lanes);
 }
 
-task task_of(const launch *l, const tile_class *c, const cl_limits *limits)
+void cl_set_grid(launch *l, const tile_class *c, const cl_limits *limits)
 {
-    task t = {.kernel = l->kernel, .constants.k = l->k, .constant_bytes = sizeof(knobs), .charge = l->opcode};
-    for (t.operands = 0; kernel_table[l->kernel].types[t.operands]; t.operands++)
-        t.arg[t.operands] = l->arg[t.operands];
     if (l->kernel == KERNEL_gemm) {
-        t.kernel = TUNED_MULTIPLY;
-        grid_of_product(&t, l, c, limits);
+        l->kernel = TUNED_MULTIPLY;
+        grid_of_product(l, c, limits);
     } else if (l->grid == GRID_ELEMENTS) {
-        grid_of_elements(&t, l, c, limits);
+        grid_of_elements(l, c, limits);
     } else {
         const size_t room = most(limits->units, 1) * (one_lane(c) ? TURNS : GROUPS_A_UNIT);
-        grid(&t, (size_t[2]){least(l->rows, room), 1}, (size_t[2]){c->lanes_of_groups, 1});
+        grid(l, (size_t[2]){least(l->rows, room), 1}, (size_t[2]){c->lanes_of_groups, 1});
     }
-    return t;
-}
-
-task task_at(const task *of, size_t t, size_t u)
-{
-    task moved = *of;
-    for (size_t i = 0; i < moved.operands; i++)
-        moved.arg[i].at += t * (size_t)moved.arg[i].move[0] + u * (size_t)moved.arg[i].move[1];
-    return moved;
 }

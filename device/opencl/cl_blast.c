@@ -1,4 +1,4 @@
-#include "cl_own.h"
+#include "cl_internal.h"
 #include "library.h"
 
 #include <math.h>
@@ -9,18 +9,18 @@
 
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 
-static cl_int multiply(cl_own *c, const task *t, cl_event *event)
+static cl_int multiply(cl_state *c, const launch *l, cl_event *event)
 {
-    const bptt_mat *a = &t->arg[0], *b = &t->arg[1], *y = &t->arg[2];
+    const bptt_mat *a = &l->arg[0], *b = &l->arg[1], *y = &l->arg[2];
     return c->sgemm(ROW_MAJOR, a->t ? TRANSPOSED : PLAIN, b->t ? TRANSPOSED : PLAIN, y->rows, y->cols, a->cols,
-                    (float)t->constants.k.alpha, a->buf->memory, a->at, a->ld, b->buf->memory, b->at, b->ld,
-                    (float)t->constants.k.beta, y->buf->memory, y->at, y->ld, &c->queue, event);
+                    (float)l->constants.op.alpha, a->buf->memory, a->at, a->ld, b->buf->memory, b->at, b->ld,
+                    (float)l->constants.op.beta, y->buf->memory, y->at, y->ld, &c->queue, event);
 }
 
-bool clblast_queued(cl_own *c, const task *t, cl_event *event)
+bool clblast_queued(cl_state *c, const launch *l, cl_event *event)
 {
-    if (!c->sgemm || t->kernel != TUNED_MULTIPLY || t->arg[2].t || t->arg[0].cols == 0) return false;
-    const cl_int refused = multiply(c, t, event);
+    if (!c->sgemm || l->kernel != TUNED_MULTIPLY || l->arg[2].t || l->arg[0].cols == 0) return false;
+    const cl_int refused = multiply(c, l, event);
     if (refused) cl_failed(c, "BlastSgemm", tuned_name[TUNED_MULTIPLY - KERNELS], refused);
     return true;
 }
@@ -90,10 +90,10 @@ static bool try_right(const trying *t, const float *got)
 
 static bptt_status try_once(trying *t, bptt_error *e)
 {
-    cl_own *c = own(t->d);
+    cl_state *c = cl_of(t->d);
     bptt_status s = try_fill(t, e);
     if (s) return s;
-    task product = {.kernel = TUNED_MULTIPLY, .operands = OPERANDS, .constants.k = {.alpha = 1, .beta = 1}};
+    launch product = {.kernel = TUNED_MULTIPLY, .operands = OPERANDS, .constants.op = {.alpha = 1, .beta = 1}};
     memcpy(product.arg, t->m, sizeof t->m);
     const cl_int code = multiply(c, &product, NULL);
     if (code)
@@ -129,7 +129,7 @@ bptt_status clblast_try(bptt_device *d, bptt_error *e)
 
 bptt_status clblast_open(bptt_device *d, bptt_error *e)
 {
-    cl_own *c = own(d);
+    cl_state *c = cl_of(d);
     static const char *const file[] = {"libclblast.so.1", NULL}, *const symbol[] = {"CLBlastSgemm"};
     library clblast;
     if (!library_open(&clblast, file) || library_find(&clblast, symbol, 1, &c->sgemm))

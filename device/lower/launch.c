@@ -1,8 +1,9 @@
-// From steps to kernels.
+// From ops to launches.
 #include "launch.h"
-#include "lower/sizes.h"
+#include "sizes.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KERNEL_CHECK(name, types, writes) \
@@ -30,14 +31,14 @@ view view_of(const bptt_mat *m)
 OPTIMIZER_LIST(OPTIMIZER_CHECK)
 #undef OPTIMIZER_CHECK
 
-knobs knobs_of(const bptt_op *s)
+op_constants constants_of(const bptt_op *op)
 {
-    const struct bptt_rule *rule = &s->rule;
-    return (knobs){
-        .alpha = s->alpha,
-        .beta = s->beta,
-        .cell = (int)s->cell,
-        .gradient = s->gradient,
+    const struct bptt_rule *rule = &op->rule;
+    return (op_constants){
+        .alpha = op->alpha,
+        .beta = op->beta,
+        .cell = (int)op->cell,
+        .gradient = op->gradient,
         .optimizer = (int)rule->optimizer,
         .by_norm = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_NORM,
         .by_value = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_VALUE,
@@ -45,7 +46,7 @@ knobs knobs_of(const bptt_op *s)
 #define RULE_CONSTANT(name, value) .name = (float)(value),
         RULE_CONSTANT_LIST(RULE_CONSTANT)
 #undef RULE_CONSTANT
-            .value = (float)s->value,
+            .value = (float)op->value,
     };
 }
 
@@ -58,53 +59,89 @@ void slots_of(const bptt_slots *s, float out[SLOTS])
     out[SLOT_ROOT] = (float)s->scalar[BPTT_ROOT];
 }
 
+// ---- launches ------------------------------------------------------------------------------------------------------
+
+launch launch_for(unsigned kernel, const bptt_op *op, grid_kind grid, size_t rows, size_t cols)
+{
+    return (launch){.kernel = kernel,
+                    .charge = op->opcode,
+                    .operands = strlen(kernel_table[kernel].types),
+                    .constants.op = constants_of(op),
+                    .constant_bytes = sizeof(op_constants),
+                    .grid = grid,
+                    .rows = rows,
+                    .cols = cols};
+}
+
+launch launch_at(const launch *l, size_t t, size_t u)
+{
+    launch moved = *l;
+    for (size_t i = 0; i < moved.operands; i++)
+        moved.arg[i].at += t * (size_t)moved.arg[i].move[0] + u * (size_t)moved.arg[i].move[1];
+    return moved;
+}
+
+unsigned launch_writes(const launch *l)
+{
+    const char *const writes = l->kernel == LAUNCH_PRODUCT ? "0010" : kernel_table[l->kernel].writes;
+    unsigned bits = 0;
+    for (size_t i = 0; i < l->operands; i++)
+        if (l->arg[i].buf && writes[i] == '1') bits |= 1u << i;
+    return bits;
+}
+
+void launch_add(launch_list *list, const launch *l)
+{
+    list->at = grow(list->at, list->n, &list->room, sizeof *list->at, &list->failed);
+    if (!list->failed) list->at[list->n++] = *l;
+}
+
+void launch_list_free(launch_list *list)
+{
+    free(list->at);
+    *list = (launch_list){0};
+}
+
 // ---- sums in two launches -------------------------------------------------------------------------------------------
 
 // A sum of all elements may read them in any direction: along the longer one.
 static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
 
-// The partial sums of a step, rows x cols of them; none for other entries.
-static void partial_sums(const bptt_op *s, size_t *rows, size_t *cols)
+// The partial sums of an op, rows x cols of them; none for other opcodes.
+static void partial_sums(const bptt_op *op, size_t *rows, size_t *cols)
 {
-    const bptt_mat x = s->opcode == BPTT_COLSUM ? s->arg[0] : lying(s->arg[0]);
+    const bptt_mat x = op->opcode == BPTT_COLSUM ? op->arg[0] : lying(op->arg[0]);
     *rows = *cols = 0;
-    if (s->opcode == BPTT_COLSUM) *rows = pieces_of(x.rows, COLSUM_ROWS), *cols = x.cols;
-    if (s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces_of(x.cols, SUM_PIECE);
+    if (op->opcode == BPTT_COLSUM) *rows = pieces_of(x.rows, COLSUM_ROWS), *cols = x.cols;
+    if (op->opcode == BPTT_SUM || op->opcode == BPTT_SUMSQ) *rows = x.rows, *cols = pieces_of(x.cols, SUM_PIECE);
 }
 
-size_t launch_scratch(const bptt_op *s)
+size_t launch_scratch(const bptt_op *op)
 {
     size_t rows, cols;
-    partial_sums(s, &rows, &cols);
+    partial_sums(op, &rows, &cols);
     return rows * cols;
 }
 
-static size_t sum_launches(const bptt_op *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+static size_t sum_launches(const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES])
 {
     size_t rows, cols;
-    partial_sums(s, &rows, &cols);
-    const bool columns = s->opcode == BPTT_COLSUM;
+    partial_sums(op, &rows, &cols);
+    const bool columns = op->opcode == BPTT_COLSUM;
     const bptt_mat part = {.buf = scratch, .rows = rows, .cols = cols, .ld = cols, .type = BPTT_F32};
     bptt_mat all = part;
     if (!columns) all.rows = 1, all.cols = all.ld = rows * cols;
-    const kernel_id chunks = s->opcode == BPTT_SUM     ? KERNEL_sum_chunks
-                             : s->opcode == BPTT_SUMSQ ? KERNEL_sumsq_chunks
-                                                       : KERNEL_colsum_chunks;
-    out[0] = (launch){.kernel = chunks,
-                      .opcode = s->opcode,
-                      .arg = {columns ? s->arg[0] : lying(s->arg[0]), part},
-                      .k = knobs_of(s),
-                      .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
-                      .rows = columns ? rows : rows * cols,
-                      .cols = columns ? cols : 1};
-    out[1] = (launch){.kernel = columns ? KERNEL_colsum : KERNEL_sum,
-                      .opcode = s->opcode,
-                      .arg = {all, s->arg[1]},
-                      .k = knobs_of(s),
-                      .grid = columns ? GRID_ELEMENTS : GRID_GROUPS,
-                      .rows = 1,
-                      .cols = columns ? cols : 1};
-    if (s->opcode == BPTT_SUMSQ) out[1].k.beta = 0;
+    const kernel_id chunks = op->opcode == BPTT_SUM     ? KERNEL_sum_chunks
+                             : op->opcode == BPTT_SUMSQ ? KERNEL_sumsq_chunks
+                                                        : KERNEL_colsum_chunks;
+    const grid_kind grid = columns ? GRID_ELEMENTS : GRID_GROUPS;
+    out[0] = launch_for(chunks, op, grid, columns ? rows : rows * cols, columns ? cols : 1);
+    out[0].arg[0] = columns ? op->arg[0] : lying(op->arg[0]);
+    out[0].arg[1] = part;
+    out[1] = launch_for(columns ? KERNEL_colsum : KERNEL_sum, op, grid, 1, columns ? cols : 1);
+    out[1].arg[0] = all;
+    out[1].arg[1] = op->arg[1];
+    if (op->opcode == BPTT_SUMSQ) out[1].constants.op.beta = 0;
     return 2;
 }
 
@@ -116,10 +153,10 @@ typedef struct how {
     grid_kind grid;
 } how;
 
-// No default: the compiler names the entry that is missing.
-static how how_of(bptt_opcode entry)
+// No default: the compiler names the opcode that is missing.
+static how how_of(bptt_opcode opcode)
 {
-    switch (entry) {
+    switch (opcode) {
     case BPTT_COPY: return (how){KERNEL_copy, 1, GRID_ELEMENTS};
     case BPTT_FILL: return (how){KERNEL_fill, 0, GRID_ELEMENTS};
     case BPTT_GEMM: return (how){KERNEL_gemm, 2, GRID_ELEMENTS};
@@ -144,17 +181,13 @@ static how how_of(bptt_opcode entry)
     return (how){KERNELS, 0, GRID_ELEMENTS};
 }
 
-static launch plain_launch(const bptt_op *s)
+static launch plain_launch(const bptt_op *op)
 {
-    const how h = how_of(s->opcode);
-    const bptt_mat *m = &s->arg[h.shape];
-    launch l = {.kernel = h.kernel,
-                .opcode = s->opcode,
-                .k = knobs_of(s),
-                .grid = h.grid,
-                .rows = m->rows,
-                .cols = h.grid == GRID_GROUPS || s->opcode == BPTT_GUARD ? 1 : m->cols};
-    memcpy(l.arg, s->arg, sizeof l.arg);
+    const how h = how_of(op->opcode);
+    const bptt_mat *m = &op->arg[h.shape];
+    const bool one = h.grid == GRID_GROUPS || op->opcode == BPTT_GUARD;
+    launch l = launch_for(h.kernel, op, h.grid, m->rows, one ? 1 : m->cols);
+    memcpy(l.arg, op->arg, sizeof op->arg);
     return l;
 }
 
@@ -162,19 +195,19 @@ static launch plain_launch(const bptt_op *s)
 // left over as a second launch.
 enum { FOLD = 1024 };
 
-// How many operands a step has that may be folded together; 0: none.
-static size_t foldable(const bptt_op *s)
+// How many operands an op has that may be folded together; 0: none.
+static size_t foldable(const bptt_op *op)
 {
-    const size_t n = s->opcode == BPTT_UPDATE ? 4 : s->opcode == BPTT_COPY ? 2 : s->opcode == BPTT_FILL ? 1 : 0;
+    const size_t n = op->opcode == BPTT_UPDATE ? 4 : op->opcode == BPTT_COPY ? 2 : op->opcode == BPTT_FILL ? 1 : 0;
     for (size_t k = 0; k < n; k++)
-        if (s->arg[k].buf && (s->arg[k].t || s->arg[k].rows != 1 || s->arg[k].cols < 2 * FOLD)) return 0;
+        if (op->arg[k].buf && (op->arg[k].t || op->arg[k].rows != 1 || op->arg[k].cols < 2 * FOLD)) return 0;
     return n;
 }
 
-static size_t folded(const bptt_op *s, size_t operands, launch out[MOST_LAUNCHES])
+static size_t folded(const bptt_op *op, size_t operands, launch out[MOST_LAUNCHES])
 {
-    const size_t n = s->arg[0].cols, rows = n / FOLD, rest = n % FOLD;
-    bptt_op body = *s, tail = *s;
+    const size_t n = op->arg[0].cols, rows = n / FOLD, rest = n % FOLD;
+    bptt_op body = *op, tail = *op;
     for (size_t k = 0; k < operands; k++) {
         body.arg[k].rows = rows, body.arg[k].cols = body.arg[k].ld = FOLD;
         tail.arg[k].at += rows * FOLD, tail.arg[k].cols = tail.arg[k].ld = rest;
@@ -184,12 +217,12 @@ static size_t folded(const bptt_op *s, size_t operands, launch out[MOST_LAUNCHES
     return rest ? 2 : 1;
 }
 
-size_t launches_of(const bptt_op *s, bptt_buf *scratch, launch out[MOST_LAUNCHES])
+size_t launches_of(const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES])
 {
-    if (s->opcode == BPTT_COLSUM || s->opcode == BPTT_SUM || s->opcode == BPTT_SUMSQ)
-        return sum_launches(s, scratch, out);
-    const size_t operands = foldable(s);
-    if (operands) return folded(s, operands, out);
-    out[0] = plain_launch(s);
+    if (op->opcode == BPTT_COLSUM || op->opcode == BPTT_SUM || op->opcode == BPTT_SUMSQ)
+        return sum_launches(op, scratch, out);
+    const size_t operands = foldable(op);
+    if (operands) return folded(op, operands, out);
+    out[0] = plain_launch(op);
     return 1;
 }

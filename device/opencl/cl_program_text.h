@@ -1,6 +1,6 @@
 // The text of the OpenCL program: made by cmake/embed_text.cmake from the files that CMakeLists.txt lists.
-#ifndef PROGRAM_TEXT_H
-#define PROGRAM_TEXT_H
+#ifndef CL_PROGRAM_TEXT_H
+#define CL_PROGRAM_TEXT_H
 
 #include <stddef.h>
 

@@ -1,16 +1,13 @@
-#include "cu_shadow.h"
-#include "lower/sizes.h"
-#include "lower/view.h"
+// Spans of elements, and what they say of 16-bit copies.
+#include "half_copies.h"
+#include "sizes.h"
+#include "view.h"
 
 #include <stdlib.h>
 
 typedef struct span span;
 
-void spans_free(span_set *s)
-{
-    free(s->at);
-    *s = (span_set){0};
-}
+// ---- spans ----------------------------------------------------------------------------------------------------------
 
 static void insert(span_set *s, size_t i, span new)
 {
@@ -55,11 +52,13 @@ static void take(span_set *s, const bptt_buf *buf, size_t first, size_t end)
     }
 }
 
-void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, view_end(m)); }
+// The elements from the first of a view to its last, the padding of its rows included, leave the set, or enter it. A
+// view of some columns of wider rows does not fill its span, so it only leaves.
+static void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, view_end(m)); }
 
-void spans_put(span_set *s, const bptt_mat *m, bool scaled, size_t whole_ld)
+static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
 {
-    const bool whole = m->ld == whole_ld; // rows that follow each other then have only padding between them
+    const bool whole = m->ld == pad(view_width(m)); // then only padding lies between rows
     const size_t first = m->at, end = whole ? m->at + view_lines(m) * m->ld : view_end(m);
     take(s, m->buf, first, end);
     if (view_lines(m) > 1 && !whole) return;
@@ -75,7 +74,8 @@ void spans_put(span_set *s, const bptt_mat *m, bool scaled, size_t whole_ld)
     }
 }
 
-bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
+// Whether all of the view is in the set, and of which kind it is.
+static bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
 {
     for (size_t i = 0; i < s->n; i++) {
         const span *a = &s->at[i];
@@ -84,4 +84,37 @@ bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
         return true;
     }
     return false;
+}
+
+// ---- copies ---------------------------------------------------------------------------------------------------------
+
+void half_copies_free(half_copies *h)
+{
+    free(h->current.at);
+    free(h->gradients.at);
+    *h = (half_copies){0};
+}
+
+bool half_copies_failed(const half_copies *h) { return h->current.failed || h->gradients.failed; }
+
+void half_written(half_copies *h, const bptt_mat *m)
+{
+    if (!m->buf || m->type != BPTT_F32) return;
+    spans_take(&h->current, m);
+    spans_take(&h->gradients, m);
+}
+
+void half_is_gradient(half_copies *h, const bptt_mat *m) { spans_put(&h->gradients, m, false, h->pad); }
+
+void half_copied(half_copies *h, const bptt_mat *m, bool scaled) { spans_put(&h->current, m, scaled, h->pad); }
+
+bool half_has_gradient(const half_copies *h, const bptt_mat *m)
+{
+    bool unused = false;
+    return spans_have(&h->gradients, m, &unused);
+}
+
+bool half_is_current(const half_copies *h, const bptt_mat *m, bool *scaled)
+{
+    return spans_have(&h->current, m, scaled);
 }
