@@ -1,5 +1,6 @@
 // A plan in words.
 #include "plan_text.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -109,3 +110,5 @@ static void write_ops(const bptt_run *r, const bptt_op *op, size_t n, size_t dep
 }
 
 void plan_write_text(const bptt_run *r, const bptt_plan *p, FILE *f) { write_ops(r, p->op, p->ops, 0, 1, f); }
+
+void run_write_plan(const bptt_run *r, FILE *f) { plan_write_text(r, &r->plan[TRAIN], f); }

@@ -191,3 +191,11 @@ open("foreign.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + da
     exits 0 "a sample says so too" "$bptt" sample foreign.safetensors --length 5
     has err '^bptt: foreign.safetensors does not name its cell' "in the same words"
 fi
+
+# ---- the plan of a window -------------------------------------------------------------------------------------------
+exits 0 "the plan of a window is printed" "$bptt" bench --plan --backend cpu --hidden 16 --layers 2 --batch 4 --steps 8
+[ "$(grep -c '^  loop forward in time, 8 times$' out)" = 2 ]
+say $? "with a loop forward in time for each layer"
+has out '^    gemm  *h\[1\] 4x16(+4), rnn.weight_hh_l1 16x16 +-> h\[1\]@4 4x16(+4) ' "and its operations, indented"
+! grep -q 'ms per' out
+say $? "and nothing is measured"

@@ -2,6 +2,7 @@
 #include "error.h"
 #include "cli.h"
 #include "jsonl.h"
+#include "plan_text.h"
 #include "prng.h"
 
 #include <math.h>
@@ -34,8 +35,8 @@ typedef struct bench {
     size_t rows, profiled; // updates that the rows are of
 } bench;
 
-// Multiply-adds counted as 2, forward and both gradients: 6NGH^2 for the recurrence of a layer with G gates, 6NGH^2 more
-// for the input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
+// Multiply-adds counted as 2, forward and both gradients: 6NGH^2 for the recurrence of a layer with G gates, 6NGH^2
+// more for the input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
 static double flops(const bench *b)
 {
     const bptt_trainer_config *c = &b->c;
@@ -267,6 +268,11 @@ exit_code run_bench(const options *o)
     bench b = {.gemm = NAN};
     bptt_error e = {0};
     bptt_status s = bench_open(&b, o, &e);
+    if (s == BPTT_OK && o->value[OPT_PLAN].given) {
+        run_write_plan(b.run, stdout);
+        bench_close(&b);
+        return CODE_OK;
+    }
     if (s == BPTT_OK) measure_product(&b, part);
     if (s == BPTT_OK) s = measure(&b, seconds, &e);
     if (s == BPTT_OK) measure_product(&b, part);

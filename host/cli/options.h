@@ -64,7 +64,8 @@ typedef enum option_id {
     COMPUTE_FIELDS(OPTION_ID, NO_OPTION_ID)
 #undef OPTION_ID
 #undef NO_OPTION_ID
-        OPT_EXHAUSTIVE,
+        OPT_PLAN,
+    OPT_EXHAUSTIVE,
     OPT_JSON,
     OPT_QUIET,
     OPT_MAN,

@@ -147,6 +147,8 @@ const option_row option_table[OPTIONS] = {
     [OPT_PART] = OWN("valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,
                      "score only the part that train --valid F keeps for validation"),
     [OPT_SECONDS] = OWN("seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"),
+    [OPT_PLAN] = OWN("plan", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
+                     "print the plan of a training window, one line an operation, and measure nothing"),
     [OPT_EXHAUSTIVE] = OWN("exhaustive", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(VERIFY), false,
                            "test every case instead of a sample (minutes)"),
     [OPT_JSON] = OWN("json", 0, KIND_FLAG, NULL, NULL, 0, 0,
