@@ -124,14 +124,10 @@ static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
 {
     const bptt_model_config *c = &m->config;
     bptt_op *s = add(p, BPTT_UPDATE);
-    s->rule = (struct bptt_rule){.optimizer = c->optimizer,
-                                 .clip_mode = c->clip_mode,
-                                 .clip = c->clip,
-                                 .momentum = c->momentum,
-                                 .decay = c->decay,
-                                 .beta1 = c->beta1,
-                                 .beta2 = c->beta2,
-                                 .epsilon = c->epsilon};
+#define COPY_MEMBER(name) .name = c->name,
+    s->rule = (struct bptt_rule){
+        .optimizer = c->optimizer, .clip_mode = c->clip_mode, .clip = c->clip, HYPERPARAMETER_LIST(COPY_MEMBER)};
+#undef COPY_MEMBER
     for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->arg[part] = m->whole[part];
     s->arg[4] = stat;
 }
