@@ -133,8 +133,8 @@ typedef struct field {
     const char *words;    // of WORD: "a|b"
     const char *standard; // NULL: none
     field_id needs;       // FIELDS: none
-    const char *with,
-        *why; // with: words of which `needs` must be one; NULL: above 0. why: reason of no effect otherwise, or NULL
+    const char *with;     // words of `needs` with which the field has an effect; NULL: above 0
+    const char *why;      // reason why it has none otherwise; NULL: made from `with`
     unsigned kept;
     const char *option; // NULL: none
 } field;

@@ -84,8 +84,7 @@ static const char *listed(const char *words, char out[64])
 // True if a field has an effect with the value of the option that it needs.
 static bool used(const field *f, const option_value *other)
 {
-    static const char backends[] =
-        "cpu|ref|opencl|cuda"; // "auto" may be any of them; unknown names are checked elsewhere
+    static const char backends[] = "cpu|ref|opencl|cuda"; // "auto" may be any; unknown names fail elsewhere
     const bool is_text = field_table[f->needs].kind == FIELD_IS_TEXT;
     if (!f->with) return other->real > 0;
     return word_place(f->with, other->text) >= 0 || (is_text && word_place(backends, other->text) < 0);

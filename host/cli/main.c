@@ -77,8 +77,8 @@ int main(int argc, char **argv)
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
-    for (int fd = 0;
-         fd >= 0 && fd <= STDERR_FILENO;) { // a closed stream must not become the descriptor of the next opened file
+    // A closed standard stream must not become the descriptor of the next opened file.
+    for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) {
         fd = open("/dev/null", O_RDWR);
         if (fd > STDERR_FILENO) close(fd);
     }
