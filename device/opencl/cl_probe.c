@@ -101,7 +101,7 @@ static bptt_status judge(cl_state *c, const verdict *v, const float *in, const f
             return bptt_fail(e, BPTT_DEVICE,
                              "%s cannot be used: its %s of %.9g, %.9g, %.9g is %.9g and should be %.9g; update its "
                              "driver or use another --device",
-                             c->device, function[f].name, (double)in[3 * v->at[f]], (double)in[3 * v->at[f] + 1],
+                             c->base.device, function[f].name, (double)in[3 * v->at[f]], (double)in[3 * v->at[f] + 1],
                              (double)in[3 * v->at[f] + 2], (double)got[at], (double)want[at]);
         if (v->worst[f] == 0) continue;
         const size_t n = strlen(names);
@@ -132,7 +132,7 @@ static bptt_status run_probe(bptt_device *d, bptt_mat in, bptt_mat out, bptt_err
     if (!code) code = c->api.SetKernelArg(c->probe, 1, sizeof(cl_mem), &out.buf->memory);
     if (!code) code = c->api.EnqueueNDRangeKernel(c->queue, c->probe, 2, NULL, global, local, 0, NULL, NULL);
     if (code) cl_failed(c, "EnqueueNDRangeKernel", "probe", code);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 bptt_status cl_probe(bptt_device *d, const cl_setup *s, bptt_error *e)

@@ -13,8 +13,7 @@ static void opencl_close(bptt_device *d)
     if (!d) return;
     cl_state *c = cl_of(d);
     if (c && c->queue) (void)c->api.Finish(c->queue);
-    while (c && c->plans) cl_forget(d, c->plans);
-    if (c && c->queue) cl_clear_plan(d, &c->single);
+    if (c && c->queue) inflight_close(d);
     if (c) cl_drop_program(c);
     if (c && c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
     if (c && c->context) (void)c->api.ReleaseContext(c->context);
@@ -59,7 +58,7 @@ static void read_limits(cl_state *c, const bptt_device_info *info, const cl_limi
 static bptt_status open_failed(cl_state *c, const char *call, cl_int code, bptt_error *e)
 {
     cl_failed(c, call, "", code);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 static bptt_status make_single(bptt_device *d, bptt_error *e)
@@ -74,7 +73,7 @@ static bptt_status make_single(bptt_device *d, bptt_error *e)
 static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_info *info, bool library, bptt_error *e)
 {
     cl_state *c = cl_of(d);
-    (void)snprintf(c->device, sizeof c->device, "%s", info->device);
+    (void)snprintf(c->base.device, sizeof c->base.device, "%s", info->device);
     (void)snprintf(c->words, sizeof c->words, "%s, %s", info->device, info->platform);
     read_limits(c, info, s->limits);
     d->memory = c->memory;
@@ -119,6 +118,7 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     made->threads = 1;
     made->profile = config->profile;
     made->own = c;
+    c->base = (inflight_device){.calls = &cl_calls, .single = &c->single.base};
     made->bits = c->bits;
     c->api = api;
     c->platform = platform;
@@ -183,11 +183,11 @@ bptt_backend bptt_opencl(void)
         .free = cl_free,
         .write = cl_write,
         .read = cl_read,
-        .sync = cl_sync,
-        .prepare = cl_prepare,
-        .run = cl_run,
-        .collect = cl_collect,
-        .forget = cl_forget,
+        .sync = inflight_sync,
+        .prepare = inflight_prepare,
+        .run = inflight_run,
+        .collect = inflight_collect,
+        .forget = inflight_forget,
     };
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cl_entry;
     return b;
