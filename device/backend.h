@@ -13,6 +13,14 @@
 
 #include <stdbool.h>
 
+#include "optimizer_list.h"
+
+#ifdef GATED_CELLS_FILE
+#include GATED_CELLS_FILE
+#else
+#include "gated_cells.h"
+#endif
+
 typedef struct bptt_buf bptt_buf; // memory of one device; what is inside is the backend's business
 typedef struct bptt_device bptt_device;
 
@@ -58,6 +66,10 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   SCALE_ROWS    k x y            y[i] = k[i] x[i] + beta y[i]     k [N][1]
 //   CELL_FORWARD  z b b2 h         h = f(z + b + b2), b, b2 [1][M] repeated and absent where buf is NULL; h may be z
 //   CELL_BACKWARD y dy dz          dz = dy f'(y); dz may be dy
+//   GATES_FORWARD z b b2 s s'      a gated cell: the states s' [N][S*H] from s and z + b + b2, z [N][G*H]; z becomes
+//                                  what GATES_BACKWARD needs. s' has rows of its own
+//   GATES_BACKWARD z s s' d' d     from it and the gradient d' of s': z becomes dz; d += what reaches s but not
+//                                  through z
 //   COLSUM        dz db            db = beta db + sum_i dz[i]       db [1][M]
 //   ADD_ROW       b x              x[i] += b
 //   SOFTMAX_XENT  id k x loss      p = softmax(x[i]);  loss[i] = -k[i] log p[id[i]];
@@ -85,6 +97,8 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
     X(SCALE_ROWS, scale_rows, "rr+", "xxx")      \
     X(CELL_FORWARD, cell_forward, "rww=", "xxxx")\
     X(CELL_BACKWARD, cell_backward, "rr=", "xxx")\
+    X(GATES_FORWARD, gates_forward, "+wwr=", "xxxxx")\
+    X(GATES_BACKWARD, gates_backward, "+rrr+", "xxxxx")\
     X(COLSUM, colsum, "rO", "xx")                \
     X(ADD_ROW, add_row, "w+", "xx")              \
     X(SOFTMAX_XENT, softmax_xent, "rr+=", "ixxs")\
@@ -107,18 +121,28 @@ extern const char *const bptt_opcode_name[BPTT_OPCODES + 1];  // "copy", ...
 extern const char *const bptt_opcode_roles[BPTT_OPCODES + 1]; // as above, one letter an operand
 extern const char *const bptt_opcode_holds[BPTT_OPCODES + 1]; // i indices, x reals, s sums
 
-// Cells: their words, on the command line and in files. cells.h lists the same ones; launch.c demands it.
-#define BPTT_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
+// Cells. The elementwise ones have one gate and one state, and keep nothing but h = f(z): cells.h has their
+// mathematics, gated_cells.h that of the others, and their rows.
+#define BPTT_PLAIN_CELL_LIST(X) X(TANH, tanh) X(RELU, relu)
 enum {
 #define BPTT_CELL_ENUM(name, word) BPTT_CELL_##word,
-    BPTT_CELL_LIST(BPTT_CELL_ENUM)
+    BPTT_PLAIN_CELL_LIST(BPTT_CELL_ENUM)
 #undef BPTT_CELL_ENUM
-        BPTT_CELLS
+        BPTT_PLAIN_CELLS
 };
-extern const char *const bptt_cell_word[BPTT_CELLS];
+typedef struct bptt_cell_row {
+    const char *word;     // on the command line and in files
+    size_t gates, states; // G, S
+    const char *order;    // of the gates in a file: see gated_cells.h
+} bptt_cell_row;
+extern const bptt_cell_row bptt_cell_table[]; // [bptt_cells], by bptt_cell
+extern const size_t bptt_cells;
+// Of a cell of the table; of BPTT_WHOLE, that of an elementwise one.
+const bptt_cell_row *bptt_cell_row_of(bptt_cell c);
+bool bptt_cell_is_gated(bptt_cell c);
 // One more, of plans that only verification makes (verify/device_exact.h): no model is opened with it, no file or
 // command line names it. It keeps whole numbers whole and small, so that nothing is ever rounded.
-#define BPTT_WHOLE ((bptt_cell)BPTT_CELLS)
+#define BPTT_WHOLE ((bptt_cell)64)
 
 #define BPTT_OPERANDS 5
 #define BPTT_BODY 8 // ops in the body of a loop with independent rows, at most
@@ -127,17 +151,19 @@ extern const char *const bptt_cell_word[BPTT_CELLS];
 // of what it reads (and on what the loop does not write), so a backend may take a tile of rows through all T steps, or
 // run the whole loop by one kernel of its own. A loop of BLOCKS may hold loops of the other kinds; they hold none.
 typedef enum bptt_loop_kind {
-    BPTT_LOOP_FORWARD,  // a layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h
-    BPTT_LOOP_BACKWARD, // the same in reverse:      CELL_BACKWARD h dz dz  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]
-    BPTT_LOOP_OUTPUT,   // the decoder's rows, T = 1: GEMM  ADD_ROW  SOFTMAX_XENT  [GEMM]
-    BPTT_LOOP_BLOCKS,   // blocks of rows or of time, in order
+    // A layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h  or  GATES_FORWARD
+    BPTT_LOOP_FORWARD,
+    // The same in reverse: CELL_BACKWARD h dz dz  or  GATES_BACKWARD;  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]
+    BPTT_LOOP_BACKWARD,
+    BPTT_LOOP_OUTPUT, // the decoder's rows, T = 1: GEMM  ADD_ROW  SOFTMAX_XENT  [GEMM]
+    BPTT_LOOP_BLOCKS, // blocks of rows or of time, in order
     BPTT_LOOP_KINDS
 } bptt_loop_kind;
 
 typedef struct bptt_op {
     bptt_opcode opcode;
     int alpha, beta;
-    bptt_cell cell;    // CELL_*
+    bptt_cell cell;    // CELL_*, GATES_*
     bool gradient;     // SOFTMAX_XENT
     double value;      // FILL
     struct bptt_loop { // LOOP: the `body` ops after this one, T times in order; step t of it has every view of theirs
@@ -147,7 +173,10 @@ typedef struct bptt_op {
     struct bptt_rule { // UPDATE: constants of the optimizer, the same in every run
         bptt_optimizer optimizer;
         bptt_clip clip_mode;
-        double clip, momentum, decay, beta1, beta2, epsilon;
+        double clip;
+#define BPTT_RULE_MEMBER(name) double name;
+        HYPERPARAMETER_LIST(BPTT_RULE_MEMBER)
+#undef BPTT_RULE_MEMBER
     } rule;
     bptt_mat arg[BPTT_OPERANDS];
 } bptt_op;

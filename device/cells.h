@@ -1,15 +1,15 @@
-// The pointwise maths of the cells, one text for every number type, backend and compiler (C, OpenCL C 1.2, CUDA C).
+// The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
 // Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x),
 // WHOLE(x).
 // A NaN that goes in comes out.
 
-// Every cell: its number in bptt_cell and its two functions (whole names: PoCL has a macro tanh), in order. Where the
+// Every elementwise cell: its number in bptt_cell and its two functions (whole names: PoCL has a macro tanh). Where the
 // choice must stand outside a loop, the loop is written once for each of them: CELL_LIST(LOOP).
 // clang-format off
 #define CELL_LIST(X)                  \
     X(0, tanh_forward, tanh_backward) \
     X(1, relu_forward, relu_backward) \
-    X(2, whole_forward, whole_backward)
+    X(64, whole_forward, whole_backward)
 // clang-format on
 
 // y = tanh z, and from the saved y:  dz = dy (1 - y y)                  (seed: ElmanCell's reverse pass)
@@ -41,3 +41,12 @@ INLINE REAL cell_backward(int cell, REAL y, REAL dy)
 }
 #undef CELL_FORWARD_CASE
 #undef CELL_BACKWARD_CASE
+
+// ---- gated cells ------------------------------------------------------------------------------------------------
+
+#define GATED_CELL_FUNCTIONS // wanted from here on
+#ifdef GATED_CELLS_FILE
+#include GATED_CELLS_FILE
+#else
+#include "gated_cells.h"
+#endif

@@ -120,6 +120,67 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         }
 }
 
+// One work-item a unit: its gates lie in columns j, j + H, ..., its states likewise. There may be no gated cell.
+#define GATES_FORWARD(number, name, G, S, order, forward, backward) \
+    if (o.cell == number) \
+        EACH_COLUMN (j, after_view.cols / S) { \
+            const word H = after_view.cols / S; \
+            float zij[G], old[S], now[S]; \
+            for (word k = 0; k < G; k++) { \
+                zij[k] = AT(z, i, k * H + j); \
+                if (PRESENT(b)) zij[k] = zij[k] + AT(b, 0, k * H + j); \
+                if (PRESENT(b2)) zij[k] = zij[k] + AT(b2, 0, k * H + j); \
+            } \
+            for (word k = 0; k < S; k++) old[k] = AT(before, i, k * H + j); \
+            forward(zij, old, now); \
+            for (word k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+            for (word k = 0; k < S; k++) AT(after, i, k *H + j) = now[k]; \
+        }
+#define GATES_BACKWARD(number, name, G, S, order, forward, backward) \
+    if (o.cell == number) \
+        EACH_COLUMN (j, after_view.cols / S) { \
+            const word H = after_view.cols / S; \
+            float zij[G], old[S], now[S], dnow[S], dold[S]; \
+            for (word k = 0; k < G; k++) zij[k] = AT(z, i, k * H + j); \
+            for (word k = 0; k < S; k++) { \
+                old[k] = AT(before, i, k * H + j); \
+                now[k] = AT(after, i, k * H + j); \
+                dnow[k] = AT(dafter, i, k * H + j); \
+            } \
+            backward(zij, old, now, dnow, dold); \
+            for (word k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+            for (word k = 0; k < S; k++) AT(dbefore, i, k *H + j) = AT(dbefore, i, k * H + j) + dold[k]; \
+        }
+
+// For compilers that warn where there is no gated cell.
+#define UNUSED_OPERAND(x) \
+    (void)x; \
+    (void)x##_view;
+
+KERNEL(gates_forward)(ITEM OUT(z), IN(b), IN(b2), IN(before), OUT(after), CONSTANTS)
+{
+    UNUSED_OPERAND(z)
+    UNUSED_OPERAND(b)
+    UNUSED_OPERAND(b2)
+    UNUSED_OPERAND(before)
+    UNUSED_OPERAND(after)
+    EACH_ROW (i, after_view.rows) {
+        GATED_CELL_LIST(GATES_FORWARD)
+    }
+}
+
+KERNEL(gates_backward)(ITEM OUT(z), IN(before), IN(after), IN(dafter), OUT(dbefore), CONSTANTS)
+{
+    UNUSED_OPERAND(z)
+    UNUSED_OPERAND(before)
+    UNUSED_OPERAND(after)
+    UNUSED_OPERAND(dafter)
+    UNUSED_OPERAND(dbefore)
+    EACH_ROW (i, after_view.rows) {
+        GATED_CELL_LIST(GATES_BACKWARD)
+    }
+}
+
 INLINE word least(word a, word b) { return a < b ? a : b; }
 
 // Partial sums [chunk][column] of COLSUM_ROWS rows each.

@@ -7,11 +7,18 @@ const char *const bptt_opcode_name[BPTT_OPCODES + 1] = {
 #undef ENTRY_NAME
         [BPTT_LOOP] = "loop"};
 
-const char *const bptt_cell_word[BPTT_CELLS] = {
-#define CELL_WORD(name, word) [BPTT_##name] = #word,
-    BPTT_CELL_LIST(CELL_WORD)
-#undef CELL_WORD
+const bptt_cell_row bptt_cell_table[] = {
+#define PLAIN_ROW(name, word) [BPTT_##name] = {#word, 1, 1, ""},
+#define GATED_ROW(number, word, gates, states, order, forward, backward) [number] = {word, gates, states, order},
+    BPTT_PLAIN_CELL_LIST(PLAIN_ROW) GATED_CELL_LIST(GATED_ROW)
+#undef PLAIN_ROW
+#undef GATED_ROW
 };
+const size_t bptt_cells = sizeof bptt_cell_table / sizeof *bptt_cell_table;
+
+const bptt_cell_row *bptt_cell_row_of(bptt_cell c) { return &bptt_cell_table[(size_t)c < bptt_cells ? c : 0]; }
+
+bool bptt_cell_is_gated(bptt_cell c) { return (size_t)c >= BPTT_PLAIN_CELLS && (size_t)c < bptt_cells; }
 
 const char *const bptt_precision_word[BPTT_PRECISIONS] = {
 #define PRECISION_WORD(name, word) [BPTT_PRECISION_##name] = #word,

@@ -1,10 +1,15 @@
-// The configuration of a model: defaults and ranges.
+// Configurations: defaults, and what is out of range.
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include "backend.h"
+#include "bptt.h"
 
-bptt_status model_check(const bptt_model_config *c, bptt_error *e); // BAD_CONFIG
-bptt_status compute_check(const bptt_compute *c, bptt_error *e);    // BAD_CONFIG
+void model_config_defaults(bptt_model_config *c);
+void trainer_config_defaults(bptt_trainer_config *c);
+
+// BAD_CONFIG, in words that name the parameter.
+bptt_status model_check(const bptt_model_config *c, bptt_error *e); // all but compute
+bptt_status compute_check(const bptt_compute *c, bptt_error *e);
+bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e); // all but model
 
 #endif

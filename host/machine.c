@@ -14,7 +14,7 @@ static bptt_status fits(size_t bytes, size_t most, const char *whose, const char
 {
     if (bytes <= most) return BPTT_OK;
     return bptt_fail(e, BPTT_NO_MEMORY,
-                     "%s needs about %.0f MB, but %.150s has %.0f; lower --hidden, --layers, --batch or --steps", what,
+                     "%s needs about %.0f MB, but %.150s has %.0f; lower `hidden`, `layers`, `batch` or `steps`", what,
                      (double)bytes / 1e6, whose, (double)most / 1e6);
 }
 

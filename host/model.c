@@ -17,12 +17,13 @@ static void describe(bptt_tensor *t, const bptt_model_config *c, size_t l, size_
 {
     static const char *const name[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
+    const size_t GH = bptt_cell_row_of(c->cell)->gates * H;
     if (l == c->layers) {
         *t = (bptt_tensor){.rows = c->vocab, .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
         (void)snprintf(t->name, sizeof t->name, "decoder.%s", k == 0 ? "weight" : "bias");
         return;
     }
-    *t = (bptt_tensor){.rows = H, .cols = k == WEIGHT_IH ? in : k == WEIGHT_HH ? H : 1, .rank = k < BIAS_IH ? 2 : 1};
+    *t = (bptt_tensor){.rows = GH, .cols = k == WEIGHT_IH ? in : k == WEIGHT_HH ? H : 1, .rank = k < BIAS_IH ? 2 : 1};
     (void)snprintf(t->name, sizeof t->name, "rnn.%s_l%zu", name[k], l);
 }
 
@@ -126,7 +127,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     made->info = ch->info;
     made->V = c->vocab;
     made->I = c->input ? c->input : c->vocab;
-    made->H = c->hidden;
+    made->H = c->hidden, made->G = bptt_cell_row_of(c->cell)->gates, made->S = bptt_cell_row_of(c->cell)->states;
     made->L = c->layers;
     s = choice_open(ch, &c->compute, &made->device, e);
     if (!s) {
@@ -277,18 +278,39 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
     return BPTT_OK;
 }
 
+// The k-th block of H rows that PyTorch has of a gated layer's tensor; all rows where gates lie in the same order.
+static size_t blocks(const bptt_model *m, size_t i)
+{
+    return i < m->L * m->per_layer && *bptt_cell_row_of(m->config.cell)->order ? m->G : 1;
+}
+
+static bptt_mat block_of(const bptt_model *m, bptt_mat view, size_t n, size_t k)
+{
+    if (n == 1) return view;
+    const size_t gate = (size_t)(bptt_cell_row_of(m->config.cell)->order[k] - '0');
+    return view.t ? bptt_rows(view, gate * m->H, m->H) : bptt_cols(view, gate * m->H, m->H);
+}
+
 bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
-    return s ? s : m->device->backend.read(m->device, x, as, view, e);
+    bptt_status s = outside_view(m, part, i, x, as, &view, e);
+    for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
+        const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
+        s = m->device->backend.read(m->device, (char *)x + at, as, block_of(m, view, n, k), e);
+    }
+    return s;
 }
 
 bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
-    const bptt_status s = outside_view(m, part, i, x, as, &view, e);
-    return s ? s : m->device->backend.write(m->device, view, x, as, e);
+    bptt_status s = outside_view(m, part, i, x, as, &view, e);
+    for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
+        const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
+        s = m->device->backend.write(m->device, block_of(m, view, n, k), (const char *)x + at, as, e);
+    }
+    return s;
 }
 
 bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *e)

@@ -21,6 +21,7 @@ struct bptt_model {
     bool cell_assumed;     // loaded from a file that does not name its cell
     const bptt_run *ahead; // the run with windows submitted and not collected; NULL: none
     size_t V, I, H, L;
+    size_t G, S; // gates and states of the cell
     size_t tensors;
     tensor *tensor;
     size_t per_layer; // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]

@@ -31,27 +31,25 @@ void put_real(metadata *m, const char *key, double value)
     put_text(m, key, text);
 }
 
+void put_fields(metadata *m, field_owner owner, const void *config)
+{
+    char word[32];
+    for (const field *f = field_table; f < field_table + FIELDS; f++) {
+        if (f->owner != owner || !(f->kept & FIELD_SAVED)) continue;
+        if (f->kind == FIELD_IS_REAL)
+            put_real(m, f->key, field_real(f, config));
+        else if (f->kind == FIELD_IS_WORD)
+            put_text(m, f->key, word_at(f->words, (size_t)field_count(f, config), word));
+        else
+            put_count(m, f->key, field_count(f, config));
+    }
+}
+
 void put_model(metadata *m, const bptt_model *model)
 {
-    const bptt_model_config *c = &model->config;
     put_text(m, "format", "pt");
     put_text(m, "bptt", BPTT_VERSION);
-    put_text(m, "cell", bptt_cell_word[c->cell]);
-    put_count(m, "vocab", c->vocab);
-    put_count(m, "input", c->input);
-    put_count(m, "hidden", c->hidden);
-    put_count(m, "layers", c->layers);
-    put_count(m, "biases", (uint64_t)c->biases);
-    put_count(m, "init", (uint64_t)c->init);
-    put_count(m, "seed", c->seed);
-    put_count(m, "optimizer", (uint64_t)c->optimizer);
-    put_real(m, "momentum", c->momentum);
-    put_real(m, "decay", c->decay);
-    put_real(m, "beta1", c->beta1);
-    put_real(m, "beta2", c->beta2);
-    put_real(m, "epsilon", c->epsilon);
-    put_count(m, "clip_mode", (uint64_t)c->clip_mode);
-    put_real(m, "clip", c->clip);
+    put_fields(m, OF_MODEL, &model->config);
     put_count(m, "updates", model->updates);
     if (!model->vocabulary || m->n == PAIRS) return;
     for (size_t v = 0; v < model->V; v++) (void)snprintf(m->vocabulary + 2 * v, 3, "%02x", model->vocabulary[v]);
@@ -70,6 +68,33 @@ bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_er
     const char *text = st_metadata(r, key);
     if (text && parse_real(text, value)) return BPTT_OK;
     return bptt_fail(e, BPTT_BAD_FILE, "the file's metadata has no number \"%s\"", key);
+}
+
+static bptt_status unreadable(const field *f, const char *text, bptt_error *e)
+{
+    const bool word = f->kind == FIELD_IS_WORD;
+    if (text && word)
+        return bptt_fail(e, BPTT_BAD_FILE, "the %s \"%.40s\" is unknown to this version; it knows %s", f->name, text,
+                         f->words);
+    return bptt_fail(e, BPTT_BAD_FILE, "the file's metadata has no %s \"%s\"",
+                     word                       ? "word"
+                     : f->kind == FIELD_IS_REAL ? "number"
+                                                : "whole number",
+                     f->key);
+}
+
+bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt_error *e)
+{
+    for (const field *f = field_table; f < field_table + FIELDS; f++) {
+        if (f->owner != owner || !(f->kept & FIELD_SAVED)) continue;
+        const char *const text = st_metadata(r, f->key);
+        uint64_t wide = 0;
+        if (!text || !field_parse(f, config, text)) return unreadable(f, text, e);
+        const uint64_t count = parse_count(text, &wide) ? wide : field_count(f, config); // the member may be narrower
+        if (!field_in_range(f, count, field_real(f, config)))
+            return bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", f->key);
+    }
+    return BPTT_OK;
 }
 
 // ---- tensors --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #ifndef MODEL_FILE_H
 #define MODEL_FILE_H
 
+#include "fields.h"
 #include "model.h"
 #include "safetensors.h"
 
@@ -18,11 +19,16 @@ typedef struct metadata {
 void put_text(metadata *m, const char *key, const char *value);
 void put_count(metadata *m, const char *key, uint64_t value);
 void put_real(metadata *m, const char *key, double value);
+// The saved fields of one struct; enumerations as words. Reading takes the numbers of older files for them too.
+void put_fields(metadata *m, field_owner owner, const void *config);
 void put_model(metadata *m, const bptt_model *model); // "format", configuration, vocabulary, updates
 
 // BAD_FILE if the key is absent or its value is no number.
 bptt_status get_count(const st_reader *r, const char *key, uint64_t *value, bptt_error *e);
 bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_error *e);
+
+// BAD_FILE if one of the saved fields is absent, of another kind, or out of range.
+bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt_error *e);
 
 // Weights as PyTorch names them: with one bias a bias_hh of zeros goes beside each bias_ih.
 size_t weight_entries(const bptt_model *m, st_tensor *t); // t NULL: count only

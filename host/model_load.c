@@ -55,9 +55,9 @@ static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_e
 static bptt_status unknown_cell(const char *word, bptt_error *e)
 {
     char known[160] = "";
-    for (unsigned k = 0; k < BPTT_CELLS; k++) {
+    for (unsigned k = 0; k < bptt_cells; k++) {
         const size_t n = strlen(known);
-        (void)snprintf(known + n, sizeof known - n, "%s%s", k ? ", " : "", bptt_cell_word[k]);
+        (void)snprintf(known + n, sizeof known - n, "%s%s", k ? ", " : "", bptt_cell_table[k].word);
     }
     return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%.40s\" is unknown to this version; it knows %s", word, known);
 }
@@ -68,8 +68,8 @@ static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool 
     const char *word = st_metadata(r, "cell");
     unsigned k = 0;
     *named = word != NULL;
-    while (word && k < BPTT_CELLS && strcmp(word, bptt_cell_word[k]) != 0) k++;
-    if (word && k == BPTT_CELLS) return unknown_cell(word, e);
+    while (word && k < bptt_cells && strcmp(word, bptt_cell_table[k].word) != 0) k++;
+    if (word && k == bptt_cells) return unknown_cell(word, e);
     if (word) *cell = (bptt_cell)k;
     return BPTT_OK;
 }
@@ -113,33 +113,6 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
     c->layers = 0;
     while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
     return count_biases(r, c->layers, &c->biases, e);
-}
-
-static bptt_status numbers_from_metadata(st_reader *r, bptt_model_config *c, bptt_error *e)
-{
-    uint64_t whole[8] = {0};
-    static const char *const name[] = {"vocab",  "input", "hidden",    "layers",
-                                       "biases", "init",  "optimizer", "clip_mode"};
-    const struct {
-        const char *name;
-        double *to;
-    } real[] = {
-        {"momentum", &c->momentum}, {"decay", &c->decay},     {"beta1", &c->beta1},
-        {"beta2", &c->beta2},       {"epsilon", &c->epsilon}, {"clip", &c->clip},
-    };
-    bptt_status s = BPTT_OK;
-    for (size_t i = 0; !s && i < 8; i++) {
-        s = get_count(r, name[i], &whole[i], e);
-        if (!s && whole[i] > 65536) s = bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", name[i]);
-    }
-    for (size_t i = 0; !s && i < sizeof real / sizeof real[0]; i++) s = get_real(r, real[i].name, real[i].to, e);
-    if (!s) s = get_count(r, "seed", &c->seed, e);
-    if (s) return s;
-    c->vocab = (size_t)whole[0], c->input = (size_t)whole[1], c->hidden = (size_t)whole[2],
-    c->layers = (size_t)whole[3];
-    c->biases = (int)whole[4], c->init = (bptt_init)whole[5];
-    c->optimizer = (bptt_optimizer)whole[6], c->clip_mode = (bptt_clip)whole[7];
-    return BPTT_OK;
 }
 
 bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_reader *r, bptt_error *e)
@@ -189,14 +162,16 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_model_defaults(&made);
     const bool ours = st_metadata(r, "bptt") != NULL;
     bool cell_named = false;
-    bptt_status s = ours ? numbers_from_metadata(r, &made, e) : sizes_from_tensors(r, &made, e);
+    bptt_status s = ours ? BPTT_OK : sizes_from_tensors(r, &made, e);
     if (!s) s = cell_from_metadata(r, &made.cell, &cell_named, e);
     if (!s && ours && !cell_named) s = bptt_fail(e, BPTT_BAD_FILE, "the file's metadata do not name its cell");
+    if (!s && ours) s = get_fields(r, OF_MODEL, &made, e);
     if (s) return s;
     if (c) made.compute = c->compute, made.type = c->type;
     if (c && !cell_named) made.cell = c->cell;
-    if (!cell_named && (unsigned)made.cell >= BPTT_CELLS)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell, BPTT_CELLS - 1);
+    if (!cell_named && (size_t)made.cell >= bptt_cells)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell,
+                         (int)bptt_cells - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;

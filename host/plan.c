@@ -1,124 +1,10 @@
 // The time loops: which entry runs on what, in which order. Knows time, no device, touches no element.
 // The mathematics beside it: host/README.md.
 #include "run.h"
+#include "plan_ops.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-// ---- adding ops -----------------------------------------------------------------------------------------------------
-
-enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
-
-// Room for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L. No plan grows with B or T.
-enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 24 };
-static size_t most_ops(size_t layers) { return OPS_OF_PLAN + OPS_OF_LAYER * layers; }
-
-static bptt_op *add(bptt_plan *p, bptt_opcode opcode)
-{
-    assert(p->ops < p->room);
-    bptt_op *s = &p->op[p->ops++];
-    *s = (bptt_op){.opcode = opcode, .alpha = 1};
-    return s;
-}
-
-// The ops added between loop_begin and loop_end are the body. Returns the LOOP's place, for loop_end.
-static size_t loop_begin(bptt_plan *p, bptt_loop_kind kind, size_t T)
-{
-    add(p, BPTT_LOOP)->loop = (struct bptt_loop){.kind = kind, .T = T};
-    return p->ops - 1;
-}
-
-static void loop_end(bptt_plan *p, size_t begin) { p->op[begin].loop.body = p->ops - 1 - begin; }
-
-static void copy(bptt_plan *p, bptt_mat x, bptt_mat y)
-{
-    bptt_op *s = add(p, BPTT_COPY);
-    s->arg[0] = x, s->arg[1] = y;
-}
-
-static void fill(bptt_plan *p, bptt_mat y, double value)
-{
-    bptt_op *s = add(p, BPTT_FILL);
-    s->value = value;
-    s->arg[0] = y;
-}
-
-static void gemm(bptt_plan *p, bptt_mat a, bptt_mat b, int beta, bptt_mat c)
-{
-    bptt_op *s = add(p, BPTT_GEMM);
-    s->beta = beta;
-    s->arg[0] = a, s->arg[1] = b, s->arg[2] = c;
-}
-
-static void gather(bptt_plan *p, bptt_mat id, bptt_mat w, bptt_mat z)
-{
-    bptt_op *s = add(p, BPTT_GATHER);
-    s->arg[0] = id, s->arg[1] = w, s->arg[2] = z;
-}
-
-static void scatter(bptt_plan *p, bptt_mat id, bptt_mat dz, bptt_mat dw)
-{
-    bptt_op *s = add(p, BPTT_SCATTER);
-    s->arg[0] = id, s->arg[1] = dz, s->arg[2] = dw;
-}
-
-static void scale_rows(bptt_plan *p, bptt_mat k, bptt_mat x, int beta, bptt_mat y)
-{
-    bptt_op *s = add(p, BPTT_SCALE_ROWS);
-    s->beta = beta;
-    s->arg[0] = k, s->arg[1] = x, s->arg[2] = y;
-}
-
-static void cell_forward(bptt_plan *p, const bptt_model *m, size_t l, bptt_mat z, bptt_mat h)
-{
-    bptt_op *s = add(p, BPTT_CELL_FORWARD);
-    s->cell = m->config.cell;
-    s->arg[0] = z, s->arg[3] = h;
-    s->arg[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
-    s->arg[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
-}
-
-static void cell_backward(bptt_plan *p, const bptt_model *m, bptt_mat y, bptt_mat dy, bptt_mat dz)
-{
-    bptt_op *s = add(p, BPTT_CELL_BACKWARD);
-    s->cell = m->config.cell;
-    s->arg[0] = y, s->arg[1] = dy, s->arg[2] = dz;
-}
-
-static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)
-{
-    bptt_op *s = add(p, BPTT_COLSUM);
-    s->beta = beta;
-    s->arg[0] = dz, s->arg[1] = db;
-}
-
-static void add_row(bptt_plan *p, bptt_mat b, bptt_mat x)
-{
-    bptt_op *s = add(p, BPTT_ADD_ROW);
-    s->arg[0] = b, s->arg[1] = x;
-}
-
-static void reduce(bptt_plan *p, bptt_opcode sum_or_sumsq, bptt_mat x, bptt_mat out)
-{
-    bptt_op *s = add(p, sum_or_sumsq);
-    s->arg[0] = x, s->arg[1] = out;
-}
-
-static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
-{
-    const bptt_model_config *c = &m->config;
-    bptt_op *s = add(p, BPTT_UPDATE);
-    s->rule = (struct bptt_rule){.optimizer = c->optimizer,
-                                 .clip_mode = c->clip_mode,
-                                 .clip = c->clip,
-                                 .momentum = c->momentum,
-                                 .decay = c->decay,
-                                 .beta1 = c->beta1,
-                                 .beta2 = c->beta2,
-                                 .epsilon = c->epsilon};
-    for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->arg[part] = m->whole[part];
-    s->arg[4] = stat;
-}
 
 // ---- views ----------------------------------------------------------------------------------------------------------
 
@@ -144,13 +30,20 @@ static bptt_mat as_one_row(bptt_mat m)
 {
     return (bptt_mat){.buf = m.buf, .at = m.at, .rows = 1, .cols = m.rows * m.ld, .ld = m.rows * m.ld, .type = m.type};
 }
-// [(T+1)*B][H]: block t+1 is the gradient of layer l's states after step t, which turns into dz, block 0 that of the
-// state before the window. Two matrices in turns from the top layer down, or one for each layer.
-static bptt_mat run_dh(const bptt_run *r, size_t l)
+static bool gated(const bptt_run *r) { return bptt_cell_is_gated(r->model->config.cell); }
+// The columns of states, or of their gradients, that the layer above sees.
+static bptt_mat h_of(const bptt_run *r, bptt_mat states) { return bptt_cols(states, 0, r->model->H); }
+// h of layer l after each step of a window whose states are kept.
+static bptt_mat h_after(const bptt_run *r, size_t l) { return h_of(r, span(r, r->mem.h[l], 1, r->T)); }
+// [(T+1)*B][W]: block t+1 is the gradient of layer l's states after step t, block 0 that of the state before the
+// window. Two matrices in turns from the top layer down, or one for each layer.
+static bptt_mat run_dstates(const bptt_run *r, size_t l)
 {
     return r->keeps_dz ? r->mem.dz[l] : r->mem.dh[(r->model->L - 1 - l) % 2];
 }
-bptt_mat run_dz(const bptt_run *r, size_t l) { return span(r, run_dh(r, l), 1, r->T); }
+// [N][H]: the gradient of h_after from above.
+static bptt_mat run_dh(const bptt_run *r, size_t l) { return h_of(r, span(r, run_dstates(r, l), 1, r->T)); }
+bptt_mat run_dz(const bptt_run *r, size_t l) { return gated(r) ? r->mem.gates[l] : run_dh(r, l); }
 // W' for a product: the stored transpose if there is one, else a view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
@@ -173,11 +66,11 @@ static bptt_mat each_of(const bptt_run *r, bptt_mat m, steps s)
     return moving(r, at(r, m, s.first), 1, s.moves ? (ptrdiff_t)s.S : 0);
 }
 
-// z = x W_ih of these steps into h, blocks 1 .. S. below: the states of the layer below, blocks 1 .. S.
-static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
+// z = x W_ih of these steps. below: h of the layer below after each of them.
+static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat z, steps s)
 {
     const run_memory *mem = &r->mem;
-    const bptt_mat w_ih = model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_IH), z = span(r, h, 1, s.S);
+    const bptt_mat w_ih = model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_IH);
     if (l == 0 && mem->token.buf)
         gather(p, whole_of(r, mem->token, s), w_ih, z); // rows of W_ih
     else
@@ -191,16 +84,21 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
     const run_memory *mem = &r->mem;
     const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
     const bptt_mat before = moving(r, at(r, h, 0), 1, 0), after = moving(r, at(r, h, 1), 1, 0);
+    const bptt_mat gates = gated(r) ? mem->gates[r->config.gradient ? l : 0] : span(r, h, 1, s.S);
+    const bptt_mat z = gated(r) ? moving(r, at(r, gates, 0), 1, 0) : after;
     bptt_mat kept = before;
     copy(p, at(r, mem->state, l), at(r, h, 0));
-    input_side(p, r, l, below, h, s);
+    input_side(p, r, l, below, span(r, gates, 0, s.S), s);
     const size_t loop = loop_begin(p, BPTT_LOOP_FORWARD, s.S);
     if (r->config.keep) {
         kept = r->config.gradient ? moving(r, at(r, mem->kept[l], 0), 1, 0) : mem->kept[0];
         scale_rows(p, each_of(r, mem->keep, s), before, SET, kept);
     }
-    gemm(p, kept, w_hh, PLUS, after);    // z += h(t) W_hh
-    cell_forward(p, m, l, after, after); // h(t+1) = f(z + b)
+    gemm(p, h_of(r, kept), w_hh, PLUS, z); // z += h(t) W_hh
+    if (gated(r))
+        gates_forward(p, m, l, z, kept, after);
+    else
+        cell_forward(p, m, l, z, after); // h(t+1) = f(z + b)
     loop_end(p, loop);
     copy(p, at(r, h, s.S), at(r, mem->state, l));
 }
@@ -241,7 +139,7 @@ static void decoder_block(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, 
     const size_t loop = loop_begin(p, BPTT_LOOP_OUTPUT, 1);
     block_loss(p, r, rows_of(h, b, true), b, gradient);
     if (gradient) // dh = dlogits W'
-        gemm(p, logits, transposed(w, r->mem.out_flipped), SET, rows_of(run_dz(r, m->L - 1), b, true));
+        gemm(p, logits, transposed(w, r->mem.out_flipped), SET, rows_of(run_dh(r, m->L - 1), b, true));
     loop_end(p, loop);
     if (!gradient) return;
     gemm(p, bptt_flip(rows_of(h, b, false)), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
@@ -265,8 +163,7 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, bool gradient)
 static void layers_forward(bptt_plan *p, const bptt_run *r)
 {
     for (size_t l = 0; l < r->model->L; l++)
-        layer_forward(p, r, l, l ? span(r, r->mem.h[l - 1], 1, r->T) : (bptt_mat){0}, r->mem.h[l],
-                      (steps){0, r->T, false});
+        layer_forward(p, r, l, l ? h_after(r, l - 1) : (bptt_mat){0}, r->mem.h[l], (steps){0, r->T, false});
 }
 
 // Forward only, in two buffers: all layers through some steps, and their losses, S*B rows at once.
@@ -274,9 +171,9 @@ static void evaluate_steps(bptt_plan *p, const bptt_run *r, steps s)
 {
     const size_t L = r->model->L;
     for (size_t l = 0; l < L; l++)
-        layer_forward(p, r, l, l ? span(r, states(r, l - 1), 1, s.S) : (bptt_mat){0}, states(r, l), s);
+        layer_forward(p, r, l, l ? h_of(r, span(r, states(r, l - 1), 1, s.S)) : (bptt_mat){0}, states(r, l), s);
     const size_t loop = loop_begin(p, BPTT_LOOP_OUTPUT, 1);
-    block_loss(p, r, span(r, states(r, L - 1), 1, s.S), (block){s.first * r->B, s.S * r->B, s.moves}, false);
+    block_loss(p, r, h_of(r, span(r, states(r, L - 1), 1, s.S)), (block){s.first * r->B, s.S * r->B, s.moves}, false);
     loop_end(p, loop);
 }
 
@@ -284,7 +181,7 @@ static void plan_evaluate(bptt_plan *p, const bptt_run *r)
 {
     if (r->config.gradient) { // its memory has room for all states
         layers_forward(p, r);
-        decoder(p, r, span(r, r->mem.h[r->model->L - 1], 1, r->T), false);
+        decoder(p, r, h_after(r, r->model->L - 1), false);
     } else {
         const size_t loop = loop_begin(p, BPTT_LOOP_BLOCKS, r->T / r->S), rest = r->T % r->S;
         evaluate_steps(p, r, (steps){0, r->S, true});
@@ -300,8 +197,9 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
     const size_t L = r->model->L;
     const bptt_mat logits = at(r, r->mem.logits, 0);
     for (size_t l = 0; l < L; l++)
-        layer_forward(p, r, l, l ? at(r, states(r, l - 1), 1) : (bptt_mat){0}, states(r, l), (steps){0, 1, false});
-    gemm(p, at(r, states(r, L - 1), 1), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
+        layer_forward(p, r, l, l ? h_of(r, at(r, states(r, l - 1), 1)) : (bptt_mat){0}, states(r, l),
+                      (steps){0, 1, false});
+    gemm(p, h_of(r, at(r, states(r, L - 1), 1)), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
     add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
     bptt_op *s = add(p, BPTT_LOG_SOFTMAX);
     s->arg[0] = logits;
@@ -309,25 +207,47 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 
-// run_dh of layer l: on entry the gradient from above of the states after each step, on exit dz.
+// dz of a step from the gradient of the states after it, and with it the gradient of the states before.
+static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back, bptt_mat dh, bptt_mat before)
+{
+    cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
+    if (r->config.keep) {
+        gemm(p, dh, back, SET, r->mem.dkept);
+        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), r->mem.dkept, PLUS, before);
+    } else
+        gemm(p, dh, back, PLUS, before); // dh(t) += dz(t) W_hh'
+}
+
+static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back, bptt_mat dstates, bptt_mat before)
+{
+    const run_memory *mem = &r->mem;
+    const size_t T = r->T;
+    const bptt_mat from = moving(r, at(r, r->config.keep ? mem->kept[l] : mem->h[l], T - 1), -1, 0);
+    const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
+    const bptt_mat into = r->config.keep ? mem->dkept : before;
+    if (r->config.keep) fill(p, into, 0);
+    bptt_op *s = gates_backward(p, r->model, z, from, to);
+    s->arg[3] = dstates, s->arg[4] = into;
+    gemm(p, z, back, PLUS, h_of(r, into));
+    if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
+}
+
+// run_dstates of layer l: on entry the gradient from above of h after each step; on exit run_dz.
 static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
-    const size_t T = r->T;
-    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]), dh = run_dh(r, l);
-    const bptt_mat dz = moving(r, at(r, dh, T), -1, 0), before = moving(r, at(r, dh, T - 1), -1, 0);
-    if (mem->dlast.buf) add_row(p, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, dh, T)));
-    fill(p, at(r, dh, 0), 0);
+    const size_t T = r->T, H = m->H;
+    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
+    const bptt_mat d = run_dstates(r, l), last = moving(r, at(r, d, T), -1, 0);
+    const bptt_mat before = moving(r, at(r, d, T - 1), -1, 0);
+    if (m->S > 1) fill(p, bptt_cols(d, H, (m->S - 1) * H), 0); // nothing above sees these
+    if (mem->dlast.buf) add_row(p, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, d, T)));
+    fill(p, at(r, d, 0), 0);
     const size_t loop = loop_begin(p, BPTT_LOOP_BACKWARD, T);
-    cell_backward(p, m, moving(r, at(r, mem->h[l], T), -1, 0), dz, dz);
-    if (r->config.keep) {
-        gemm(p, dz, back, SET, mem->dkept);
-        scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
-    } else
-        gemm(p, dz, back, PLUS, before); // dh(t) += dz(t) W_hh'
+    (gated(r) ? gated_back : elementwise_back)(p, r, l, back, last, before);
     loop_end(p, loop);
-    copy(p, at(r, dh, 0), at(r, mem->dstate, l));
+    copy(p, at(r, d, 0), at(r, mem->dstate, l));
 }
 
 // After the loop: the layer's gradient as products over the whole window, and what goes to the layer below.
@@ -338,7 +258,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     const bptt_mat dw_ih = model_layer(m, BPTT_GRADIENT, l, WEIGHT_IH);
     const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
     const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
-    const bptt_mat before = r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T);
+    const bptt_mat before = h_of(r, r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T));
     gemm(p, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH)); // dW_hh = h' dz
     colsum(p, dz, SET, db);
     if (db2.buf) copy(p, db, db2);
@@ -346,7 +266,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
         scatter(p, mem->token, dz, dw_ih);
         return;
     }
-    gemm(p, bptt_flip(l == 0 ? mem->dense : span(r, mem->h[l - 1], 1, r->T)), dz, SET, dw_ih);
+    gemm(p, bptt_flip(l == 0 ? mem->dense : h_after(r, l - 1)), dz, SET, dw_ih);
     if (dh_below.buf) gemm(p, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
 }
 
@@ -365,7 +285,7 @@ static void layers_backward(bptt_plan *p, const bptt_run *r)
 {
     for (size_t l = r->model->L; l-- > 0;) {
         layer_backward_in_time(p, r, l);
-        layer_gradient(p, r, l, run_dz(r, l), l > 0 ? run_dz(r, l - 1) : r->mem.dx);
+        layer_gradient(p, r, l, run_dz(r, l), l > 0 ? run_dh(r, l - 1) : r->mem.dx);
     }
 }
 
@@ -376,7 +296,7 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     flip_layers(p, r);
     if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
     layers_forward(p, r);
-    decoder(p, r, span(r, mem->h[m->L - 1], 1, r->T), true);
+    decoder(p, r, h_after(r, m->L - 1), true);
     reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, STAT_LOSS, 1));
     layers_backward(p, r);
     reduce(p, BPTT_SUMSQ, m->whole[BPTT_GRADIENT], bptt_cols(mem->stat, STAT_SUMSQ, 1));
@@ -443,7 +363,7 @@ bool plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
     if (part != LAYERS_FORWARD) {
         p->scale = r->model->scale;
         flip_layers(p, r);
-        copy(p, dy, run_dz(r, r->model->L - 1)); // the caller's stays as it is: dh turns into dz
+        copy(p, dy, run_dh(r, r->model->L - 1)); // the caller's stays as it is: dh turns into dz
         layers_backward(p, r);
     }
     return true;

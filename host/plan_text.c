@@ -1,5 +1,6 @@
 // A plan in words.
 #include "plan_text.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -79,8 +80,8 @@ static void write_op(const bptt_run *r, const bptt_op *op, size_t depth, size_t 
     const char *roles = bptt_opcode_roles[op->opcode];
     double bytes = 0;
     fprintf(f, "%-13s", bptt_opcode_name[op->opcode]);
-    if (op->opcode == BPTT_CELL_FORWARD || op->opcode == BPTT_CELL_BACKWARD)
-        fprintf(f, " %s", bptt_cell_word[op->cell]);
+    if (op->opcode >= BPTT_CELL_FORWARD && op->opcode <= BPTT_GATES_BACKWARD)
+        fprintf(f, " %s", bptt_cell_row_of(op->cell)->word);
     if (op->alpha == -1) fprintf(f, " -");
     const char *between = " ";
     for (size_t k = 0; roles[k]; k++) {
@@ -109,3 +110,5 @@ static void write_ops(const bptt_run *r, const bptt_op *op, size_t n, size_t dep
 }
 
 void plan_write_text(const bptt_run *r, const bptt_plan *p, FILE *f) { write_ops(r, p->op, p->ops, 0, 1, f); }
+
+void run_write_plan(const bptt_run *r, FILE *f) { plan_write_text(r, &r->plan[TRAIN], f); }

@@ -9,7 +9,7 @@ enum {
     STEPS_AT_A_TIME = 32,       // of a forward-only pass
     LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block, where the backend has no wish: 1 MiB of floats
     FIXED_SHAPES = 16,
-    SHAPES_PER_LAYER = 5
+    SHAPES_PER_LAYER = 6
 };
 
 // Rows of the decoder at a time, at most.
@@ -37,26 +37,28 @@ static size_t pass_steps(size_t B, size_t T, size_t most)
 static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const bptt_run *r, run_memory *mem,
                         bptt_mat *views, shape *table)
 {
-    const size_t B = r->B, N = r->T * B, H = m->hidden, L = m->layers, V = m->vocab, R = r->R;
+    const bptt_cell_row *cell = bptt_cell_row_of(m->cell);
+    const size_t B = r->B, N = r->T * B, L = m->layers, V = m->vocab, R = r->R;
+    const size_t H = m->hidden, W = cell->states * H, GH = cell->gates * H;
     const bptt_type real = b->real, sum = b->sum;
     const bool back = r->config.gradient, flip = back && b->transposed_copies, keep = r->config.keep;
     const bool shared = back && !r->keeps_dz;
     size_t n = 0;
     mem->h = views, mem->kept = views + L + 2;
     mem->hh_flipped = views + 2 * (L + 2), mem->ih_flipped = views + 3 * (L + 2);
-    mem->dz = views + 4 * (L + 2);
+    mem->dz = views + 4 * (L + 2), mem->gates = views + 5 * (L + 2);
     const shape fixed[FIXED_SHAPES] = {
         {&mem->token, m->input ? 0 : N, 1, BPTT_I32},
         {&mem->target, N, 1, BPTT_I32},
         {&mem->dense, m->input ? N : 0, m->input, real},
         {&mem->weight, N, 1, real},
         {&mem->keep, keep ? N : 0, 1, real},
-        {&mem->state, L * B, H, real},
-        {&mem->dh[0], shared ? N + B : 0, H, real},
-        {&mem->dh[1], shared && L > 1 ? N + B : 0, H, real},
-        {&mem->dkept, back && keep ? B : 0, H, real},
-        {&mem->dstate, back ? L * B : 0, H, real},
-        {&mem->dlast, back && r->config.last_gradient ? L * B : 0, H, real},
+        {&mem->state, L * B, W, real},
+        {&mem->dh[0], shared ? N + B : 0, W, real},
+        {&mem->dh[1], shared && L > 1 ? N + B : 0, W, real},
+        {&mem->dkept, back && keep ? B : 0, W, real},
+        {&mem->dstate, back ? L * B : 0, W, real},
+        {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
         {&mem->logits, R > B ? R : B, V, real},
         {&mem->losses, N, 1, sum},
@@ -66,12 +68,14 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     for (size_t i = 0; i < FIXED_SHAPES; i++)
         if (fixed[i].view) table[n++] = fixed[i];
     for (size_t l = 0; l < (back ? L : L < 2 ? L : 2); l++)
-        table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, H, real};
-    for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, H, real};
+        table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, W, real};
+    for (size_t l = 0; l < (back ? L : 1); l++)
+        table[n++] = (shape){&mem->gates[l], !bptt_cell_is_gated(m->cell) ? 0 : back ? N : r->S * B, GH, real};
+    for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, W, real};
     for (size_t l = 0; l < L; l++) {
-        table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N + B : 0, H, real};
-        table[n++] = (shape){&mem->hh_flipped[l], flip ? H : 0, H, real};
-        table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? H : 0, H, real};
+        table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N + B : 0, W, real};
+        table[n++] = (shape){&mem->hh_flipped[l], flip ? GH : 0, H, real};
+        table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? GH : 0, H, real};
     }
     return n;
 }
@@ -147,12 +151,6 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
         if (s) return s;
     }
     return BPTT_OK;
-}
-
-void bptt_run_defaults_sized(bptt_run_config *c, size_t size)
-{
-    const bptt_run_config whole = {.size = size, .batch = 1, .steps = 1};
-    struct_out(c, size, &whole, sizeof whole);
 }
 
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)

@@ -16,18 +16,22 @@ typedef struct run_memory {
     bptt_mat token, target; // [N][1] indices; token absent for dense models
     bptt_mat dense;         // [N][I]
     bptt_mat weight, keep;  // [N][1]
-    bptt_mat state;         // [L*B][H]: carried from window to window
-    bptt_mat *h;            // [L] x [(T+1)*B][H]: block t is the state before step t.
-                            // Forward only: [2] x [(S+1)*B][H], S steps at a time, layers in turn
-    bptt_mat *kept;         // [L] x [N][H]: keep(t) h(t), what step t starts from; forward only: [1] x [B][H]
+    // W = S*H columns, S being the states of the cell here: h, then its other states
+    bptt_mat state;  // [L*B][W]: carried from window to window
+    bptt_mat *h;     // [L] x [(T+1)*B][W]: block t is the state before step t.
+                     // Forward only: [2] x [(S+1)*B][W], S steps at a time, layers in turn
+    bptt_mat *kept;  // [L] x [N][W]: keep(t) times the state, what step t starts from; forward only: [1] x [B][W]
+    bptt_mat *gates; // gated cells: [L] x [N][G*H]: z, then what the reverse pass needs, then dz; forward only:
+                     // [1] x [S*B][G*H]
     bptt_mat *hh_flipped, *ih_flipped; // [L] each: stored transposes of W_hh, W_ih, where the backend wants them
     bptt_mat out_flipped;              // [V][H]
-    bptt_mat dh[2];  // [(T+1)*B][H]: block t is the gradient of h(t), turns into dz(t-1) in place; the layer below in
+    bptt_mat dh[2];  // [(T+1)*B][W]: block t is the gradient of h(t), turns into dz(t-1) in place if the
+                     // cell is elementwise; the layer below in
                      // the other
-    bptt_mat *dz;    // a run that keeps them, instead of dh: [L] x [(T+1)*B][H], one for each layer
-    bptt_mat dkept;  // [B][H]: gradient of kept, one step
-    bptt_mat dstate; // [L*B][H]
-    bptt_mat dlast;  // [L*B][H]: from outside, to the states after the last step
+    bptt_mat *dz;    // a run that keeps them, instead of dh: [L] x [(T+1)*B][W], one for each layer
+    bptt_mat dkept;  // [B][W]: gradient of kept, one step
+    bptt_mat dstate; // [L*B][W]
+    bptt_mat dlast;  // [L*B][W]: from outside, to the states after the last step
     bptt_mat dx;     // [N][I]
     bptt_mat logits; // [R][V]: R rows of the window at a time
     bptt_mat losses; // [N][1] sums

@@ -1,5 +1,6 @@
 // Structs of callers that were built with an older or a newer bptt.h.
 #include "sized.h"
+#include "config.h"
 #include "error.h"
 
 #include <stddef.h>
@@ -29,21 +30,24 @@ NO_PADDING(bptt_window, keep);
 NO_PADDING(bptt_trainer_config, epochs);
 _Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
 
-// Words of a refusal, by kind of struct.
+// A struct that callers give, and the words of its refusal.
 typedef struct kind {
     const char *type, *size, *defaults; // defaults: the call that sets the size, for a sentence
-    size_t least;
+    size_t least, whole;                // bytes: the shortest, ours
     bptt_status status;
 } kind;
 
-static const kind model_kind = {"bptt_model_config", "size", "call bptt_model_defaults, or ", MODEL_LEAST,
-                                BPTT_BAD_CONFIG};
-static const kind nested_kind = {"bptt_model_config", "model.size", "call bptt_trainer_defaults, or ", MODEL_LEAST,
-                                 BPTT_BAD_CONFIG};
-static const kind run_kind = {"bptt_run_config", "size", "call bptt_run_defaults, or ", RUN_LEAST, BPTT_BAD_CONFIG};
-static const kind trainer_kind = {"bptt_trainer_config", "size", "call bptt_trainer_defaults, or ",
-                                  MODEL_AT + MODEL_LEAST + REST_LEAST, BPTT_BAD_CONFIG};
-static const kind window_kind = {"bptt_window", "size", "", WINDOW_LEAST, BPTT_BAD_INPUT};
+static const kind model_kind = {"bptt_model_config",       "size",         "call bptt_model_defaults, or ", MODEL_LEAST,
+                                sizeof(bptt_model_config), BPTT_BAD_CONFIG};
+static const kind nested_kind = {
+    "bptt_model_config",       "model.size",   "call bptt_trainer_defaults, or ", MODEL_LEAST,
+    sizeof(bptt_model_config), BPTT_BAD_CONFIG};
+static const kind run_kind = {"bptt_run_config",       "size",         "call bptt_run_defaults, or ", RUN_LEAST,
+                              sizeof(bptt_run_config), BPTT_BAD_CONFIG};
+static const kind trainer_kind = {
+    "bptt_trainer_config",       "size",         "call bptt_trainer_defaults, or ", MODEL_AT + MODEL_LEAST + REST_LEAST,
+    sizeof(bptt_trainer_config), BPTT_BAD_CONFIG};
+static const kind window_kind = {"bptt_window", "size", "", WINDOW_LEAST, sizeof(bptt_window), BPTT_BAD_INPUT};
 
 static bptt_status check_size(const kind *k, size_t size, bptt_error *e)
 {
@@ -65,43 +69,39 @@ static bptt_status take(const kind *k, void *whole, size_t whole_size, const voi
     return BPTT_OK;
 }
 
+// A caller's struct, which begins with its size, over *whole, which holds the defaults and keeps its own size.
+static bptt_status struct_in(const kind *k, void *whole, const void *from, bptt_error *e)
+{
+    size_t size;
+    memcpy(&size, from, sizeof size);
+    bptt_status s = check_size(k, size, e);
+    if (!s) s = take(k, whole, k->whole, from, size, e);
+    memcpy(whole, &k->whole, sizeof k->whole);
+    return s;
+}
+
 bptt_status model_config_in(bptt_model_config *whole, const bptt_model_config *c, bptt_error *e)
 {
-    bptt_model_config made;
-    bptt_model_defaults(&made);
-    bptt_status s = check_size(&model_kind, c->size, e);
-    if (!s) s = take(&model_kind, &made, sizeof made, c, c->size, e);
-    made.size = sizeof made;
-    if (!s) *whole = made;
-    return s;
+    model_config_defaults(whole);
+    return struct_in(&model_kind, whole, c, e);
 }
 
 bptt_status run_config_in(bptt_run_config *whole, const bptt_run_config *c, bptt_error *e)
 {
-    bptt_run_config made;
-    bptt_run_defaults(&made);
-    bptt_status s = check_size(&run_kind, c->size, e);
-    if (!s) s = take(&run_kind, &made, sizeof made, c, c->size, e);
-    made.size = sizeof made;
-    if (!s) *whole = made;
-    return s;
+    bptt_run_defaults(whole);
+    return struct_in(&run_kind, whole, c, e);
 }
 
 bptt_status window_in(bptt_window *whole, const bptt_window *w, bptt_error *e)
 {
-    bptt_window made = {0};
-    bptt_status s = check_size(&window_kind, w->size, e);
-    if (!s) s = take(&window_kind, &made, sizeof made, w, w->size, e);
-    made.size = sizeof made;
-    if (!s) *whole = made;
-    return s;
+    *whole = (bptt_window){0};
+    return struct_in(&window_kind, whole, w, e);
 }
 
 // The nested configuration has the caller's size too, so what follows it lies where the caller's header puts it.
 bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_config *c, bptt_error *e)
 {
-    bptt_trainer_config made;
-    bptt_trainer_defaults(&made);
+    trainer_config_defaults(whole);
     bptt_status s = check_size(&trainer_kind, c->size, e);
     if (s) return s;
     const unsigned char *const from = (const unsigned char *)c;
@@ -110,12 +110,9 @@ bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_con
     if (!s && model > c->size - MODEL_AT - REST_LEAST)
         s = bptt_fail(e, BPTT_BAD_CONFIG, "size is %zu with a model.size of %zu: call bptt_trainer_defaults", c->size,
                       model);
-    if (!s) s = take(&nested_kind, &made.model, sizeof made.model, from + MODEL_AT, model, e);
+    if (!s) s = struct_in(&nested_kind, &whole->model, from + MODEL_AT, e);
     const size_t rest = s ? 0 : c->size - MODEL_AT - model;
-    if (!s) s = take(&trainer_kind, (unsigned char *)&made + REST_AT, REST, from + MODEL_AT + model, rest, e);
-    made.size = sizeof made;
-    made.model.size = sizeof made.model;
-    if (!s) *whole = made;
+    if (!s) s = take(&trainer_kind, (unsigned char *)whole + REST_AT, REST, from + MODEL_AT + model, rest, e);
     return s;
 }
 
@@ -145,4 +142,26 @@ void trainer_config_out(void *to, size_t size, size_t model_size, const bptt_tra
     set_size(at, size);
     model_config_out(at + MODEL_AT, model_size, &whole->model);
     struct_out(at + MODEL_AT + model_size, size - MODEL_AT - model_size, (const unsigned char *)whole + REST_AT, REST);
+}
+
+// ---- defaults -------------------------------------------------------------------------------------------------------
+
+void bptt_model_defaults_sized(bptt_model_config *c, size_t size)
+{
+    bptt_model_config whole;
+    model_config_defaults(&whole);
+    model_config_out(c, size, &whole);
+}
+
+void bptt_run_defaults_sized(bptt_run_config *c, size_t size)
+{
+    const bptt_run_config whole = {.size = size, .batch = 1, .steps = 1};
+    struct_out(c, size, &whole, sizeof whole);
+}
+
+void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size)
+{
+    bptt_trainer_config whole;
+    trainer_config_defaults(&whole);
+    trainer_config_out(c, size, model_size, &whole);
 }

@@ -5,7 +5,7 @@
 #include "bptt.h"
 
 // A caller's struct as one of ours: members that an older caller lacks have their defaults; members of a newer caller
-// must be 0. c must not be NULL.  Errors: BAD_CONFIG; BAD_INPUT for a window. *whole is written only on success.
+// must be 0. c must not be NULL.  Errors: BAD_CONFIG; BAD_INPUT for a window. *whole is undefined after one.
 bptt_status model_config_in(bptt_model_config *whole, const bptt_model_config *c, bptt_error *e);
 bptt_status run_config_in(bptt_run_config *whole, const bptt_run_config *c, bptt_error *e);
 bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_config *c, bptt_error *e);

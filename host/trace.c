@@ -86,7 +86,8 @@ static bptt_status write_after(tracing *k, bptt_error *e)
 {
     const bptt_type real = k->t->model->device->backend.real;
     bptt_status s = BPTT_OK;
-    for (size_t l = 0; !s && l < k->t->model->L; l++) s = write_matrix(k, k->run->mem.h[l], real, e);
+    for (size_t l = 0; !s && l < k->t->model->L; l++)
+        s = write_matrix(k, bptt_cols(k->run->mem.h[l], 0, k->t->model->H), real, e);
     for (size_t l = 0; !s && l < k->t->model->L; l++) s = write_matrix(k, run_dz(k->run, l), real, e);
     if (!s) s = write_matrix(k, k->run->mem.losses, BPTT_F64, e);
     return s ? s : write_part(k->t->model, BPTT_GRADIENT, k->w, e);
@@ -127,7 +128,7 @@ static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
 {
     const bptt_trainer_config *c = &k->t->config;
     const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
-                 carried = k->t->model->L * c->batch * k->t->model->H;
+                 carried = k->t->model->L * c->batch * k->t->model->S * k->t->model->H;
     const bptt_run_config sizes = {
         .size = sizeof(bptt_run_config), .batch = c->batch, .steps = c->steps, .gradient = 1};
     bptt_status s = run_open(k->t->model, &sizes, true, &k->run, e);

@@ -1,5 +1,6 @@
 // Training on a text: windows in order, state carried, scheduled validation.
 #include "trainer.h"
+#include "config.h"
 #include "machine.h"
 #include "run.h"
 #include "score.h"
@@ -9,25 +10,6 @@
 #include <stdlib.h>
 
 #define MOST_ITERATIONS 0x1p53 // counts stay exact in a double
-
-void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size)
-{
-    bptt_trainer_config whole = {
-        .batch = 32, .steps = 64, .rate = 2e-3, .valid = 0.05, .valid_every = 500, .epochs = 10};
-    bptt_model_defaults(&whole.model);
-    trainer_config_out(c, size, model_size, &whole);
-}
-
-bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
-{
-    if (!(c->rate > 0) || isinf(c->rate))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "the rate is %g, but must be > 0", c->rate);
-    if (c->iterations == 0 && !(c->epochs > 0 && c->epochs < 1e15))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "epochs is %g, but must be > 0 when iterations is 0", c->epochs);
-    if (c->model.input) return bptt_fail(e, BPTT_BAD_CONFIG, "a trainer of text has no dense input");
-    if (c->batch == 0 || c->steps == 0) return bptt_fail(e, BPTT_BAD_CONFIG, "batch and steps must be at least 1");
-    return BPTT_OK;
-}
 
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
@@ -53,12 +35,12 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     if (t->corpus.n_train < 2)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the training part has %zu bytes, at least 2 are needed; give a longer text "
-                         "or a lower --valid",
+                         "or a lower `valid`",
                          t->corpus.n_train);
     if (t->windows == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the training part of %zu bytes is too short for batch %zu x steps %zu; with "
-                         "--batch %zu, --steps can be %zu at most",
+                         "`batch` %zu, `steps` can be %zu at most",
                          t->corpus.n_train, B, T, len > 0 ? B : t->corpus.n_train - 1, len > 0 ? len : 1);
     if (t->config.iterations == 0) {
         const double n = ceil(t->config.epochs * (double)t->windows);

@@ -22,7 +22,6 @@ struct bptt_trainer {
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e);
 // BAD_INPUT while windows are submitted and not collected.
 bptt_status trainer_rest(const bptt_trainer *t, bptt_error *e);
-bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e);
 // Everything but the model, which t->model holds already.
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e);
 

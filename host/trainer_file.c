@@ -13,14 +13,8 @@ static const char *const moment[] = {[BPTT_MOMENT1] = "moment1", [BPTT_MOMENT2] 
 // scale: the loss scale and its count, where the model has one.
 static void put_trainer(metadata *m, const bptt_trainer *t, const double scale[2])
 {
-    const bptt_trainer_config *c = &t->config;
     put_model(m, t->model);
-    put_count(m, "train.batch", c->batch);
-    put_count(m, "train.steps", c->steps);
-    put_real(m, "train.rate", c->rate);
-    put_real(m, "train.valid", c->valid);
-    put_count(m, "train.valid_every", c->valid_every);
-    put_count(m, "train.iterations", c->iterations);
+    put_fields(m, OF_TRAINER, &t->config);
     put_count(m, "train.iteration", t->iteration);
     put_real(m, "train.best_loss", t->best_loss);
     put_count(m, "train.best_iteration", t->best_iteration);
@@ -36,7 +30,7 @@ static st_tensor state_entry(const bptt_trainer *t)
 {
     const bptt_model *m = t->model;
     st_tensor s = {.name = "train.state", .dtype = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32, .rank = 3};
-    s.shape[0] = m->L, s.shape[1] = t->config.batch, s.shape[2] = m->H;
+    s.shape[0] = m->L, s.shape[1] = t->config.batch, s.shape[2] = m->S * m->H;
     return s;
 }
 
@@ -51,7 +45,7 @@ static size_t trainer_entries(const bptt_trainer *t, st_tensor *list)
 
 static size_t state_bytes(const bptt_trainer *t)
 {
-    return t->model->L * t->config.batch * t->model->H * bptt_type_size(t->model->device->backend.real);
+    return t->model->L * t->config.batch * t->model->S * t->model->H * bptt_type_size(t->model->device->backend.real);
 }
 
 static bptt_status write_state(bptt_trainer *t, st_writer *w, bptt_error *e)
@@ -96,20 +90,10 @@ bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
 
 static bptt_status read_schedule(bptt_trainer *t, const st_reader *r, bptt_error *e)
 {
-    bptt_trainer_config *c = &t->config;
-    uint64_t batch = 0, steps = 0;
-    bptt_status s = get_count(r, "train.batch", &batch, e);
-    if (!s) s = get_count(r, "train.steps", &steps, e);
-    if (!s) s = get_real(r, "train.rate", &c->rate, e);
-    if (!s) s = get_real(r, "train.valid", &c->valid, e);
-    if (!s) s = get_count(r, "train.valid_every", &c->valid_every, e);
-    if (!s) s = get_count(r, "train.iterations", &c->iterations, e);
+    bptt_status s = get_fields(r, OF_TRAINER, &t->config, e);
     if (!s) s = get_count(r, "train.iteration", &t->iteration, e);
     if (!s) s = get_real(r, "train.best_loss", &t->best_loss, e);
     if (!s) s = get_count(r, "train.best_iteration", &t->best_iteration, e);
-    if (!s && (batch == 0 || steps == 0 || batch > INT32_MAX || steps > INT32_MAX || !(c->rate > 0)))
-        s = bptt_fail(e, BPTT_BAD_FILE, "the file's batch, steps or rate is out of range");
-    c->batch = (size_t)batch, c->steps = (size_t)steps;
     return s;
 }
 
@@ -186,7 +170,7 @@ static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_
     if (!changed) machine.compute.precision = made_in;
     s = model_from(r, &machine, &t->model, &why);
     if (s == BPTT_NO_BACKEND && machine.compute.precision != BPTT_PRECISION_FP32 && !changed)
-        return bptt_fail(e, s, "%.380s; the run was made in %s, --precision fp32 goes on with it in float", why.words,
+        return bptt_fail(e, s, "%.380s; the run was made in %s, `precision` fp32 goes on with it in float", why.words,
                          bptt_precision_word[made_in]);
     if (s && e) *e = why;
     return s || !t->model->scale.buf || made_in != BPTT_PRECISION_FP16 ? s : read_scale(t, r, e);

@@ -64,6 +64,8 @@ has err '^bptt: tanh, 1 layer of 8, [0-9]* parameters, about .* MB of memory$' "
 has out '^1 update, validation loss' "one is not plural"
 exits 0 "so it is where an epoch is one" train --steps 7599 --iterations 1 -o one.safetensors
 has err '; 1 update an epoch, 1 in all$' "update"
+exits 71 "a run beyond memory is refused" "$bptt" train text --hidden 65536 --layers 60
+has err '; lower --hidden, --layers, --batch or --steps$' "with the options that would help"
 exits 0 "nothing is left to do" "$bptt" train text --resume m.safetensors
 has err 'already trained for all 60 updates; give more --iterations or --epochs to go on$' "which is said"
 exits 0 "less than nothing is left to do" "$bptt" train text --resume m.safetensors --iterations 10 -o one.safetensors
@@ -189,3 +191,11 @@ open("foreign.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + da
     exits 0 "a sample says so too" "$bptt" sample foreign.safetensors --length 5
     has err '^bptt: foreign.safetensors does not name its cell' "in the same words"
 fi
+
+# ---- the plan of a window -------------------------------------------------------------------------------------------
+exits 0 "the plan of a window is printed" "$bptt" bench --plan --backend cpu --hidden 16 --layers 2 --batch 4 --steps 8
+[ "$(grep -c '^  loop forward in time, 8 times$' out)" = 2 ]
+say $? "with a loop forward in time for each layer"
+has out '^    gemm  *h\[1\] 4x16(+4), rnn.weight_hh_l1 16x16 +-> h\[1\]@4 4x16(+4) ' "and its operations, indented"
+! grep -q 'ms per' out
+say $? "and nothing is measured"

@@ -298,6 +298,14 @@ START_TEST(an_option_that_has_one_is_taken)
 }
 END_TEST
 
+START_TEST(who_uses_an_option_is_told_in_words)
+{
+    at_odds(CMD_TRAIN, "--lowering always --backend ref",
+            "with --backend ref: it is for opencl and cuda; leave it out or choose one of them");
+    agrees(CMD_TRAIN, "--threads 2 --backend abacus"); // is refused for another reason
+}
+END_TEST
+
 START_TEST(options_that_exclude_each_other_are_refused)
 {
     at_odds(CMD_TRAIN, "--iterations 5 --epochs 5", "give one of them");
@@ -365,10 +373,10 @@ START_TEST(every_default_is_a_value_that_would_be_taken)
     char line[100];
     for (size_t i = 0; i < OPTIONS; i++) {
         const option_row *row = &option_table[i];
-        if (!readable(row->standard)) continue;
+        if (!readable(option_standard(row))) continue;
         for (size_t c = 0; c < COMMANDS; c++) {
             if (!option_belongs((option_id)i, (command_id)c)) continue;
-            snprintf(line, sizeof line, "--%s=%s%s", row->name, row->standard,
+            snprintf(line, sizeof line, "--%s=%s%s", row->name, option_standard(row),
                      c == CMD_SAMPLE  ? " m"
                      : c == CMD_SCORE ? " m t"
                                       : "");
@@ -441,6 +449,7 @@ static void add(TCase *c)
     tcase_add_test(c, options_are_not_abbreviated);
     tcase_add_test(c, an_option_without_effect_is_refused);
     tcase_add_test(c, an_option_that_has_one_is_taken);
+    tcase_add_test(c, who_uses_an_option_is_told_in_words);
     tcase_add_test(c, options_that_exclude_each_other_are_refused);
     tcase_add_test(c, a_slip_brings_a_suggestion);
     tcase_add_test(c, what_is_not_near_brings_none);

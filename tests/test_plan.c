@@ -1,6 +1,7 @@
 // Plans: what they hold does not depend on the length of a window, loops run as their ops say, and a plan can be read.
 #include "nets.h"
 #include "plan_text.h"
+#include "run.h"
 #include "suite.h"
 
 static net net_of(size_t L, size_t B, size_t T, bool gradient, bool keep)

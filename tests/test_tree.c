@@ -203,8 +203,8 @@ static const source *named(const tree *t, const char *name)
 //   device/       its own, the public header
 //   host/         its own, the public header, the seam, the loader of libraries
 //   host/file/    its own, the public header, error.h
-//   host/cli/     its own, the public header, error.h, the file formats, prng.h, and in the command `verify` verify.h;
-//                 nothing that shows the inside of an object
+//   host/cli/     its own, the public header, error.h, the file formats, prng.h, fields.h, plan_text.h, and in the
+//                 command `verify` verify.h; nothing that shows the inside of an object
 //   verify/       its own, the public header, the seam, the reference with its cells, the widths of cpu's
 //                 loops, headers right in host/
 static bool may_include(const char *who, const char *what)
@@ -222,7 +222,8 @@ static bool may_include(const char *who, const char *what)
     if (strcmp(what, "device/backend.h") == 0) return !starts(who, "host/cli/");
     if (strcmp(what, "device/library.h") == 0) return !starts(who, "host/cli/");
     if (strcmp(what, "verify/verify.h") == 0) return starts(who, "host/cli/cmd_verify.");
-    if (starts(who, "host/cli/") && ends(what, "/prng.h")) return true;
+    if (starts(who, "host/cli/") && (ends(what, "/prng.h") || ends(what, "/fields.h") || ends(what, "/plan_text.h")))
+        return true;
     return starts(what, "host/") && starts(who, "host/cli/") == starts(what, "host/cli/");
 }
 

@@ -14,7 +14,7 @@ static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *
     const cell_calls judged = {bptt_elman_forward, bptt_elman_vjp};
     bool formula = true, adjoint = true;
     size_t maps = 0;
-    for (int cell = 0; cell < BPTT_CELLS; cell++)
+    for (int cell = 0; cell < BPTT_PLAIN_CELLS; cell++)
         for (size_t i = 0; i < SHAPES; i++)
             for (unsigned slots = 1; slots <= CELL_ALL_SLOTS; slots++, maps++) {
                 const cell_case c = {(bptt_cell)cell, shape[i].B, shape[i].I, shape[i].H, slots};
@@ -27,7 +27,7 @@ static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *
         o, failures,
         (verify_line){"cell", "one step computes concat = [x; h] and pre = W concat + b", EVIDENCE_EXACT, formula, 0},
         "every element, in integers modulo p = 2^61 - 1; %d shapes of %d cells, B to 7, I to 65, H to 50", SHAPES,
-        BPTT_CELLS);
+        BPTT_PLAIN_CELLS);
     report_line(
         o, failures,
         (verify_line){"cell", "its gradients are right: backward is the transpose of forward's derivative",

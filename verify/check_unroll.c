@@ -44,7 +44,7 @@ static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *
     bool holds[NET_CLAIMS];
     double degree = 0;
     for (int i = 0; i < NET_CLAIMS; i++) holds[i] = true;
-    for (int cell = 0; cell < BPTT_CELLS; cell++)
+    for (int cell = 0; cell < BPTT_PLAIN_CELLS; cell++)
         for (size_t i = 0; i < SHAPES; i++) {
             net_case c = shape[i];
             c.cell = (bptt_cell)cell;
@@ -61,7 +61,7 @@ static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *
                         ? "dW, db, dx, dh0 together: <J d, s> = <d, J' s> modulo p = 2^61 - 1 in %d networks; an error "
                           "would pass with probability below %.0e"
                         : "every element, in integers modulo p = 2^61 - 1; %d networks to T 128, B 8, I 65, H 128, L 3",
-                    (int)(BPTT_CELLS * SHAPES), pow(10, ceil(log10(degree / 0x1p61))));
+                    (int)(BPTT_PLAIN_CELLS * SHAPES), pow(10, ceil(log10(degree / 0x1p61))));
     return BPTT_OK;
 }
 
@@ -81,7 +81,7 @@ static bptt_status steps(const verify_options *o, size_t *failures, bptt_error *
     const bptt_backend judged = bptt_ref_f64();
     const double allowed = 1e-13;
     step_found f = {0};
-    for (int cell = 0; cell < BPTT_CELLS; cell++)
+    for (int cell = 0; cell < BPTT_PLAIN_CELLS; cell++)
         for (size_t i = 0; i < ROUNDED; i++) {
             net_case c = rounded[i];
             c.cell = (bptt_cell)cell;
@@ -94,7 +94,7 @@ static bptt_status steps(const verify_options *o, size_t *failures, bptt_error *
                       EVIDENCE_SAMPLED, f.worst <= allowed, 0},
         "%zu elements of %d networks to H 33, T 33, L 3: off by %.1e of its tensor's largest at most, allowed %.0e; "
         "there: %s",
-        f.elements, (int)(BPTT_CELLS * ROUNDED), f.worst, allowed, f.where);
+        f.elements, (int)(BPTT_PLAIN_CELLS * ROUNDED), f.worst, allowed, f.where);
     return BPTT_OK;
 }
 

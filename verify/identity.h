@@ -49,7 +49,7 @@ typedef struct net_tables {
 } net_tables;
 
 typedef enum net_claim {
-    NET_CELLS,  // every state is the seed's cell of the states before and below it
+    NET_CELLS,  // every state is the seed's cell of the states before and below it; nothing of gated cells
     NET_CARRY,  // what is carried to the next window is the last state, and that window starts from it
     NET_LAYERS, // the identity for the layers, any cotangent of the top states, two windows one after the other
     NET_LOSS,   // the identity for the mean loss: decoder, softmax, weights; forward only in pieces

@@ -96,7 +96,8 @@ static bptt_status layer_is_cells(const net_pair *p, size_t I, const uint64_t **
 // After check_loss: the states that r left, and what it and the forward-only run carry on.
 static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error *e)
 {
-    const size_t B = p->c.B, H = p->c.H, each = (p->c.T + 1) * B * H, most = p->c.I > p->c.V ? p->c.I : p->c.V;
+    const size_t B = p->c.B, H = p->c.H, BW = B * p->m->S * H, each = (p->c.T + 1) * BW;
+    const size_t most = p->c.I > p->c.V ? p->c.I : p->c.V;
     const size_t widest = most > H ? most : H;
     uint64_t *const h = words(p->c.L * each + 3 * p->n[LEAF_STATE] + (H + B) * (widest + H) + H + B * H, e);
     if (!h) return BPTT_NO_MEMORY;
@@ -109,10 +110,11 @@ static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error 
     holds[NET_CELLS] = holds[NET_CARRY] = true;
     for (size_t l = 0; !s && l < p->c.L; l++) {
         const size_t I = l ? H : p->c.I ? p->c.I : p->c.V;
-        const uint64_t *const states = h + l * each, *const last = states + p->c.T * B * H;
-        s = layer_is_cells(p, I, &w, states, l ? states - each : NULL, room, &holds[NET_CELLS], e);
-        holds[NET_CARRY] &= memcmp(last, carried + l * B * H, B * H * sizeof *h) == 0;
-        holds[NET_CARRY] &= memcmp(states, p->value[LEAF_STATE] + l * B * H, B * H * sizeof *h) == 0;
+        const uint64_t *const states = h + l * each, *const last = states + p->c.T * BW;
+        if (!bptt_cell_is_gated(p->c.cell))
+            s = layer_is_cells(p, I, &w, states, l ? states - each : NULL, room, &holds[NET_CELLS], e);
+        holds[NET_CARRY] &= memcmp(last, carried + l * BW, BW * sizeof *h) == 0;
+        holds[NET_CARRY] &= memcmp(states, p->value[LEAF_STATE] + l * BW, BW * sizeof *h) == 0;
     }
     for (size_t i = 0; i < p->n[LEAF_STATE]; i++) holds[NET_CARRY] &= ahead[2 * i] == carried[i];
     free(h);
@@ -129,7 +131,7 @@ static bptt_status forward_window(net_pair *p, const uint64_t *cotangent, uint64
     bptt_status s = pair_layers(p->dual_r, LAYERS_FORWARD, (bptt_mat){0}, e);
     uint64_t *const y = s ? NULL : words(2 * n, e);
     if (!y) return s ? s : BPTT_NO_MEMORY;
-    const bptt_mat after = bptt_rows(p->dual_r->mem.h[p->c.L - 1], p->c.B, p->N);
+    const bptt_mat after = bptt_cols(bptt_rows(p->dual_r->mem.h[p->c.L - 1], p->c.B, p->N), 0, p->c.H);
     s = d->backend.read(d, y, BPTT_DUAL, after, e);
     for (size_t i = 0; i < n; i++) *left = modp_add(*left, modp_mul(y[2 * i + 1], cotangent[i]));
     free(y);
@@ -172,7 +174,7 @@ static bptt_status check_layers(net_pair *p, bool *holds, bptt_error *e)
     for (size_t i = 0; i < n; i++) middle[i] = carried[2 * i];
     if (!s) s = reverse_window(p, middle, p->cotangent[1], e);
     if (!s) {
-        const bool through = p->c.L == 1;
+        const bool through = p->c.L == 1 && p->m->S == 1; // no cotangent reaches the other states
         uint64_t *const last = p->cotangent[0] + (p->c.T - 1) * each;
         right[1] = along_layers(p, false);
         for (size_t i = 0; i < n; i++) {

@@ -103,7 +103,7 @@ bptt_status pair_open(net_pair *p, const net_tables *tables, const net_case *c, 
     bptt_status s = open_runs(p, tables, e);
     if (!s) {
         p->n[LEAF_WEIGHTS] = bptt_model_parameters(p->m);
-        p->n[LEAF_STATE] = c->L * c->B * c->H;
+        p->n[LEAF_STATE] = c->L * c->B * p->m->S * c->H;
         p->n[LEAF_INPUT] = p->N * c->I;
         s = make_arrays(p, e);
     }

@@ -12,7 +12,7 @@ typedef enum leaf_kind { LEAF_WEIGHTS, LEAF_STATE, LEAF_INPUT, LEAF_KINDS } leaf
 typedef struct net_pair {
     net_case c;
     size_t N;             // T * B
-    size_t n[LEAF_KINDS]; // parameters; L*B*H; N*I, 0 with tokens
+    size_t n[LEAF_KINDS]; // parameters; L*B*S*H; N*I, 0 with tokens
     bptt_model *m, *dual_m;
     bptt_run *r;      // over numbers modulo p
     bptt_run *dual_r; // over dual numbers, all states kept

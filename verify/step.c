@@ -89,7 +89,7 @@ static bptt_status judge(stepper *p, leaf *l, size_t most, complex_window *w, st
     if (relative < f->worst) return BPTT_OK;
     f->worst = relative;
     (void)snprintf(f->where, sizeof f->where, "%s of %s V %zu I %zu H %zu L %zu B %zu T %zu", l->name,
-                   bptt_cell_word[p->c.cell], p->c.V, p->c.I, p->c.H, p->c.L, p->c.B, p->c.T);
+                   bptt_cell_row_of(p->c.cell)->word, p->c.V, p->c.I, p->c.H, p->c.L, p->c.B, p->c.T);
     return BPTT_OK;
 }
 

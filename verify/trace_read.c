@@ -30,6 +30,13 @@ static bptt_status get_size(const reading *k, const char *key, uint64_t most, si
     return BPTT_OK;
 }
 
+// The cells that a trace is checked for.
+static const char *const plain_cell[BPTT_PLAIN_CELLS] = {
+#define CELL_WORD(name, word) [BPTT_##name] = #word,
+    BPTT_PLAIN_CELL_LIST(CELL_WORD)
+#undef CELL_WORD
+};
+
 // The place of a word of the metadata in a list.
 static bptt_status get_word(const reading *k, const char *key, const char *const *list, size_t n, size_t *place,
                             bptt_error *e)
@@ -59,7 +66,7 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
     if (!s) s = get_size(k, "trace.steps", INT32_MAX, &w->T, e);
     if (!s) s = get_size(k, "trace.batch", INT32_MAX, &w->B, e);
     if (!s) s = get_count(k->r, "trace.update", &w->update, e);
-    if (!s) s = get_word(k, "cell", bptt_cell_word, BPTT_CELLS, &cell, e);
+    if (!s) s = get_word(k, "cell", plain_cell, BPTT_PLAIN_CELLS, &cell, e);
     if (!s) s = get_word(k, "trace.precision", bptt_precision_word, BPTT_PRECISIONS, &precision, e);
     if (s) return s;
     static const double operand[BPTT_PRECISIONS] = {0, 0x1p-11, 0x1p-8, 0x1p-11};

@@ -22,6 +22,8 @@ typedef uint32_t count;
     X(scale_rows, "fff", "001")             \
     X(cell_forward, "ffff", "0001")         \
     X(cell_backward, "fff", "001")          \
+    X(gates_forward, "fffff", "10001")      \
+    X(gates_backward, "fffff", "10001")     \
     X(colsum_chunks, "ff", "01")            \
     X(colsum, "ff", "01")                   \
     X(add_row, "ff", "01")                  \

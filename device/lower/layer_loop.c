@@ -91,7 +91,7 @@ static bool fits(const layer_loop *l)
 {
     const size_t B = l->B, H = l->H;
     if (B == 0 || H == 0 || l->T == 0 || B > INT32_MAX || H > INT32_MAX || l->T > INT32_MAX) return false;
-    if ((unsigned)l->cell > BPTT_WHOLE) return false;
+    if (l->cell != BPTT_WHOLE && (size_t)l->cell >= bptt_cells) return false;
     bptt_mat w = l->w;
     w.t = false;
     if (!plain(&l->h, B, H) || !plain(&w, H, H) || (l->masked && !plain(&l->keep, B, 1))) return false;

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-// cells.h has the cells of backend.h and, last, BPTT_WHOLE.
+// cells.h has the elementwise cells of backend.h and BPTT_WHOLE.
 #define CELL_ONE(number, forward, backward) +1
-_Static_assert(0 CELL_LIST(CELL_ONE) == BPTT_WHOLE + 1, "a cell of backend.h is not in cells.h");
+_Static_assert(0 CELL_LIST(CELL_ONE) == BPTT_PLAIN_CELLS + 1, "a cell of backend.h is not in cells.h");
 
 // Element (i, j) of a matrix of reals.
 static REAL *REF(at)(bptt_mat m, size_t i, size_t j)
@@ -117,6 +117,58 @@ static void REF(cell_backward)(bptt_device *d, const bptt_op *s, const bptt_slot
     const bptt_mat y = s->arg[0], dy = s->arg[1], dz = s->arg[2];
     for (size_t i = 0; i < dz.rows; i++)
         for (size_t j = 0; j < dz.cols; j++) AT(dz, i, j) = cell_backward((int)s->cell, AT(y, i, j), AT(dy, i, j));
+}
+
+// One unit: gates of row i in columns j, j + H, ..., states likewise. There may be no gated cell.
+#define GATES_FORWARD(number, word, G, S, order, forward, backward) \
+    if (s->cell == number) { \
+        REAL zij[G], b4[S], now[S]; \
+        for (size_t k = 0; k < G; k++) { \
+            zij[k] = AT(z, i, k * H + j); \
+            if (b.buf) zij[k] = ADD(zij[k], AT(b, 0, k * H + j)); \
+            if (b2.buf) zij[k] = ADD(zij[k], AT(b2, 0, k * H + j)); \
+        } \
+        for (size_t k = 0; k < S; k++) b4[k] = AT(before, i, k * H + j); \
+        forward(zij, b4, now); \
+        for (size_t k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+        for (size_t k = 0; k < S; k++) AT(after, i, k *H + j) = now[k]; \
+    }
+
+static void REF(gates_forward)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat z = s->arg[0], b = s->arg[1], b2 = s->arg[2], before = s->arg[3], after = s->arg[4];
+    const size_t H = after.cols / bptt_cell_row_of(s->cell)->states;
+    for (size_t i = 0; i < after.rows; i++)
+        for (size_t j = 0; j < H; j++) {
+            (void)z, (void)b, (void)b2, (void)before;
+            GATED_CELL_LIST(GATES_FORWARD)
+        }
+}
+
+#define GATES_BACKWARD(number, word, G, S, order, forward, backward) \
+    if (s->cell == number) { \
+        REAL zij[G], b4[S], now[S], dnow[S], db4[S]; \
+        for (size_t k = 0; k < G; k++) zij[k] = AT(z, i, k * H + j); \
+        for (size_t k = 0; k < S; k++) { \
+            b4[k] = AT(before, i, k * H + j), now[k] = AT(after, i, k * H + j); \
+            dnow[k] = AT(dafter, i, k * H + j); \
+        } \
+        backward(zij, b4, now, dnow, db4); \
+        for (size_t k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+        for (size_t k = 0; k < S; k++) AT(dbefore, i, k *H + j) = ADD(AT(dbefore, i, k * H + j), db4[k]); \
+    }
+
+static void REF(gates_backward)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat z = s->arg[0], before = s->arg[1], after = s->arg[2], dafter = s->arg[3], dbefore = s->arg[4];
+    const size_t H = after.cols / bptt_cell_row_of(s->cell)->states;
+    for (size_t i = 0; i < after.rows; i++)
+        for (size_t j = 0; j < H; j++) {
+            (void)z, (void)before, (void)dafter, (void)dbefore;
+            GATED_CELL_LIST(GATES_BACKWARD)
+        }
 }
 
 static void REF(colsum)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)

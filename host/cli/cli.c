@@ -93,9 +93,30 @@ const char *grouped(uint64_t n, char out[32])
 
 const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
+const char *parameters_to_flags(const char *words, char out[ERROR_WORDS])
+{
+    size_t n = 0;
+    for (const char *w = words; *w && n + 1 < ERROR_WORDS; w++) {
+        const size_t length = *w == '`' ? strcspn(w + 1, "`") : 0;
+        const field *f = field_table;
+        while (f < field_table + FIELDS && (strncmp(f->name, w + 1, length) != 0 || f->name[length])) f++;
+        if (length == 0 || w[1 + length] != '`' || f == field_table + FIELDS) {
+            out[n++] = *w;
+            continue;
+        }
+        const char *const flag = f->option ? f->option : f->name;
+        n += (size_t)snprintf(out + n, ERROR_WORDS - n, "%s%s", f->option ? "--" : "", flag);
+        if (n >= ERROR_WORDS) n = ERROR_WORDS - 1;
+        w += length + 1;
+    }
+    out[n] = '\0';
+    return out;
+}
+
 exit_code complain_of(const bptt_error *e)
 {
-    complain("%s", e->words[0] ? e->words : bptt_status_text(e->code));
+    char words[ERROR_WORDS];
+    complain("%s", parameters_to_flags(e->words[0] ? e->words : bptt_status_text(e->code), words));
     return exit_code_of(e->code);
 }
 
@@ -196,30 +217,10 @@ char *beside(const char *output, const char *mark)
 void config_apply(const options *o, bptt_trainer_config *c)
 {
     const option_value *v = o->value;
-    bptt_model_config *m = &c->model;
-    if (v[OPT_CELL].given) m->cell = (bptt_cell)v[OPT_CELL].count;
-    if (v[OPT_FILE_CELL].given) m->cell = (bptt_cell)v[OPT_FILE_CELL].count;
-    if (v[OPT_HIDDEN].given) m->hidden = (size_t)v[OPT_HIDDEN].count;
-    if (v[OPT_LAYERS].given) m->layers = (size_t)v[OPT_LAYERS].count;
-    if (v[OPT_BIASES].given) m->biases = (int)v[OPT_BIASES].count;
-    if (v[OPT_INIT].given) m->init = (bptt_init)v[OPT_INIT].count;
-    if (v[OPT_SEED].given) m->seed = v[OPT_SEED].count;
-    if (v[OPT_OPTIMIZER].given) m->optimizer = (bptt_optimizer)v[OPT_OPTIMIZER].count;
-    if (v[OPT_MOMENTUM].given) m->momentum = v[OPT_MOMENTUM].real;
-    if (v[OPT_CLIP].given) m->clip = v[OPT_CLIP].real;
-    if (v[OPT_CLIP_MODE].given) m->clip_mode = (bptt_clip)v[OPT_CLIP_MODE].count;
-    if (v[OPT_BACKEND].given) m->compute.backend = v[OPT_BACKEND].text;
-    if (v[OPT_DEVICE].given) m->compute.device = v[OPT_DEVICE].text;
-    if (v[OPT_LOWERING].given) m->compute.lowering = (bptt_lowering)v[OPT_LOWERING].count;
-    if (v[OPT_PRODUCT].given) m->compute.product = (bptt_product)v[OPT_PRODUCT].count;
-    if (v[OPT_PRECISION].given) m->compute.precision = (bptt_precision)v[OPT_PRECISION].count, c->change_precision = 1;
-    if (v[OPT_PROFILE].given) m->compute.profile = 1;
-    if (v[OPT_THREADS].given) m->compute.threads = (unsigned)v[OPT_THREADS].count;
-    if (v[OPT_BATCH].given) c->batch = (size_t)v[OPT_BATCH].count;
-    if (v[OPT_STEPS].given) c->steps = (size_t)v[OPT_STEPS].count;
-    if (v[OPT_RATE].given) c->rate = v[OPT_RATE].real;
-    if (v[OPT_VALID].given) c->valid = v[OPT_VALID].real;
-    if (v[OPT_VALID_EVERY].given) c->valid_every = v[OPT_VALID_EVERY].count;
-    if (v[OPT_EPOCHS].given) c->epochs = v[OPT_EPOCHS].real;
-    if (v[OPT_ITERATIONS].given || v[OPT_EPOCHS].given) c->iterations = v[OPT_ITERATIONS].count;
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const field *f = option_table[i].of;
+        if (f && v[i].given) field_set(f, field_config(f, c), v[i].count, v[i].real, v[i].text);
+    }
+    if (v[OPT_PRECISION].given) c->change_precision = 1;
+    if (v[OPT_EPOCHS].given) c->iterations = 0;
 }

@@ -46,7 +46,10 @@ void print_wrapped(FILE *f, const char *text, int at, int indent);
 // 1234567 -> "1,234,567", for people; and the ending of what is counted.
 const char *grouped(uint64_t n, char out[32]);
 const char *plural(uint64_t n);
-// Complains in e's words; the exit code that goes with them.
+// The library's words with its `parameters` as options: "lower `hidden`" -> "lower --hidden".
+enum { ERROR_WORDS = 640 };
+const char *parameters_to_flags(const char *words, char out[ERROR_WORDS]);
+// Complains in e's words, with options for parameters; the exit code that goes with them.
 exit_code complain_of(const bptt_error *e);
 // Standard input is a pipe, a socket or a file, so that a text may be meant to come from there.
 bool input_is_given(void);

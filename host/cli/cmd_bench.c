@@ -2,6 +2,7 @@
 #include "error.h"
 #include "cli.h"
 #include "jsonl.h"
+#include "plan_text.h"
 #include "prng.h"
 
 #include <math.h>
@@ -34,12 +35,16 @@ typedef struct bench {
     size_t rows, profiled; // updates that the rows are of
 } bench;
 
-// Multiply-adds counted as 2, forward and both gradients: 6NH^2 for the recurrence of a layer, 6NH^2 more for the
-// input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
-static double flops(const bptt_trainer_config *c)
+// Multiply-adds counted as 2, forward and both gradients: 6NGH^2 for the recurrence of a layer with G gates, 6NGH^2
+// more for the input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
+static double flops(const bench *b)
 {
+    const bptt_trainer_config *c = &b->c;
     const double N = (double)c->batch * (double)c->steps, H = (double)c->model.hidden, V = (double)c->model.vocab;
-    return 6 * N * H * H + 12 * N * H * H * (double)(c->model.layers - 1) + 6 * N * H * V;
+    bptt_tensor weight_ih = {0};
+    (void)bptt_model_tensor(b->model, 0, &weight_ih, NULL);
+    const double GH = (double)weight_ih.rows;
+    return 6 * N * GH * H + 12 * N * GH * H * (double)(c->model.layers - 1) + 6 * N * H * V;
 }
 
 static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
@@ -239,7 +244,7 @@ static exit_code print_bench(const bench *b, bool as_json)
 {
     summary r = {.median = quantile(b, 0.5), .least = b->time[0], .q1 = quantile(b, 0.25), .q3 = quantile(b, 0.75)};
     r.chars = (double)b->c.batch * (double)b->c.steps / r.median;
-    r.gflops = flops(&b->c) / r.median / 1e9;
+    r.gflops = flops(b) / r.median / 1e9;
     r.share = r.gflops / b->gemm;
     if (as_json) return print_json(b, &r);
     print_table(b, &r);
@@ -263,6 +268,11 @@ exit_code run_bench(const options *o)
     bench b = {.gemm = NAN};
     bptt_error e = {0};
     bptt_status s = bench_open(&b, o, &e);
+    if (s == BPTT_OK && o->value[OPT_PLAN].given) {
+        run_write_plan(b.run, stdout);
+        bench_close(&b);
+        return CODE_OK;
+    }
     if (s == BPTT_OK) measure_product(&b, part);
     if (s == BPTT_OK) s = measure(&b, seconds, &e);
     if (s == BPTT_OK) measure_product(&b, part);

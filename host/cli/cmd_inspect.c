@@ -33,15 +33,14 @@ static void put_shape(const st_tensor *t)
     printf("%-16s", t->rank ? shape : "scalar");
 }
 
-// The word for a number that stands for one, or the value as it is.
+// The word for a number that stands for one in an older file, or the value as it is.
 static const char *in_words(st_pair p, char word[32])
 {
-    static const option_id enumerated[] = {OPT_OPTIMIZER, OPT_INIT, OPT_CLIP_MODE};
-    static const char *const key[] = {"optimizer", "init", "clip_mode"};
     uint64_t place = 0;
-    for (size_t i = 0; i < sizeof key / sizeof key[0]; i++)
-        if (strcmp(p.key, key[i]) == 0 && parse_count(p.value, &place) && place < option_words(enumerated[i]))
-            return option_word(enumerated[i], (size_t)place, word);
+    for (const field *f = field_table; f < field_table + FIELDS; f++)
+        if (f->kept & FIELD_WAS_NUMBER && strcmp(p.key, f->key) == 0 && parse_count(p.value, &place) &&
+            place < word_count(f->words))
+            return word_at(f->words, (size_t)place, word);
     return p.value;
 }
 

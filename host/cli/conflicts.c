@@ -5,9 +5,6 @@
 #include <string.h>
 
 #define ON(c) (1u << CMD_##c)
-#define MODEL (ON(TRAIN) | ON(BENCH))
-#define PLACED (MODEL | ON(SAMPLE) | ON(SCORE))
-
 // `option` has no effect where `other` has one of `values` (words separated by |, or "0"; NULL: where it is not given).
 typedef struct conflict {
     unsigned commands; // as in option_row
@@ -19,14 +16,8 @@ typedef struct conflict {
 } conflict;
 
 static const conflict table[] = {
-    {MODEL, OPT_MOMENTUM, true, OPT_OPTIMIZER, "rmsprop|adam", "it is for sgd", "choose --optimizer sgd"},
-    {MODEL, OPT_CLIP_MODE, false, OPT_CLIP, "0", "nothing is clipped", "give a --clip above 0"},
-    {ON(TRAIN), OPT_VALID_EVERY, true, OPT_VALID, "0", "no text is held out", "give a --valid above 0"},
     {ON(TRAIN), OPT_TRACE_AT, false, OPT_TRACE, NULL, "it says which update is kept there", "name a folder"},
     {ON(SAMPLE), OPT_SEED, false, OPT_TEMPERATURE, "0", "nothing is drawn", "give a --temperature above 0"},
-    {PLACED, OPT_THREADS, false, OPT_BACKEND, "ref|opencl|cuda", "it is for cpu", "choose --backend cpu"},
-    {PLACED, OPT_LOWERING, true, OPT_BACKEND, "cpu|ref", "it is for opencl and cuda", "choose one of them"},
-    {PLACED, OPT_PRODUCT, true, OPT_BACKEND, "cpu|ref|cuda", "it is for opencl", "choose --backend opencl"},
     {ON(VERIFY), OPT_DEVICE, false, OPT_BACKEND, "auto", "every device is checked", "choose one backend"},
 };
 
@@ -50,7 +41,7 @@ static bool has_one_of(const option_value *v, option_kind kind, const char *valu
 {
     if (!values) return !v->given;
     if (kind == KIND_REAL) return v->real == 0; // whatever way it is written
-    return v->text && option_place(values, v->text) >= 0;
+    return v->text && word_place(values, v->text) >= 0;
 }
 
 static bool is_off(const option_value *v) { return v->count == 0 && v->real == 0; }
@@ -68,12 +59,64 @@ static bool has_effect(const options *o, const conflict *c, char words[OPTIONS_W
     return false;
 }
 
+// ---- fields that only some values of another one use ---------------------------------------------------------------
+
+static option_id option_of(field_id id, command_id c)
+{
+    option_id i = 0;
+    while (i < OPTIONS && (option_table[i].of != &field_table[id] || !option_belongs(i, c))) i++;
+    return i;
+}
+
+// "a", "a and b", "a, b and c".
+static const char *listed(const char *words, char out[64])
+{
+    const size_t count = word_count(words);
+    char word[32];
+    out[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = strlen(out);
+        snprintf(out + n, 64 - n, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", word_at(words, i, word));
+    }
+    return out;
+}
+
+// Whether a field has an effect beside the value of the option that it needs.
+static bool used(const field *f, const option_value *other)
+{
+    static const char backends[] = "cpu|ref|opencl|cuda"; // "auto" may be any; an unknown one is refused elsewhere
+    const bool is_text = field_table[f->needs].kind == FIELD_IS_TEXT;
+    if (!f->with) return other->real > 0;
+    return word_place(f->with, other->text) >= 0 || (is_text && word_place(backends, other->text) < 0);
+}
+
+static bool field_used(const options *o, option_id i, char words[OPTIONS_WORDS])
+{
+    const field *f = option_table[i].of;
+    const option_value *v = &o->value[i];
+    char option[128], where[128], whom[64], cure[80];
+    if (!v->given || !f || f->needs == FIELDS || (f->kept & FIELD_ZERO_IS_OFF && is_off(v))) return true;
+    const option_id id = option_of(f->needs, o->command);
+    if (id == OPTIONS || used(f, &o->value[id])) return true;
+    const char *const name = option_table[id].name;
+    if (!f->with)
+        snprintf(cure, sizeof cure, "give a --%s above 0", name);
+    else if (strchr(f->with, '|'))
+        snprintf(cure, sizeof cure, "choose one of them");
+    else
+        snprintf(cure, sizeof cure, "choose --%s %s", name, f->with);
+    snprintf(words, OPTIONS_WORDS, "%s has no effect with %.90s: %s%s; leave it out or %.48s", as_written(i, v, option),
+             as_written(id, &o->value[id], where), f->why ? "" : "it is for ", f->why ? f->why : listed(f->with, whom),
+             cure);
+    return false;
+}
+
 static bool suits_part(const options *o, char words[OPTIONS_WORDS])
 {
     for (size_t i = 0; i < sizeof part_table / sizeof part_table[0]; i++) {
         const option_value *v = &o->value[part_table[i].option];
         char option[128];
-        if (!v->given || option_place(part_table[i].parts, o->argument[0]) < 0) continue;
+        if (!v->given || word_place(part_table[i].parts, o->argument[0]) < 0) continue;
         snprintf(words, OPTIONS_WORDS, "%s has no effect on the part %s: %s; leave it out",
                  as_written(part_table[i].option, v, option), o->argument[0], part_table[i].why);
         return false;
@@ -103,5 +146,7 @@ bool options_agree(const options *o, char words[OPTIONS_WORDS])
     if (!may_be_resumed(o, words)) return false;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (!has_effect(o, &table[i], words)) return false;
+    for (option_id i = 0; i < OPTIONS; i++)
+        if (!field_used(o, i, words)) return false;
     return o->command != CMD_VERIFY || o->arguments == 0 || suits_part(o, words);
 }

@@ -13,13 +13,14 @@ static void put_option(const option_row *row)
 {
     char text[400], range[64], standard[80] = "";
     char letter[8] = "    ";
+    const char *const by = option_standard(row);
     if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
     const int at = printf("  %s--%s%s%s", letter, row->name, row->value ? " " : "", row->value ? row->value : "");
     const bool bounded = option_range(row, range);
-    if (row->standard && row->standard[0] == '(')
-        snprintf(standard, sizeof standard, "; default: %.*s", (int)strlen(row->standard) - 2, row->standard + 1);
-    else if (row->standard)
-        snprintf(standard, sizeof standard, "; default: %s", row->standard);
+    if (by && by[0] == '(')
+        snprintf(standard, sizeof standard, "; default: %.*s", (int)strlen(by) - 2, by + 1);
+    else if (by)
+        snprintf(standard, sizeof standard, "; default: %s", by);
     snprintf(text, sizeof text, "%s%s%s%s", row->help, bounded ? "; " : "", bounded ? range : "", standard);
     if (at >= 27) putchar('\n');
     print_wrapped(stdout, text, at >= 27 ? 0 : at, 28);

@@ -6,8 +6,8 @@
 
 #include "atomic.h"
 #include "error.h"
+#include "fields.h"
 #include "number.h"
-#include "options.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,23 +130,32 @@ bool jsonl_print(jsonl *j)
     return whole;
 }
 
-void jsonl_config(jsonl *j, const bptt_model_config *c)
+// The key of a field: its option's name, as JSON has it.
+static const char *key_of(const field *f, char out[32])
 {
-    char word[32];
-    jsonl_text(j, "backend", c->compute.backend ? c->compute.backend : "");
-    jsonl_text(j, "cell", option_word(OPT_CELL, c->cell, word));
-    jsonl_count(j, "vocab", c->vocab);
-    jsonl_count(j, "hidden", c->hidden);
-    jsonl_count(j, "layers", c->layers);
-    jsonl_count(j, "biases", (uint64_t)c->biases);
-    jsonl_text(j, "init", option_word(OPT_INIT, c->init, word));
-    jsonl_count(j, "seed", c->seed);
-    jsonl_text(j, "optimizer", option_word(OPT_OPTIMIZER, c->optimizer, word));
-    jsonl_real(j, "momentum", c->momentum);
-    jsonl_real(j, "clip", c->clip);
-    jsonl_text(j, "clip_mode", option_word(OPT_CLIP_MODE, c->clip_mode, word));
-    jsonl_count(j, "threads", c->compute.threads);
-    jsonl_text(j, "precision", option_word(OPT_PRECISION, c->compute.precision, word));
+    snprintf(out, 32, "%s", f->option ? f->option : f->name);
+    for (char *c = out; *c; c++)
+        if (*c == '-') *c = '_';
+    return out;
+}
+
+void jsonl_config(jsonl *j, const bptt_trainer_config *c)
+{
+    char key[32], word[32];
+    const void *const config[] = {[OF_MODEL] = &c->model, [OF_TRAINER] = c, [OF_COMPUTE] = &c->model.compute};
+    for (const field *f = field_table; f < field_table + FIELDS; f++) {
+        const void *const at = config[f->owner];
+        if (!(f->kept & FIELD_LOGGED)) continue;
+        key_of(f, key);
+        switch (f->kind) {
+        case FIELD_IS_REAL: jsonl_real(j, key, field_real(f, at)); break;
+        case FIELD_IS_TEXT: jsonl_text(j, key, field_text(f, at)); break;
+        case FIELD_IS_WORD: jsonl_text(j, key, word_at(f->words, (size_t)field_count(f, at), word)); break;
+        case FIELD_IS_COUNT:
+        case FIELD_IS_SEED:
+        case FIELD_IS_FLAG: jsonl_count(j, key, field_count(f, at)); break;
+        }
+    }
 }
 
 // ---- log -----------------------------------------------------------------------------------------------------------

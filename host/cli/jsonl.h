@@ -27,8 +27,8 @@ void jsonl_close(jsonl *j, char bracket);                 // '}' or ']'
 void jsonl_finish(jsonl *j);                              // "}" and a newline
 // Finishes j, writes it to standard output and frees it; false: there was no memory.
 bool jsonl_print(jsonl *j);
-// The model's own options, under the names of the command line.
-void jsonl_config(jsonl *j, const bptt_model_config *c);
+// The fields of a configuration that are logged, under the names of the command line.
+void jsonl_config(jsonl *j, const bptt_trainer_config *c);
 
 // ---- log -----------------------------------------------------------------------------------------------------------
 

@@ -72,9 +72,10 @@ static void put_option(const option_row *row)
     else
         snprintf(text, sizeof text, "%s.", row->help);
     put_text(text);
-    if (!row->standard) return;
-    const bool words = row->standard[0] == '(';
-    snprintf(text, sizeof text, "Default: %.*s.", (int)strlen(row->standard) - (words ? 2 : 0), row->standard + words);
+    const char *const by = option_standard(row);
+    if (!by) return;
+    const bool words = by[0] == '(';
+    snprintf(text, sizeof text, "Default: %.*s.", (int)strlen(by) - (words ? 2 : 0), by + words);
     put_text(text);
 }
 

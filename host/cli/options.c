@@ -36,41 +36,18 @@ bool option_belongs(option_id i, command_id c) { return (option_table[i].command
 
 // ---- values --------------------------------------------------------------------------------------------------------
 
-int option_place(const char *list, const char *word)
-{
-    const size_t n = strlen(word);
-    int place = 0;
-    for (const char *w = list; w; place++) {
-        const size_t length = strcspn(w, "|");
-        if (length == n && memcmp(w, word, n) == 0) return place;
-        w = w[length] ? w + length + 1 : NULL;
-    }
-    return -1;
-}
+const char *option_word(option_id i, size_t place, char out[32]) { return word_at(option_table[i].value, place, out); }
 
-size_t option_words(option_id i)
+const char *option_standard(const option_row *row)
 {
-    size_t n = 1;
-    for (const char *w = option_table[i].value; *w; w++) n += *w == '|';
-    return n;
-}
-
-const char *option_word(option_id i, size_t place, char out[32])
-{
-    const char *w = option_table[i].value;
-    for (; place > 0; place--) w += strcspn(w, "|") + 1;
-    snprintf(out, 32, "%.*s", (int)strcspn(w, "|"), w);
-    return out;
+    if (row->standard || !row->of || row->kind == KIND_FLAG) return row->standard;
+    return row->of->standard;
 }
 
 bool option_range(const option_row *row, char out[64])
 {
-    const bool open = row->max >= 1e9; // a bound that nobody meets is not worth a word
-    if (open)
-        snprintf(out, 64, "%.10g or more", row->min);
-    else
-        snprintf(out, 64, "%.10g to %.10g", row->min, row->max);
-    return !open && (row->kind == KIND_COUNT || row->kind == KIND_REAL);
+    const bool bounded = range_words(row->min, row->max, row->below, out);
+    return bounded && (row->kind == KIND_COUNT || row->kind == KIND_REAL);
 }
 
 static bool set_number(const option_row *row, const char *text, option_value *v, char words[OPTIONS_WORDS])
@@ -84,7 +61,7 @@ static bool set_number(const option_row *row, const char *text, option_value *v,
     if (whole) x = (double)n;
     char range[64];
     (void)option_range(row, range);
-    if (!(x >= row->min && x <= row->max))
+    if (!(x >= row->min && (row->below ? x < row->max : x <= row->max)))
         return wrong(words, "--%s %.100s is out of range: %s", row->name, text, range);
     v->count = n;
     v->real = x;
@@ -106,7 +83,7 @@ static bool set(const option_row *row, const char *text, option_value *v, char w
             return wrong(words, "--%s takes a whole number below 2^64, not '%.100s'", row->name, text);
         break;
     case KIND_WORD:
-        if ((place = option_place(row->value, text)) < 0)
+        if ((place = word_place(row->value, text)) < 0)
             return wrong(words, "--%s takes one of %s, not '%.100s'", row->name, row->value, text);
         v->count = (uint64_t)place;
         break;
@@ -125,8 +102,8 @@ static void set_defaults(command_id c, options *o)
     o->command = c;
     char words[OPTIONS_WORDS];
     for (size_t i = 0; i < OPTIONS; i++) {
-        const option_row *row = &option_table[i];
-        if (row->standard && row->standard[0] != '(') (void)set(row, row->standard, &o->value[i], words);
+        const char *const standard = option_standard(&option_table[i]);
+        if (standard && standard[0] != '(') (void)set(&option_table[i], standard, &o->value[i], words);
     }
 }
 

@@ -1,7 +1,9 @@
 // The command line as data: one table of subcommands, one of options. Parser, range checks, help, suggestions and the
-// man page all come from these two tables.
+// man page all come from these two tables. Options that set a field of a configuration are rows of ../fields.h.
 #ifndef OPTIONS_H
 #define OPTIONS_H
+
+#include "fields.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,24 +45,10 @@ typedef enum option_kind {
 } option_kind;
 
 typedef enum option_id {
-    OPT_CELL,
     OPT_FILE_CELL,
-    OPT_HIDDEN,
-    OPT_LAYERS,
-    OPT_BATCH,
-    OPT_STEPS,
-    OPT_BIASES,
-    OPT_INIT,
-    OPT_OPTIMIZER,
-    OPT_RATE,
-    OPT_MOMENTUM,
-    OPT_CLIP,
-    OPT_CLIP_MODE,
-    OPT_ITERATIONS,
-    OPT_EPOCHS,
-    OPT_VALID,
-    OPT_VALID_EVERY,
-    OPT_SEED,
+#define OPTION_ID(NAME, ...) OPT_##NAME,
+#define NO_OPTION_ID(...)
+    MODEL_FIELDS(OPTION_ID, NO_OPTION_ID) TRAINER_FIELDS(OPTION_ID, NO_OPTION_ID) // rows with an option
     OPT_OUTPUT,
     OPT_RESUME,
     OPT_SAVE_EVERY,
@@ -72,15 +60,11 @@ typedef enum option_id {
     OPT_LENGTH,
     OPT_TEMPERATURE,
     OPT_PART,
-    OPT_VOCAB,
     OPT_SECONDS,
-    OPT_BACKEND,
-    OPT_DEVICE,
-    OPT_THREADS,
-    OPT_LOWERING,
-    OPT_PRODUCT,
-    OPT_PRECISION,
-    OPT_PROFILE,
+    COMPUTE_FIELDS(OPTION_ID, NO_OPTION_ID)
+#undef OPTION_ID
+#undef NO_OPTION_ID
+        OPT_PLAN,
     OPT_EXHAUSTIVE,
     OPT_JSON,
     OPT_QUIET,
@@ -94,11 +78,13 @@ typedef struct option_row {
     char letter;      // 0: none
     option_kind kind;
     const char *value;    // what the help calls the value; the words of a KIND_WORD
-    const char *standard; // the default as one would write it; "(...)": what decides it; NULL: none
+    const char *standard; // the default as one would write it; "(...)": what decides it; NULL: the field's, or none
     double min, max;      // inclusive
+    bool below;           // max is not in the range
     unsigned commands;    // 1u << command_id of each that has it
     bool resumable;       // may be given together with --resume
     const char *help;
+    const field *of; // the field it sets; NULL: none
 } option_row;
 
 extern const option_row option_table[OPTIONS];
@@ -133,11 +119,10 @@ bool options_agree(const options *o, char words[OPTIONS_WORDS]);
 // False if there is no such subcommand.
 bool command_find(const char *name, command_id *c);
 bool option_belongs(option_id i, command_id c);
-// The place of a word in a list "a|b|c"; -1 if it is not there.
-int option_place(const char *list, const char *word);
+// The default, NULL if there is none to be written.
+const char *option_standard(const option_row *row);
 // The word that the value `place` of a KIND_WORD stands for.
 const char *option_word(option_id i, size_t place, char out[32]);
-size_t option_words(option_id i); // how many there are
 // The name nearest to what was typed, or NULL if none is near: a slip or two away, or a name that begins so.
 const char *suggest_command(const char *typed);
 const char *suggest_option(const char *typed, command_id c);

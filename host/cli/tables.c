@@ -2,8 +2,8 @@
 #include "options.h"
 
 #define ON(c) (1u << CMD_##c)
-#define MODEL (ON(TRAIN) | ON(BENCH))
-#define PLACED (MODEL | ON(SAMPLE) | ON(SCORE))
+#define BUILD (ON(TRAIN) | ON(BENCH))
+#define PLACED (BUILD | ON(SAMPLE) | ON(SCORE))
 #define CHOSEN (PLACED | ON(VERIFY))
 
 const command_row command_table[COMMANDS] = {
@@ -90,89 +90,76 @@ const command_row command_table[COMMANDS] = {
                   {"bptt help train", "bptt help --man > bptt.1"}},
 };
 
-// 2^53, the largest whole number up to which a double counts exactly.
-#define MANY 9007199254740992.0
+// Columns of a row of fields.h.
+#define FROM(a, b) .min = (a), .max = (b)
+#define OR_0_FROM FROM // 0 is what an option that is not given leaves
+#define BELOW(a, b) .min = (a), .max = (b), .below = true
+#define POSITIVE(b) BELOW(TINY, b)
+#define ANY .min = 0
+#define WORDS(w) .value = (w)
+#define NAMED(n) .value = (n)
+#define VALUE_COUNT .value = "N",
+#define VALUE_SEED .value = "N",
+#define VALUE_REAL .value = "X",
+#define VALUE_WORD
+#define VALUE_TEXT
+#define VALUE_FLAG
+#define OPTION(n, in, with_resume, by, says) \
+    .name = (n), .commands = (in), .resumable = (with_resume), .standard = (by), .help = (says)
+#define OPTION_ROW(NAME, m, KIND, values, s, needs, kept, option) \
+    [OPT_##NAME] = {.kind = KIND_##KIND, .of = &field_table[FIELD_##NAME], VALUE_##KIND values, option},
+#define NO_OPTION_ROW(...)
+
+// An option of the command line alone.
+#define OWN(name, letter, kind, value, standard, min, max, commands, resumable, help) \
+    { \
+        name, letter, kind, value, standard, min, max, false, commands, resumable, help, NULL \
+    }
 
 const option_row option_table[OPTIONS] = {
-    [OPT_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", "tanh", 0, 0, MODEL, false, "activation of the hidden units"},
-    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", "tanh", 0, 0, ON(SAMPLE) | ON(SCORE), false,
-                       "cell of a file that does not name one (PyTorch)"},
-    [OPT_HIDDEN] = {"hidden", 0, KIND_COUNT, "N", "(chosen from the text; bench: 128)", 1, 65536, MODEL, false,
-                    "hidden units in a layer"},
-    [OPT_LAYERS] = {"layers", 0, KIND_COUNT, "N", "(chosen from the text; bench: 1)", 1, 64, MODEL, false, "layers"},
-    [OPT_BATCH] = {"batch", 0, KIND_COUNT, "N", "(chosen from the text; bench: 32)", 1, 1048576, MODEL, false,
-                   "parts of the text that are trained side by side"},
-    [OPT_STEPS] = {"steps", 0, KIND_COUNT, "N", "(chosen from the text; bench: 64)", 1, 1048576, MODEL, false,
-                   "length of a training window in characters (not the number of updates: --iterations)"},
-    [OPT_BIASES] = {"biases", 0, KIND_COUNT, "N", "1", 1, 2, MODEL, false,
-                    "trained biases in a layer; 2 as PyTorch and char-rnn have it"},
-    [OPT_INIT] = {"init", 0, KIND_WORD, "reference|uniform", "reference", 0, 0, MODEL, false,
-                  "first weights: uniform in 1/sqrt(hidden), biases zero (reference) or drawn as well (uniform)"},
-    [OPT_OPTIMIZER] = {"optimizer", 0, KIND_WORD, "sgd|rmsprop|adam", "adam", 0, 0, MODEL, false, "the update rule"},
-    [OPT_RATE] = {"lr", 0, KIND_REAL, "X", "0.002", 1e-12, 1000, MODEL, false, "learning rate"},
-    [OPT_MOMENTUM] = {"momentum", 0, KIND_REAL, "X", "0", 0, 0.999999, MODEL, false, "momentum of sgd"},
-    [OPT_CLIP] = {"clip", 0, KIND_REAL, "X", "5", 0, 1e9, MODEL, false, "clip the gradient norm at X; 0 disables"},
-    [OPT_CLIP_MODE] = {"clip-mode", 0, KIND_WORD, "norm|value", "norm", 0, 0, MODEL, false,
-                       "clip the norm of the whole gradient, or each element"},
-    [OPT_ITERATIONS] = {"iterations", 0, KIND_COUNT, "N", "(as --epochs says)", 1, MANY, ON(TRAIN), true,
-                        "updates in all"},
-    [OPT_EPOCHS] = {"epochs", 0, KIND_REAL, "X", "(chosen from the text)", 1e-6, 1e9, ON(TRAIN), true,
-                    "passes over the training text"},
-    [OPT_VALID] = {"valid", 0, KIND_REAL, "F", "0.05", 0, 0.99, ON(TRAIN), false,
-                   "part of the text, at its end, that is kept for validation"},
-    [OPT_VALID_EVERY] = {"valid-every", 0, KIND_COUNT, "N", "(chosen from the text)", 0, MANY, ON(TRAIN), false,
-                         "updates between validations; 0: only at the end"},
-    [OPT_SEED] = {"seed", 0, KIND_SEED, "N", "1", 0, 0, MODEL | ON(SAMPLE), false, "seed of all random numbers"},
-    [OPT_OUTPUT] = {"output", 'o', KIND_PATH, "FILE", "model.safetensors", 0, 0, ON(TRAIN), true,
-                    "where the model and the state go; with --resume the resumed file if not given"},
-    [OPT_RESUME] = {"resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
-                    "go on from an earlier output as if never stopped, with its options and the same TEXT; --backend, "
-                    "--device, --threads and --log are not stored, pass them again"},
-    [OPT_SAVE_EVERY] = {"save-every", 0, KIND_COUNT, "N", "(each validation, every 500 updates)", 1, MANY, ON(TRAIN),
-                        true, "save after every so many updates, and after each validation"},
+    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, CELL_WORDS, NULL, 0, 0, false, ON(SAMPLE) | ON(SCORE), false,
+                       "cell of a file that does not name one (PyTorch)", &field_table[FIELD_CELL]},
+    [OPT_OUTPUT] = OWN("output", 'o', KIND_PATH, "FILE", "model.safetensors", 0, 0, ON(TRAIN), true,
+                       "where the model and the state go; with --resume the resumed file if not given"),
+    [OPT_RESUME] =
+        OWN("resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
+            "go on from an earlier output as if never stopped, with its options and the same TEXT; --backend, "
+            "--device, --threads and --log are not stored, pass them again"),
+    [OPT_SAVE_EVERY] = OWN("save-every", 0, KIND_COUNT, "N", "(each validation, every 500 updates)", 1, MANY, ON(TRAIN),
+                           true, "save after every so many updates, and after each validation"),
     [OPT_SAMPLE_EVERY] =
-        {"sample-every", 0, KIND_COUNT, "N", "(never)", 1, MANY, ON(TRAIN), true,
-         "write a sample of 200 characters, at the temperature of bptt sample, after every so many updates"},
+        OWN("sample-every", 0, KIND_COUNT, "N", "(never)", 1, MANY, ON(TRAIN), true,
+            "write a sample of 200 characters, at the temperature of bptt sample, after every so many updates"),
     [OPT_LOG] =
-        {"log", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
-         "write every update and validation there, one JSON object a line; a resumed run goes on in the same file"},
-    [OPT_TRACE] = {"trace", 0, KIND_PATH, "DIR", NULL, 0, 0, ON(TRAIN), true,
-                   "write the tensors of one update (inputs, states, gradients, weights before it) to a file in DIR; "
-                   "the result is the same"},
-    [OPT_TRACE_AT] = {"trace-at", 0, KIND_COUNT, "N", "(the last)", 1, MANY, ON(TRAIN), true,
-                      "update that --trace writes, counted from 1"},
-    [OPT_PRIME] = {"prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "text that the sample goes on from"},
-    [OPT_LENGTH] = {"length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false, "characters to draw"},
-    [OPT_TEMPERATURE] = {"temperature", 0, KIND_REAL, "X", "0.8", 0, 1000, ON(SAMPLE), false,
-                         "below 1: likelier characters more often; 0: always the likeliest"},
-    [OPT_PART] = {"valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,
-                  "score only the part that train --valid F keeps for validation"},
-    [OPT_VOCAB] = {"vocab", 0, KIND_COUNT, "N", "65", 2, 65536, ON(BENCH), false, "different characters"},
-    [OPT_SECONDS] = {"seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"},
-    [OPT_BACKEND] = {"backend", 0, KIND_TEXT, "NAME", "auto", 0, 0, CHOSEN, true,
-                     "cpu, cuda, opencl or ref; auto: a GPU through cuda, else one through opencl, else cpu"},
-    [OPT_DEVICE] = {"device", 0, KIND_TEXT, "N|NAME", "(the first that is usable, GPUs before others)", 0, 0, CHOSEN,
-                    true, "device of the backend, by its number or a part of its name; see bptt devices"},
-    [OPT_THREADS] = {"threads", 0, KIND_COUNT, "N", "(as many as the machine has cores)", 0, 1024, PLACED, true,
-                     "threads; results do not depend on it"},
-    [OPT_LOWERING] =
-        {"lowering", 0, KIND_WORD, "auto|never|always", "auto", 0, 0, PLACED, true,
-         "one kernel for all steps of a layer on opencl, one CUDA graph for a window on cuda: where that is "
-         "faster, never, or wherever possible; the results are the same"},
-    [OPT_PRODUCT] = {"product", 0, KIND_WORD, "own|library", "own", 0, 0, PLACED, true,
-                     "matrix-product kernels on opencl: bptt's own, or CLBlast's (tested before use)"},
-    [OPT_PRECISION] =
-        {"precision", 0, KIND_WORD, "fp32|tf32|bf16|fp16", "fp32", 0, 0, MODEL, true,
-         "number format of the operands of matrix products; all but fp32 need cuda. A resumed run keeps its own "
-         "unless this is given"},
-    [OPT_PROFILE] = {"profile", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
-                     "print the time of each kind of operation as well; slower"},
-    [OPT_EXHAUSTIVE] = {"exhaustive", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(VERIFY), false,
-                        "test every case instead of a sample (minutes)"},
-    [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0,
-                  ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH) | ON(VERIFY), false, "print JSON"},
-    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SAMPLE) | ON(SCORE) | ON(VERIFY), true,
-                   "no progress, only the result and failures"},
-    [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"},
-    [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "show this help"},
+        OWN("log", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
+            "write every update and validation there, one JSON object a line; a resumed run goes on in the same file"),
+    [OPT_TRACE] =
+        OWN("trace", 0, KIND_PATH, "DIR", NULL, 0, 0, ON(TRAIN), true,
+            "write the tensors of one update (inputs, states, gradients, weights before it) to a file in DIR; "
+            "the result is the same"),
+    [OPT_TRACE_AT] = OWN("trace-at", 0, KIND_COUNT, "N", "(the last)", 1, MANY, ON(TRAIN), true,
+                         "update that --trace writes, counted from 1"),
+    [OPT_PRIME] =
+        OWN("prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "text that the sample goes on from"),
+    [OPT_LENGTH] = OWN("length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false, "characters to draw"),
+    [OPT_TEMPERATURE] = OWN("temperature", 0, KIND_REAL, "X", "0.8", 0, 1000, ON(SAMPLE), false,
+                            "below 1: likelier characters more often; 0: always the likeliest"),
+    [OPT_PART] = OWN("valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,
+                     "score only the part that train --valid F keeps for validation"),
+    [OPT_SECONDS] = OWN("seconds", 0, KIND_REAL, "X", "5", 0.01, 3600, ON(BENCH), false, "how long to measure"),
+    [OPT_PLAN] = OWN("plan", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(BENCH), false,
+                     "print the plan of a training window, one line an operation, and measure nothing"),
+    [OPT_EXHAUSTIVE] = OWN("exhaustive", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(VERIFY), false,
+                           "test every case instead of a sample (minutes)"),
+    [OPT_JSON] = OWN("json", 0, KIND_FLAG, NULL, NULL, 0, 0,
+                     ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH) | ON(VERIFY), false, "print JSON"),
+    [OPT_QUIET] = OWN("quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SAMPLE) | ON(SCORE) | ON(VERIFY), true,
+                      "no progress, only the result and failures"),
+    [OPT_MAN] = OWN("man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"),
+    [OPT_HELP] = OWN("help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "show this help"),
+    // clang-format off
+    MODEL_FIELDS(OPTION_ROW, NO_OPTION_ROW)
+    TRAINER_FIELDS(OPTION_ROW, NO_OPTION_ROW)
+    COMPUTE_FIELDS(OPTION_ROW, NO_OPTION_ROW)
+    // clang-format on
 };

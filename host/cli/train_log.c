@@ -28,16 +28,10 @@ void log_start(train *w)
     jsonl_text(j, "version", bptt_version());
     if (w->text_name) jsonl_text(j, "text", w->text_name);
     jsonl_text(j, "output", w->output);
-    jsonl_config(j, &w->config.model);
+    jsonl_config(j, &w->config);
     jsonl_text(j, "device", w->device.device);
     jsonl_text(j, "platform", w->device.platform);
     jsonl_text(j, "why", w->device.why);
-    jsonl_count(j, "batch", w->config.batch);
-    jsonl_count(j, "steps", w->config.steps);
-    jsonl_real(j, "lr", w->config.rate);
-    jsonl_real(j, "valid", w->config.valid);
-    jsonl_count(j, "valid_every", w->config.valid_every);
-    jsonl_count(j, "iterations", w->info.iterations);
     jsonl_count(j, "n_text", w->info.text);
     jsonl_count(j, "n_train", w->info.n_train);
     jsonl_count(j, "n_valid", w->info.n_valid);

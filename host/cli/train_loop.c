@@ -100,6 +100,7 @@ static bptt_status trace(train *w, bptt_error *e)
 {
     bptt_error kept = {0};
     bptt_report r;
+    char words[ERROR_WORDS];
     bptt_status s = catch_up(w, 0, e);
     if (s != BPTT_OK) return s;
     w->since = bptt_seconds();
@@ -109,7 +110,7 @@ static bptt_status trace(train *w, bptt_error *e)
     take_in(w, &r);
     if (w->trace_failed || !w->quiet) progress_clear(&w->progress);
     if (w->trace_failed)
-        complain("update %" PRIu64 " is not kept: %s", w->done, kept.words);
+        complain("update %" PRIu64 " is not kept: %s", w->done, parameters_to_flags(kept.words, words));
     else if (!w->quiet)
         complain("update %" PRIu64 " is kept in %s", w->done, w->trace);
     return BPTT_OK;
@@ -127,9 +128,10 @@ static exit_code broken(train *w, const bptt_error *e)
 {
     (void)catch_up(w, 0, NULL); // one may have been sent before the failure and be good, or after it and be refused
     const uint64_t iteration = iteration_now(w);
+    char words[ERROR_WORDS];
     progress_clear(&w->progress);
     complain("after %" PRIu64 " update%s: %s", iteration, plural(iteration),
-             e->words[0] ? e->words : bptt_status_text(e->code));
+             parameters_to_flags(e->words[0] ? e->words : bptt_status_text(e->code), words));
     if (e->code == BPTT_NOT_FINITE)
         complain("a lower --lr may help, or %s", w->config.model.clip > 0 ? "a lower --clip" : "--clip 5");
     if (w->saved == NONE_SAVED)

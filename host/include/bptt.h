@@ -126,25 +126,26 @@ typedef struct bptt_compute {
     unsigned reserved[3]; // 0
 } bptt_compute;
 
+// Members: default; range; meaning.
 typedef struct bptt_model_config {
     size_t size;              // sizeof(bptt_model_config), set by bptt_model_defaults
     bptt_cell cell;           // BPTT_TANH
-    size_t vocab;             // V   2..65536; no default
-    size_t input;             // I   0: tokens, one-hot, I = V;  1..65536: dense vectors of that width
-    size_t hidden;            // H   1..65536, 128
-    size_t layers;            // L   1..64, 1
-    int biases;               // 1: one trained bias a layer (bias_ih); 2: both, as PyTorch and char-rnn train them
-    bptt_type type;           // BPTT_F32, or BPTT_F64 where the backend has it
+    size_t vocab;             // none; 2..65536; V
+    size_t input;             // 0; 0..65536; I: width of dense vectors; 0: tokens, one-hot, I = V
+    size_t hidden;            // 128; 1..65536; H
+    size_t layers;            // 1; 1..64; L
+    int biases;               // 1; 1: one trained bias a layer (bias_ih), 2: both, as PyTorch and char-rnn train them
+    bptt_type type;           // BPTT_F32; or BPTT_F64 where the backend has it
     bptt_init init;           // BPTT_INIT_REFERENCE
     uint64_t seed;            // 1
     bptt_optimizer optimizer; // BPTT_ADAM
-    double momentum;          // 0      SGD
-    double decay;             // 0.95   RMSProp
-    double beta1, beta2;      // 0.9, 0.999   Adam
-    double epsilon;           // 1e-8   RMSProp, Adam; at least 1.18e-38
+    double momentum;          // 0; 0 <= momentum < 1; SGD
+    double decay;             // 0.95; 0 <= decay < 1; RMSProp
+    double beta1, beta2;      // 0.9, 0.999; 0 <= beta < 1; Adam
+    double epsilon;           // 1e-8; at least 1.18e-38; RMSProp, Adam
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
-    double clip;              // 5; 0: no clipping
-    bptt_compute compute;     // where to compute
+    double clip;              // 5; at least 0; 0: no clipping
+    bptt_compute compute;     // zeros; where and how to compute
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -300,12 +301,12 @@ typedef struct bptt_trainer_config {
     size_t size;             // sizeof(bptt_trainer_config), set by bptt_trainer_defaults
     bptt_model_config model; // vocab is taken from the text
     int change_precision;    // resume: 1: with compute.precision, not that of the file
-    size_t batch, steps;     // B, T; 32, 64
-    double rate;             // 2e-3, constant
-    double valid;            // part of the text for validation, 0 <= valid < 1; 0.05
-    uint64_t valid_every;    // scheduled validation after every so many updates; 0: never.
-    uint64_t iterations;     // updates in all; 0: by epochs
-    double epochs;           // used when iterations is 0
+    size_t batch, steps;     // 32, 64; 1..2^31 - 1 each; B, T
+    double rate;             // 2e-3; above 0; learning rate, constant
+    double valid;            // 0.05; 0 <= valid < 1; part of the text for validation
+    uint64_t valid_every;    // 500; 0..2^53; scheduled validation after every so many updates; 0: never
+    uint64_t iterations;     // 0; 0..2^53; updates in all; 0: by epochs
+    double epochs;           // 10; above 0, below 1e15; used when iterations is 0
 } bptt_trainer_config;
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);

@@ -54,9 +54,9 @@ static cu_result attribute_of(int *value, int attribute, cu_device device)
     switch (attribute) {
     case 1: *value = 1024; return 0; // MAX_THREADS_PER_BLOCK
     case 10: *value = 32; return 0;  // WARP_SIZE
-    case 17:                       // KERNEL_EXEC_TIMEOUT
-    case 18: *value = 0; return 0; // INTEGRATED
-    case 20: *value = 0; return 0; // COMPUTE_MODE
+    case 17:                         // KERNEL_EXEC_TIMEOUT
+    case 18: *value = 0; return 0;   // INTEGRATED
+    case 20: *value = 0; return 0;   // COMPUTE_MODE
     case CU_ATTRIBUTE_MAJOR: *value = standin_set()->major; return 0;
     case CU_ATTRIBUTE_MINOR: *value = standin_set()->minor; return 0;
     default: return standin_refuse(CU_INVALID_VALUE, "DeviceGetAttribute: %d is not known here", attribute);

@@ -25,6 +25,8 @@ static const struct {
     {"scale_rows", "rrb", "coo", 2, "k x y"},
     {"cell_forward", "rRRw", "o11o", 3, "z b b2 h"},
     {"cell_backward", "rrw", "ooo", 2, "y dy dz"},
+    {"gates_forward", "+RRrw", "c..oo", 4, "z b b2 before after"},
+    {"gates_backward", "+rrr+", "coooo", 2, "z before after dafter dbefore"},
     {"colsum_chunks", "rw", "1o", 1, "dz part"},
     {"colsum", "rb", "1o", 1, "part db"},
     {"add_row", "r+", "1o", 1, "b x"},

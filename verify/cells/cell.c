@@ -28,7 +28,7 @@ static bptt_status check(const bptt_elman *e, bptt_error *error)
     if (e->I > SIZE_MAX - e->H) return bptt_fail(error, BPTT_BAD_CONFIG, "I + H is larger than any memory");
     if (!over(e->type))
         return bptt_fail(error, BPTT_BAD_CONFIG, "the cell's type must be BPTT_F32 or BPTT_F64, not %d", (int)e->type);
-    if ((unsigned)e->cell >= BPTT_CELLS)
+    if ((unsigned)e->cell >= BPTT_PLAIN_CELLS)
         return bptt_fail(error, BPTT_BAD_CONFIG, "no cell has the number %d", (int)e->cell);
     if (!e->W || !e->b) return bptt_fail(error, BPTT_BAD_INPUT, "the cell has no W or no b");
     return BPTT_OK;
