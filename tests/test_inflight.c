@@ -82,7 +82,8 @@ static void fake_wait(bptt_device *d, inflight_plan *base, size_t slot)
 
 static void fake_drain(bptt_device *d) { fake_of(d)->drains++; }
 
-static const inflight_calls fake_calls = {.plan_bytes = sizeof(fake_plan),
+static const inflight_calls fake_calls = {.state_bytes = sizeof(fake_device),
+                                          .plan_bytes = sizeof(fake_plan),
                                           .most_product = 1000,
                                           .make = fake_make,
                                           .clear = fake_clear,
@@ -318,6 +319,24 @@ START_TEST(sync_waits_for_the_device_and_with_a_profile_for_each_run)
 }
 END_TEST
 
+START_TEST(a_device_starts_as_its_configuration_says)
+{
+    bptt_device *d = NULL;
+    bptt_error e = {.code = BPTT_NO_MEMORY};
+    const bptt_backend b = {.name = "fake", .overlaps = true};
+    GOOD(inflight_new_device(&b, &(bptt_compute){.profile = true}, &fake_calls, &d, &e));
+    ck_assert(d->profile && d->threads == 1 && d->backend.overlaps && fake_of(d)->base.calls == &fake_calls);
+    GOOD(inflight_sync(d, &e)); // no plan yet, nor single ops
+    ck_assert_uint_eq(fake_of(d)->drains, 1);
+    inflight_close(d);
+    inflight_free_device(d);
+    // At open a full device is one that cannot be used: the host goes on to the next.
+    ck_assert_int_eq(inflight_open_failed(BPTT_NO_MEMORY, &e), BPTT_DEVICE);
+    ck_assert_int_eq(e.code, BPTT_DEVICE);
+    ck_assert_int_eq(inflight_open_failed(BPTT_NO_BACKEND, NULL), BPTT_NO_BACKEND);
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, runs_are_collected_in_their_order);
@@ -328,6 +347,7 @@ static void add(TCase *c)
     tcase_add_test(c, matrices_beyond_the_kernels_counts_are_refused);
     tcase_add_test(c, every_plan_is_cleared_once);
     tcase_add_test(c, nothing_in_a_stage_overlaps);
+    tcase_add_test(c, a_device_starts_as_its_configuration_says);
     tcase_add_test(c, sync_waits_for_the_device_and_with_a_profile_for_each_run);
 }
 

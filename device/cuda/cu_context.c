@@ -18,7 +18,7 @@ static bool is_active(const cu_state *c)
     return c->api.DevicePrimaryCtxGetState(c->id, &flags, &active) || active;
 }
 
-// Whether nobody in this process can use the context any more: then every call in it fails.
+// True if every call in the context fails, so that no thread of this process can use it any more.
 static bool is_lost(cu_state *c)
 {
     size_t unused = 0, all = 0;

@@ -8,7 +8,7 @@
 
 enum { ALIGNED = 64 }; // elements: more than any kernel asks for
 
-// Whether cuBLAS would choose the same kernel for both.
+// True if cuBLAS would choose the same kernel for both.
 static bool alike(const launch *x, const launch *y)
 {
     for (size_t k = 0; k < 3; k++)

@@ -21,7 +21,7 @@ typedef struct cu_lane {
     cu_memory workspace;
 } cu_lane;
 
-// What CUDA adds to a slot (lower/inflight.h).
+// The part of a slot that is CUDA's (lower/inflight.h).
 typedef struct cu_slot {
     cu_event done;   // after everything that uses the stage
     bool used;       // done was recorded

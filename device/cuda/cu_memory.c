@@ -1,4 +1,4 @@
-// Memory of the device, and what moves between it and the host: whole views, nothing beside them.
+// Allocation, and copies between packed host arrays and strided device views. Bytes outside a view are not touched.
 #include "cu_internal.h"
 #include "half_type.h"
 #include "stage.h"

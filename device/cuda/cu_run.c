@@ -12,7 +12,7 @@ static void tick(bptt_device *d, const cu_slot *at, size_t i)
     if (at->timed) CU(c, EventRecord, "", at->timed[i], c->lane[0].stream);
 }
 
-// What event i ends is charged to: the inputs, the launches, the output.
+// The charge of the work before event i: the inputs, a launch, the output.
 static unsigned charge_of(const cu_plan *p, size_t i)
 {
     if (i == 1) return BPTT_TRANSFER_IN;
@@ -128,7 +128,8 @@ static void drain(bptt_device *d)
     cu_leave(c);
 }
 
-const inflight_calls cu_calls = {.plan_bytes = sizeof(cu_plan),
+const inflight_calls cu_calls = {.state_bytes = sizeof(cu_state),
+                                 .plan_bytes = sizeof(cu_plan),
                                  .most_product = INT_MAX, // cuBLAS counts in 31 bits
                                  .make = cu_make_plan,
                                  .clear = cu_clear_plan,

@@ -32,13 +32,12 @@ static void cuda_close(bptt_device *d)
         cu_give_context(c);
         cu_unlock();
     }
-    free(c);
-    free(d);
+    inflight_free_device(d);
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
-// What NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
+// The size that NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
 static size_t workspace_for(const cu_state *c)
 {
     int major = 0;
@@ -137,22 +136,15 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
 {
     bptt_device_info info = {0};
     char ignored[200] = "";
-    bptt_device *made = calloc(1, sizeof *made);
-    cu_state *c = calloc(1, sizeof *c);
-    if (!made || !c) {
-        free(made);
-        free(c);
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the cuda backend");
-    }
-    made->backend = *b;
-    made->threads = 1;
-    made->profile = config->profile;
-    made->own = c;
-    c->base = (inflight_device){.calls = &cu_calls, .single = &c->single.base};
+    bptt_device *made = NULL;
+    bptt_status s = inflight_new_device(b, config, &cu_calls, &made, e);
+    if (s) return s;
+    cu_state *c = cu_of(made);
+    c->base.single = &c->single.base;
     made->bits = c->bits;
     c->lowering = config->lowering;
     c->precision = config->precision;
-    bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
+    s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
     (void)snprintf(c->base.device, sizeof c->base.device, "%s", info.device);
     made->memory = (size_t)info.memory;
     cu_lock();
@@ -162,10 +154,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     if (!s) s = cu_make_slots(made, &c->single, e);
     if (s) {
         cuda_close(made);
-        // Nothing was asked for yet: a device that is full is one that cannot be used.
-        if (s == BPTT_NO_MEMORY) s = BPTT_DEVICE;
-        if (e) e->code = s;
-        return s;
+        return inflight_open_failed(s, e);
     }
     *d = made;
     return BPTT_OK;

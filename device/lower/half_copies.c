@@ -74,7 +74,7 @@ static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
     }
 }
 
-// Whether all of the view is in the set, and of which kind it is.
+// True if all of the view is in the set; *scaled: its kind.
 static bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
 {
     for (size_t i = 0; i < s->n; i++) {

@@ -33,7 +33,7 @@ void half_is_gradient(half_copies *h, const bptt_mat *m);
 // The copy of the view is current from here on. scaled: it holds scale times the numbers.
 void half_copied(half_copies *h, const bptt_mat *m, bool scaled);
 bool half_has_gradient(const half_copies *h, const bptt_mat *m);
-// Whether the copy of all of the view is current, and whether it is scaled.
+// True if the copy of all of the view is current; *scaled: it holds scale times the numbers.
 bool half_is_current(const half_copies *h, const bptt_mat *m, bool *scaled);
 
 #endif

@@ -32,6 +32,37 @@ bptt_status fault_report(const device_fault *f, bptt_error *e)
     return f->code ? bptt_fail(e, f->code, "%s", f->words) : BPTT_OK;
 }
 
+// ---- devices --------------------------------------------------------------------------------------------------------
+
+bptt_status inflight_new_device(const bptt_backend *b, const bptt_compute *config, const inflight_calls *calls,
+                                bptt_device **d, bptt_error *e)
+{
+    bptt_device *made = calloc(1, sizeof *made);
+    inflight_device *state = calloc(1, calls->state_bytes);
+    if (!made || !state) {
+        free(made);
+        free(state);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the %s backend", b->name);
+    }
+    state->calls = calls;
+    *made = (bptt_device){.backend = *b, .threads = 1, .profile = config->profile, .own = state};
+    *d = made;
+    return BPTT_OK;
+}
+
+void inflight_free_device(bptt_device *d)
+{
+    free(d->own);
+    free(d);
+}
+
+bptt_status inflight_open_failed(bptt_status s, bptt_error *e)
+{
+    const bptt_status status = s == BPTT_NO_MEMORY ? BPTT_DEVICE : s;
+    if (e) e->code = status;
+    return status;
+}
+
 // ---- stages ---------------------------------------------------------------------------------------------------------
 
 static size_t aligned(size_t bytes)

@@ -38,6 +38,7 @@ typedef struct inflight_plan {
 
 // The functions of a backend. Failures of submit, wait and drain go into the fault.
 typedef struct inflight_calls {
+    size_t state_bytes;  // of its device's state
     size_t plan_bytes;   // of its plans
     size_t most_product; // rows, columns and leading dimension of a GEMM at most
     // Fills a plan, of which `plan` is set and all else is 0; clear gives everything back, also of a plan half made.
@@ -58,6 +59,15 @@ typedef struct inflight_device {
     inflight_plan *single; // runs one op at a time
     char device[128];      // its name
 } inflight_device;
+
+// A device for the backend's open: state, backend, profile are filled, all else is 0. To be given back by
+// inflight_free_device.
+bptt_status inflight_new_device(const bptt_backend *b, const bptt_compute *config, const inflight_calls *calls,
+                                bptt_device **d, bptt_error *e);
+void inflight_free_device(bptt_device *d);
+// The status of an open that failed with s: lack of memory counts as DEVICE, since nothing was asked for yet and the
+// host then tries the next device.
+bptt_status inflight_open_failed(bptt_status s, bptt_error *e);
 
 // Sets the offsets in a stage and its size.
 void inflight_layout(inflight_plan *p, size_t extra_bytes);

@@ -195,7 +195,7 @@ static launch plain_launch(const bptt_op *op)
 // left over as a second launch.
 enum { FOLD = 1024 };
 
-// How many operands an op has that may be folded together; 0: none.
+// The number of operands of an op that may be folded together; 0: none.
 static size_t foldable(const bptt_op *op)
 {
     const size_t n = op->opcode == BPTT_UPDATE ? 4 : op->opcode == BPTT_COPY ? 2 : op->opcode == BPTT_FILL ? 1 : 0;

@@ -79,7 +79,7 @@ typedef struct kernel_row {
 } kernel_row;
 extern const kernel_row kernel_table[ALL_KERNELS];
 
-// How work is dealt to work-items: all kernels take any number of them (they stride over the data).
+// Distribution of work to work-items. All kernels take any number of them (they stride over the data).
 typedef enum grid_kind {
     GRID_ELEMENTS, // id 0 runs over columns, id 1 over rows: one work-item an element at most
     GRID_GROUPS    // each group of work-items takes whole rows (or chunks), its lanes share them

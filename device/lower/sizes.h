@@ -1,4 +1,4 @@
-// How many pieces there are of something, and arrays that grow.
+// Counts of pieces, and arrays that grow.
 #ifndef SIZES_H
 #define SIZES_H
 

@@ -28,7 +28,7 @@ static inline bool ranges_overlap(const view_range *a, const view_range *b)
 // The elements that the view passes over in n steps of its loop. False if those of one step overlap those of the next.
 bool view_passes(const bptt_mat *m, size_t n, view_range *r);
 
-// Whether two operands are one view, at the first step of their loop; at every step.
+// True if two operands are the same view, at the first step of their loop; at every step.
 bool same_view(const bptt_mat *a, const bptt_mat *b);
 bool same_moving_view(const bptt_mat *a, const bptt_mat *b);
 

@@ -15,7 +15,7 @@ typedef struct cl_setup {
     size_t text_size;        // bytes
     const cl_limits *limits; // what the device is taken for when sizes of tiles are chosen
     const char *cache;       // folder of built programs; "": none
-    // What the device's arithmetic is compared with: cl_probe_host.
+    // The arithmetic that the device's is compared with, instead of cl_probe_host.
     void (*host)(const float *in, float *out);
 } cl_setup;
 
@@ -39,7 +39,7 @@ typedef struct cl_timings {
     } * at;
 } cl_timings;
 
-// What OpenCL adds to a slot (lower/inflight.h).
+// The part of a slot that is OpenCL's (lower/inflight.h).
 typedef struct cl_slot {
     cl_event written; // the last write out of the stage; NULL: none
     cl_event read;    // of the output; NULL: none

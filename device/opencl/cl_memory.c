@@ -1,4 +1,4 @@
-// Buffers of the device, and what moves between them and the host: whole views, nothing beside them.
+// Allocation, and copies between packed host arrays and strided device views. Bytes outside a view are not touched.
 #include "cl_internal.h"
 #include "stage.h"
 
@@ -73,7 +73,7 @@ void cl_free(bptt_device *d, bptt_buf *b)
 
 // ---- transfers ------------------------------------------------------------------------------------------------------
 
-// Where a view lies, for the functions that move rectangles.
+// A view as the functions of OpenCL that move rectangles want it.
 typedef struct rectangle {
     size_t device[3], host[3], region[3]; // bytes, lines, 1
     size_t device_pitch, host_pitch;      // bytes from line to line

@@ -35,7 +35,7 @@ size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, l
     return made;
 }
 
-// Whether a loop runs as one launch, which is then *l.
+// True if a loop runs as one launch, which is then *l.
 static bool whole_loop(const cl_state *c, const bptt_op *loop, launch *l)
 {
     return c->lowering != BPTT_LOWER_NEVER && cl_loop_launch(loop, c->tiles, &c->limits, l);
@@ -60,7 +60,7 @@ static void lower(const cl_state *c, const bptt_op *op, size_t n, bptt_buf *scra
     }
 }
 
-// How often a kernel is queued in a run.
+// The number of kernels that a run queues.
 static size_t kernels_queued(const launch *l, size_t n)
 {
     size_t all = 0;

@@ -125,7 +125,8 @@ static void drain(bptt_device *d)
     if (code) cl_failed(c, "Finish", "", code);
 }
 
-const inflight_calls cl_calls = {.plan_bytes = sizeof(cl_plan),
+const inflight_calls cl_calls = {.state_bytes = sizeof(cl_state),
+                                 .plan_bytes = sizeof(cl_plan),
                                  .most_product = UINT32_MAX,
                                  .make = cl_make_plan,
                                  .clear = cl_clear_plan,

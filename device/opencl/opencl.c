@@ -12,14 +12,13 @@ static void opencl_close(bptt_device *d)
 {
     if (!d) return;
     cl_state *c = cl_of(d);
-    if (c && c->queue) (void)c->api.Finish(c->queue);
-    if (c && c->queue) inflight_close(d);
-    if (c) cl_drop_program(c);
-    if (c && c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
-    if (c && c->context) (void)c->api.ReleaseContext(c->context);
-    if (c && c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);
-    free(c);
-    free(d);
+    if (c->queue) (void)c->api.Finish(c->queue);
+    if (c->queue) inflight_close(d);
+    cl_drop_program(c);
+    if (c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
+    if (c->context) (void)c->api.ReleaseContext(c->context);
+    if (c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);
+    inflight_free_device(d);
 }
 
 // Work-items in a group: the driver's limit of all of them, and that of each dimension, of which two are used.
@@ -107,18 +106,11 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     if (!status) status = cl_choose(&api, config->device, &info, &platform, &id, e);
     cl_unlock();
     if (status) return status;
-    bptt_device *made = calloc(1, sizeof *made);
-    cl_state *c = calloc(1, sizeof *c);
-    if (!made || !c) {
-        free(made);
-        free(c);
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the opencl backend");
-    }
-    made->backend = *b;
-    made->threads = 1;
-    made->profile = config->profile;
-    made->own = c;
-    c->base = (inflight_device){.calls = &cl_calls, .single = &c->single.base};
+    bptt_device *made = NULL;
+    status = inflight_new_device(b, config, &cl_calls, &made, e);
+    if (status) return status;
+    cl_state *c = cl_of(made);
+    c->base.single = &c->single.base;
     made->bits = c->bits;
     c->api = api;
     c->platform = platform;
@@ -129,10 +121,7 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     cl_unlock();
     if (status) {
         opencl_close(made);
-        // Nothing was asked for yet: a device that is full is one that cannot be used.
-        if (status == BPTT_NO_MEMORY) status = BPTT_DEVICE;
-        if (e) e->code = status;
-        return status;
+        return inflight_open_failed(status, e);
     }
     *d = made;
     return BPTT_OK;
