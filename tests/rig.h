@@ -5,7 +5,7 @@
 
 #include "backend.h"
 #include "near.h"
-#include "one.h"
+#include "ops.h"
 #include "place.h"
 #include "toy.h"
 #include "twin.h"

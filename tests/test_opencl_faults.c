@@ -388,7 +388,7 @@ START_TEST(the_module_shows_its_table_to_this_version_only)
     for (size_t cols = 1; cols < 3000; cols++)
         CK_TRUE(b.pad(cols) >= cols && b.pad(cols) < cols + 32 && b.pad(cols) % 16 == 0 && b.pad(cols) % 256 != 0,
                 "%zu columns take %zu", cols, b.pad(cols));
-    size_t *const member[] = {&abi.backend, &abi.device, &abi.step, &abi.slots, &abi.plan, &abi.config, &abi.info};
+    size_t *const member[] = {&abi.backend, &abi.device, &abi.op, &abi.slots, &abi.plan, &abi.config, &abi.info};
     for (size_t i = 0; i < 8; i++) {
         abi = BPTT_ABI_HERE;
         if (i < 7)
