@@ -1,4 +1,4 @@
-// Adding ops to a plan, one function an opcode: what plan.c writes its loops with. Only plan.c includes this.
+// Functions that append ops to a plan, one for each opcode. Included only by plan.c.
 #ifndef PLAN_OPS_H
 #define PLAN_OPS_H
 
@@ -8,7 +8,7 @@
 
 enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
-// Room for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L. No plan grows with B or T.
+// Upper bound for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L; independent of B and T.
 enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 24 };
 static size_t most_ops(size_t layers) { return OPS_OF_PLAN + OPS_OF_LAYER * layers; }
 
@@ -20,7 +20,7 @@ static bptt_op *add(bptt_plan *p, bptt_opcode opcode)
     return s;
 }
 
-// The ops added between loop_begin and loop_end are the body. Returns the LOOP's place, for loop_end.
+// The ops added between loop_begin and loop_end are the body. Returns the index of the LOOP op, for loop_end.
 static size_t loop_begin(bptt_plan *p, bptt_loop_kind kind, size_t T)
 {
     add(p, BPTT_LOOP)->loop = (struct bptt_loop){.kind = kind, .T = T};

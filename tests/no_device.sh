@@ -114,7 +114,7 @@ fi
 
 # A backend that there is not: every command names those that there are.
 code 69 "$bptt" verify device --backend abacus
-says err 'no backend is called "abacus"; there are cpu, ref, cuda and opencl'
+says err 'unknown backend "abacus"; available names: cpu, ref, cuda, opencl'
 
 [ "$failures" = 0 ] || { echo "no_device.sh: $failures failures" >&2; exit 1; }
 echo "no_device.sh: passed"

@@ -73,7 +73,7 @@ static inline int device_missing(const char *kind, const char *needed, bptt_stat
 static inline bptt_status look_for_place(bptt_error *e)
 {
     choice c;
-    return choose_for(&(bptt_compute){.backend = placed_on(), .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, e);
+    return pick_device(&(bptt_compute){.backend = placed_on(), .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, e);
 }
 
 // The same for the backend that the environment names.

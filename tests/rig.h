@@ -45,7 +45,7 @@ static inline void rig_open_device(rig *r, const rig_row *row)
 {
     choice c;
     bptt_error e = {0};
-    CK_TRUE(choose_for(&(bptt_compute){.backend = row->name, .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, &e) ==
+    CK_TRUE(pick_device(&(bptt_compute){.backend = row->name, .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, &e) ==
                 BPTT_OK,
             "%s: %s", row->name, e.words);
     char number[16];
