@@ -1,4 +1,4 @@
-// Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
+// Selects the backend of the tests: the one that a test names, or an OpenCL or CUDA device. Environment variables:
 //   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
 //   BPTT_LOWERING        never, always: whether whole windows run as one kernel or one graph; else the backend's choice
 //   BPTT_PRECISION       tf32, bf16, fp16: what products round their operands to there

@@ -13,7 +13,7 @@
 
 static const char *too_old = "its driver is too old"; // why a device that is no use is none
 
-// What a list holds: a letter a device: c a CPU, g a GPU, x a GPU that cannot be used.
+// Device list from a string, one letter for each device: c a CPU, g a GPU, x an unusable GPU.
 static bptt_status list_of(const char *letters, size_t i, bptt_device_info *info, bptt_error *e)
 {
     if (i >= strlen(letters))
@@ -80,7 +80,7 @@ static bptt_backend fake(list_function *list, open_function *open)
 
 // ---- what "auto" means --------------------------------------------------------------------------------------------
 
-// What each module lists, in the letters above; NULL: it is not installed.
+// Device list of each module, in the letters above; NULL: not installed.
 static const char *cuda_lists, *opencl_lists;
 static open_function *cuda_opens = open_told, *opencl_opens = open_told;
 static unsigned cuda_precisions;

@@ -47,7 +47,7 @@ START_TEST(a_device_is_chosen_by_number_by_name_or_by_itself)
 }
 END_TEST
 
-// What is opened in one of several threads.
+// Argument and result of a thread that opens a device.
 typedef struct opening {
     const cl_setup *setup;
     bptt_device *d;
