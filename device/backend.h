@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 
+#include "optimizer_list.h"
+
 #ifdef GATED_CELLS_FILE
 #include GATED_CELLS_FILE
 #else
@@ -172,7 +174,10 @@ typedef struct bptt_op {
     struct bptt_rule { // UPDATE: constants of the optimizer, the same in every run
         bptt_optimizer optimizer;
         bptt_clip clip_mode;
-        double clip, momentum, decay, beta1, beta2, epsilon;
+        double clip;
+#define BPTT_RULE_MEMBER(name) double name;
+        HYPERPARAMETER_LIST(BPTT_RULE_MEMBER)
+#undef BPTT_RULE_MEMBER
     } rule;
     bptt_mat arg[BPTT_OPERANDS];
 } bptt_op;

@@ -12,6 +12,9 @@
     X(RMSPROP, 1, rmsprop_update, 0, 1)   \
     X(ADAM, 2, adam_update, 1, 1)
 
+// Every hyperparameter of a rule but the clipping: members of bptt_model_config and of struct bptt_rule.
+#define HYPERPARAMETER_LIST(X) X(momentum) X(decay) X(beta1) X(beta2) X(epsilon)
+
 // The constants of the optimizers: name, and value in double precision from `rule`, a struct bptt_rule. The value is
 // rounded once to the number type. rest_x is 1 - x.
 #define RULE_CONSTANT_LIST(X)             \

@@ -1,4 +1,4 @@
-// Which backends there are, and which device a name means.
+// Selection of backend and device by name, precision and availability.
 #include "backends.h"
 #include "config.h"
 #include "machine.h"
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The device that suits best, the first of equals, of a backend with a list.
-static bptt_status pick(const bptt_backend *b, const char *device, bptt_device_info *out, bptt_error *e)
+// The best match for `device` in the list of a backend; the first one among equals.
+static bptt_status best_match(const bptt_backend *b, const char *device, bptt_device_info *out, bptt_error *e)
 {
     bptt_device_info info = {0}, best = {0};
     bptt_error why = {0};
@@ -32,7 +32,7 @@ static bptt_status pick(const bptt_backend *b, const char *device, bptt_device_i
     return BPTT_OK;
 }
 
-bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt_error *e)
+bptt_status pick_on_backend(const bptt_backend *b, const char *device, choice *c, bptt_error *e)
 {
     choice made = {.b = *b};
     if (!b->list && device && strcmp(device, "0") != 0)
@@ -40,7 +40,7 @@ bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt
                          "backend %s has one device, the machine, which is number 0; \"%.60s\" may be one of another "
                          "backend (bptt devices)",
                          b->name, device);
-    const bptt_status s = b->list ? pick(b, device, &made.info, e) : BPTT_OK;
+    const bptt_status s = b->list ? best_match(b, device, &made.info, e) : BPTT_OK;
     if (s) return s;
     (void)snprintf(made.info.backend, sizeof made.info.backend, "%s", b->name);
     (void)snprintf(made.info.why, sizeof made.info.why, "asked for");
@@ -48,14 +48,14 @@ bptt_status choose_on(const bptt_backend *b, const char *device, choice *c, bptt
     return BPTT_OK;
 }
 
-static choice choose_host(bptt_backend b)
+static choice host_choice(bptt_backend b)
 {
     choice c = {.b = b};
     (void)snprintf(c.info.backend, sizeof c.info.backend, "%s", b.name);
     return c;
 }
 
-// ---- what "auto" means ---------------------------------------------------------------------------------------------
+// ---- selection for "auto" ------------------------------------------------------------------------------------------
 
 enum { WHY = sizeof((bptt_device_info){0}.why), REASON = 504 };
 
@@ -64,16 +64,17 @@ static bool computes(const bptt_backend *b, bptt_precision p)
     return p == BPTT_PRECISION_FP32 || (b->precisions >> p & 1u) != 0;
 }
 
-// text [at least `from`] goes to `to`: whole where `room` characters hold it, else what it begins with: sentences here
-// are "this: because that", and the colons before `from` do not count.
+// Copies text [at least `from`] to `to`: whole if it fits in `room` characters, else only the part before the first
+// colon at or after `from`. Messages have the form "failure: reason".
 static void put_words(char *to, size_t room, const char *text, size_t from)
 {
     const size_t n = strlen(text), head = from + strcspn(text + from, ":");
     (void)snprintf(to, room + 1, "%.*s", (int)(n <= room || head > room ? room : head), text);
 }
 
-// Adds why a module was not taken to a list of reasons that holds `room` characters, `left` of which are still to come:
-// "cuda is not installed" (where it was looked for, bptt devices tells), "opencl: no driver".
+// Appends the reason why a module was rejected to a list of at most `room` characters; `left` reasons, this one
+// included, share the remaining room. Examples: "cuda is not installed" (bptt devices shows the folders searched),
+// "opencl: no driver".
 static void put_reason(char *list, size_t room, size_t left, const char *name, const char *reason)
 {
     char begins[64], text[REASON + 64];
@@ -87,7 +88,7 @@ static void put_reason(char *list, size_t room, size_t left, const char *name, c
     put_words(list + start, share, text, from);
 }
 
-// The first usable GPU of a module: true, and it is chosen. Else reason says why there is none.
+// Selects the first usable GPU of a module. False if there is none, with the reason.
 static bool gpu_of(module_loader *load, const char *name, bptt_precision p, choice *c, char reason[REASON])
 {
     bptt_backend b;
@@ -101,7 +102,7 @@ static bool gpu_of(module_loader *load, const char *name, bptt_precision p, choi
     for (; !s && !(s = b.list(&b, i, &info, &why)); i++) {
         if (info.kind != BPTT_GPU) continue;
         if (info.usable) {
-            *c = (choice){.b = b, .info = info, .ours = true};
+            *c = (choice){.b = b, .info = info, .automatic = true};
             (void)snprintf(c->info.backend, sizeof c->info.backend, "%s", b.name);
             return true;
         }
@@ -111,7 +112,7 @@ static bool gpu_of(module_loader *load, const char *name, bptt_precision p, choi
     return false;
 }
 
-// The first GPU of the modules after `after` (NULL: of all). Else why holds, for each of them, why not.
+// Selects the first usable GPU of the modules behind `after` (NULL: of all). False: `why` has a reason for each module.
 static bool find_gpu(module_loader *load, const char *after, bptt_precision p, choice *c, char *why, size_t room)
 {
     size_t first = 0, n = 0;
@@ -125,7 +126,7 @@ static bool find_gpu(module_loader *load, const char *after, bptt_precision p, c
     return false;
 }
 
-bptt_status choose_best(module_loader *load, bptt_precision p, choice *c, bptt_error *e)
+bptt_status pick_gpu_or_cpu(module_loader *load, bptt_precision p, choice *c, bptt_error *e)
 {
     char why[WHY] = "no GPU was found: ", lacks[400] = "";
     const bool host = computes(&(bptt_backend){0}, p);
@@ -135,18 +136,18 @@ bptt_status choose_best(module_loader *load, bptt_precision p, choice *c, bptt_e
         return BPTT_OK;
     }
     if (!host) return bptt_fail(e, BPTT_NO_BACKEND, "%s", lacks);
-    *c = choose_host(bptt_cpu());
+    *c = host_choice(bptt_cpu());
     (void)snprintf(c->info.why, WHY, "%s", why);
     return BPTT_OK;
 }
 
-bptt_status choose_instead(module_loader *load, const choice *failed, const char *why, bptt_precision p, choice *c,
-                           bptt_error *e)
+bptt_status pick_fallback(module_loader *load, const choice *failed, const char *why, bptt_precision p, choice *c,
+                          bptt_error *e)
 {
     char told[WHY], others[REASON] = "";
     choice made;
     if (!find_gpu(load, failed->b.name, p, &made, others, sizeof others - 1)) {
-        made = choose_host(bptt_cpu());
+        made = host_choice(bptt_cpu());
         if (!computes(&made.b, p)) return bptt_fail(e, BPTT_NO_BACKEND, "%s", why);
     }
     const size_t before = (size_t)snprintf(told, WHY, "%.60s did not open: ", failed->info.device);
@@ -156,7 +157,7 @@ bptt_status choose_instead(module_loader *load, const choice *failed, const char
     return BPTT_OK;
 }
 
-bptt_status choose_named(module_loader *load, const char *device, bptt_precision p, choice *c, bptt_error *e)
+bptt_status pick_named(module_loader *load, const char *device, bptt_precision p, choice *c, bptt_error *e)
 {
     char why[400];
     size_t n = 0;
@@ -169,44 +170,44 @@ bptt_status choose_named(module_loader *load, const char *device, bptt_precision
         bptt_status s = load(name, &b, &reason);
         if (!s && !computes(&b, p))
             s = bptt_fail(&reason, BPTT_NO_BACKEND, "backend %s has no %s", name, bptt_precision_word[p]);
-        if (!s) s = choose_on(&b, device, c, &reason);
+        if (!s) s = pick_on_backend(&b, device, c, &reason);
         if (!s) return BPTT_OK;
         put_reason(why, sizeof why - 1, n - i, name, reason.words);
     }
     return bptt_fail(e, BPTT_NO_BACKEND, "%s", why);
 }
 
-static bptt_status choose_auto(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
+static bptt_status pick_auto(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
 {
-    if (m->device) return choose_named(module_load, m->device, m->precision, c, e);
-    if (type != BPTT_F64) return choose_best(module_load, m->precision, c, e);
-    *c = choose_host(bptt_ref_f64());
+    if (m->device) return pick_named(module_load, m->device, m->precision, c, e);
+    if (type != BPTT_F64) return pick_gpu_or_cpu(module_load, m->precision, c, e);
+    *c = host_choice(bptt_ref_f64());
     (void)snprintf(c->info.why, sizeof c->info.why, "double precision");
     return BPTT_OK;
 }
 
-// ---- what is asked for ---------------------------------------------------------------------------------------------
+// ---- selection by name ---------------------------------------------------------------------------------------------
 
 static bptt_status wrong_type(const char *name, bptt_error *e)
 {
-    return bptt_fail(e, BPTT_NO_BACKEND, "the %s backend computes in float; use backend ref for double", name);
+    return bptt_fail(e, BPTT_NO_BACKEND, "backend %s computes only in float; use backend ref for double", name);
 }
 
 bptt_status no_backend_called(const char *name, bptt_error *e)
 {
     return bptt_fail(e, BPTT_NO_BACKEND,
-                     "no backend is called \"%.60s\"; there are cpu, ref, cuda and opencl (bptt devices)", name);
+                     "unknown backend \"%.60s\"; available names: cpu, ref, cuda, opencl (see bptt devices)", name);
 }
 
-bptt_status choose_for(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
+bptt_status pick_device(const bptt_compute *m, bptt_type type, choice *c, bptt_error *e)
 {
     const char *const name = m->backend;
     if (type != BPTT_F32 && type != BPTT_F64)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "a model's numbers are BPTT_F32 or BPTT_F64, not type %d", (int)type);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "type is %d, but must be BPTT_F32 or BPTT_F64", (int)type);
     const bptt_status checked = compute_check(m, e);
     if (checked) return checked;
     if (!name || strcmp(name, "auto") == 0) {
-        const bptt_status s = choose_auto(m, type, c, e);
+        const bptt_status s = pick_auto(m, type, c, e);
         return s || c->b.real == type ? s : wrong_type(c->b.name, e);
     }
     bptt_backend b = type == BPTT_F64 ? bptt_ref_f64() : bptt_ref_f32();
@@ -220,10 +221,10 @@ bptt_status choose_for(const bptt_compute *m, bptt_type type, choice *c, bptt_er
     }
     if (!known) return no_backend_called(name, e);
     if (b.real != type) return wrong_type(name, e);
-    return choose_on(&b, m->device, c, e);
+    return pick_on_backend(&b, m->device, c, e);
 }
 
-bptt_status choice_open(const choice *c, const bptt_compute *m, bptt_device **d, bptt_error *e)
+bptt_status open_picked(const choice *c, const bptt_compute *m, bptt_device **d, bptt_error *e)
 {
     char number[16];
     bptt_compute chosen = *m;
@@ -235,7 +236,7 @@ bptt_status choice_open(const choice *c, const bptt_compute *m, bptt_device **d,
     return c->b.open(&c->b, &chosen, d, e);
 }
 
-void choice_tell(const bptt_device *d, bptt_device_info *info)
+void fill_device_info(const bptt_device *d, bptt_device_info *info)
 {
     if (!d->backend.list) {
         (void)snprintf(info->device, sizeof info->device, "%s", d->backend.describe(d));

@@ -1,4 +1,4 @@
-// Configurations: defaults, and what is out of range; both from the table of fields.
+// Configurations: defaults and range checks from the table of fields.
 #include "config.h"
 #include "error.h"
 #include "fields.h"
@@ -20,7 +20,7 @@ void trainer_config_defaults(bptt_trainer_config *c)
 
 bptt_status model_check(const bptt_model_config *c, bptt_error *e)
 {
-    // a gradient of zero would give 0 / 0; threads and devices may take subnormal numbers for zero
+    // a gradient of zero would give 0 / 0: threads and devices may flush subnormal numbers to zero
     const bool divides = c->optimizer != BPTT_SGD;
     const bptt_status s = fields_check(OF_MODEL, c, e);
     if (!s && divides && !((float)c->epsilon >= FLT_MIN))
@@ -45,6 +45,7 @@ bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
 {
     bptt_trainer_config used = *c;
     if (c->iterations) used.epochs = 1; // not used
-    if (c->model.input) return bptt_fail(e, BPTT_BAD_CONFIG, "a trainer of text has no dense input");
+    if (c->model.input)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`input` is not 0, but a trainer reads text: dense input is not possible");
     return fields_check(OF_TRAINER, &used, e);
 }

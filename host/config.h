@@ -1,4 +1,4 @@
-// Configurations: defaults, and what is out of range.
+// Configurations: defaults and range checks.
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -7,9 +7,9 @@
 void model_config_defaults(bptt_model_config *c);
 void trainer_config_defaults(bptt_trainer_config *c);
 
-// BAD_CONFIG, in words that name the parameter.
-bptt_status model_check(const bptt_model_config *c, bptt_error *e); // all but compute
+// BAD_CONFIG; the message names the parameter.
+bptt_status model_check(const bptt_model_config *c, bptt_error *e); // all fields except compute
 bptt_status compute_check(const bptt_compute *c, bptt_error *e);
-bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e); // all but model
+bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e); // all fields except model
 
 #endif

@@ -1,15 +1,16 @@
-// Sizes that suit a text of n bytes; the machine has no say in them, so a run is the same everywhere.
+// Default sizes for a text of n bytes. They do not depend on the machine, so a run is the same everywhere.
 #include "sized.h"
 
-// About one parameter for every two to twenty bytes, the range in which small texts neither starve nor drown a network.
+// About one parameter for every two to twenty bytes of text, against overfitting small texts and underfitting large
+// ones.
 static const struct {
     size_t below, hidden, layers;
 } size[] = {
     {20000, 64, 1}, {200000, 128, 1}, {1000000, 128, 2}, {5000000, 256, 2}, {50000000, 512, 2}, {SIZE_MAX, 1024, 2},
 };
 
-enum { WINDOWS = 4 };                    // an epoch has at least so many windows, if the text can give them
-enum { UPDATES = 2000, VALIDATE = 500 }; // at least so many updates; at most so many between validations
+enum { WINDOWS = 4 };                    // minimum number of windows in an epoch, if the text is long enough
+enum { UPDATES = 2000, VALIDATE = 500 }; // minimum number of updates; maximum between validations
 
 static size_t windows(size_t n, size_t B, size_t T) { return n > B ? (n - 1) / B / T : 0; }
 

@@ -1,4 +1,4 @@
-// What is known of devices: all of them, the one of a model, where its time goes, how fast its product is.
+// Device list, device of a model, profile, GEMM rate.
 #include "backends.h"
 #include "backend.h"
 #include "model.h"
@@ -8,23 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
-// Opens the device to see whether it works.
+// Opens the device to test it.
 static void try_device(const choice *c, bptt_device_info *info)
 {
     bptt_device *d = NULL;
     bptt_error e = {0};
     *info = c->info;
     info->why[0] = '\0';
-    if (choice_open(c, &(bptt_compute){0}, &d, &e)) {
+    if (open_picked(c, &(bptt_compute){0}, &d, &e)) {
         info->usable = 0;
         (void)snprintf(info->why_not, sizeof info->why_not, "%.255s", e.words);
         return;
     }
-    choice_tell(d, info);
+    fill_device_info(d, info);
     c->b.close(d);
 }
 
-// The row *i of a module: true. Else *i is lowered by the rows that it has.
+// Row *i of a module: true. Past its last row: false, and *i is reduced by its number of rows.
 static bool module_row(const char *name, size_t *i, bptt_device_info *info)
 {
     choice c = {0};
@@ -56,7 +56,7 @@ static bptt_status describe(size_t i, bptt_device_info *info, bptt_error *error)
     enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
     if (i < BUILT_IN) {
         choice c;
-        const bptt_status s = choose_for(&(bptt_compute){.backend = built_in[i]}, BPTT_F32, &c, error);
+        const bptt_status s = pick_device(&(bptt_compute){.backend = built_in[i]}, BPTT_F32, &c, error);
         if (!s) try_device(&c, info);
         return s;
     }
@@ -69,7 +69,7 @@ static bptt_status describe(size_t i, bptt_device_info *info, bptt_error *error)
 bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info, size_t size, bptt_error *error)
 {
     bptt_device_info whole = {0};
-    if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "no place was given for what a device is");
+    if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "`info` is NULL, but must point to a struct");
     const bptt_status s = describe(i, &whole, error);
     if (!s) struct_out(info, size, &whole, sizeof whole);
     return s;
@@ -84,8 +84,8 @@ bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **
                                bptt_error *error)
 {
     if (!m || i >= BPTT_CHARGES)
-        return bptt_fail(error, BPTT_BAD_INPUT, "there are %d rows, no number %zu", (int)BPTT_CHARGES, i);
-    const bptt_status s = m->device->backend.sync(m->device, error); // what is queued counts
+        return bptt_fail(error, BPTT_BAD_INPUT, "the profile has %d rows; there is no row %zu", (int)BPTT_CHARGES, i);
+    const bptt_status s = m->device->backend.sync(m->device, error); // includes submitted work
     if (s) return s;
     if (name) *name = bptt_charge_name[i];
     if (seconds) *seconds = m->device->spent[i];
@@ -93,11 +93,11 @@ bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **
     return BPTT_OK;
 }
 
-// Squares of this size reach a matrix product's full rate and fit any cache's shadow.
+// Square matrices of this size reach the full GEMM rate.
 enum { BEST = 1024 };
 
-// Seconds of one product, the best of those made in about `seconds`. A device that queues is given several at a time,
-// so that what is measured is not how long it takes to ask.
+// Shortest time of one GEMM in seconds, measured for about `seconds`. On a device with a queue several are submitted
+// at once, so that launch latency does not dominate.
 static bptt_status best_product(bptt_device *d, const bptt_op *product, double seconds, double *best, bptt_error *e)
 {
     const size_t at_once = d->backend.list ? 16 : 1;
@@ -119,11 +119,12 @@ bptt_status bptt_gemm_rate(const bptt_compute *on, double seconds, double *gflop
 {
     choice c;
     bptt_device *d = NULL;
-    if (!on || !gflops) return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and a place");
+    if (!on || !gflops)
+        return bptt_fail(error, BPTT_BAD_INPUT, "bptt_gemm_rate needs a configuration and an output pointer");
     bptt_compute plain = *on;
-    plain.profile = 0; // it makes a device wait after each product
-    bptt_status s = choose_for(&plain, BPTT_F32, &c, error);
-    if (!s) s = choice_open(&c, &plain, &d, error);
+    plain.profile = 0; // profiling synchronizes after each GEMM
+    bptt_status s = pick_device(&plain, BPTT_F32, &c, error);
+    if (!s) s = open_picked(&c, &plain, &d, error);
     if (s) return s;
     bptt_buf *block[LAYOUT_BLOCKS] = {0};
     bptt_mat x, y, z;

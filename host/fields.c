@@ -1,4 +1,4 @@
-// The table of configuration fields, and what every field can do: be read, set, checked.
+// The table of configuration fields, and functions to read, set and check a field.
 #include "fields.h"
 #include "backend.h"
 #include "number.h"
@@ -115,7 +115,7 @@ bool field_in_range(const field *f, uint64_t count, double real)
 
 bool range_words(double least, double most, bool below, char out[64])
 {
-    const bool open = most >= 1e9; // a bound that nobody meets is not worth a word
+    const bool open = most >= 1e9; // such a bound is not printed
     if (open && least > 0 && least < 1e-300)
         (void)snprintf(out, 64, "above 0");
     else if (open)

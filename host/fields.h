@@ -1,22 +1,22 @@
-// Every field of a configuration, once: one row says its range, its default, who uses it, where it is kept and what the
-// command line calls it. Checks, model files, the training log, options, help and manual are made from these rows.
-// A new hyperparameter is a member in bptt.h, a row here, and its use.
+// One row for each field of a configuration: its range, default, dependencies, storage and command-line option.
+// Range checks, model files, the training log, options, help and man page are generated from these rows.
+// To add a hyperparameter, add a member in bptt.h, a row here, and its use.
 //
 //   F(NAME, member, KIND, values, standard, needs, kept, option)      P(...): the same without an option
 //
 //   NAME      FIELD_NAME, and OPT_NAME on the command line
-//   member    of the struct; errors, files and logs call it so
+//   member    name of the struct's member; errors, files and logs use it
 //   KIND      COUNT (a whole number), SEED (any 64 bits), REAL, WORD (an enumeration), FLAG, TEXT
 //   values    FROM(least, most); OR_0_FROM(..): 0 too, "not set"; BELOW(least, limit); POSITIVE(limit); ANY;
-//             WORDS("a|b"), in the order of the enumeration; NAMED("N"): how the help calls a text
-//   standard  the default as one writes it; NULL for a text
-//   needs     ALWAYS, or where alone it has an effect: WITH(OTHER, "a|b", why): where OTHER is one of these words;
-//             ABOVE_0(OTHER, why)
-//   kept      SAVED in model files, LOGGED in the training log; WAS_NUMBER: a word that older files hold as its number;
-//             ZERO_IS_OFF: 0, or the first word, asks for nothing and may always be given
-//   option    OPTION(name, commands, may it be given with --resume, "(how a default is found)" or NULL, help)
+//             WORDS("a|b"), in the order of the enumeration; NAMED("N"): name of a text's value in the help
+//   standard  default value as text; NULL for a text field
+//   needs     condition under which the field has an effect: ALWAYS; WITH(OTHER, "a|b", why): field OTHER has one of
+//             these words; ABOVE_0(OTHER, why): field OTHER is above 0
+//   kept      SAVED in model files, LOGGED in the training log; WAS_NUMBER: a word that older files store as a number;
+//             ZERO_IS_OFF: 0, or the first word, disables the feature and is accepted even if the field has no effect
+//   option    OPTION(name, commands, allowed with --resume, "(source of a computed default)" or NULL, help)
 //
-// The order is that of the help and of the log.
+// The help and the log list the fields in this order.
 #ifndef FIELDS_H
 #define FIELDS_H
 
@@ -32,19 +32,19 @@ extern const char cell_words[]; // "tanh|relu|..."
     F(CELL, cell, WORD, WORDS(CELL_WORDS), "tanh", ALWAYS, SAVED | LOGGED, \
       OPTION("cell", BUILD, false, NULL, "activation of the hidden units")) \
     F(VOCAB, vocab, COUNT, FROM(2, 65536), "0", ALWAYS, SAVED | LOGGED, \
-      OPTION("vocab", ON(BENCH), false, "65", "different characters")) \
+      OPTION("vocab", ON(BENCH), false, "65", "vocabulary size")) \
     P(INPUT, input, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED) \
     F(HIDDEN, hidden, COUNT, FROM(1, 65536), "128", ALWAYS, SAVED | LOGGED, \
       OPTION("hidden", BUILD, false, "(chosen from the text; bench: 128)", "hidden units in a layer")) \
     F(LAYERS, layers, COUNT, FROM(1, 64), "1", ALWAYS, SAVED | LOGGED, \
       OPTION("layers", BUILD, false, "(chosen from the text; bench: 1)", "layers")) \
     F(BIASES, biases, COUNT, FROM(1, 2), "1", ALWAYS, SAVED | LOGGED, \
-      OPTION("biases", BUILD, false, NULL, "trained biases in a layer; 2 as PyTorch and char-rnn have it")) \
+      OPTION("biases", BUILD, false, NULL, "trained biases in a layer; 2 as in PyTorch and char-rnn")) \
     F(INIT, init, WORD, WORDS("reference|uniform"), "reference", ALWAYS, SAVED | LOGGED | WAS_NUMBER, \
       OPTION("init", BUILD, false, NULL, \
-             "first weights: uniform in 1/sqrt(hidden), biases zero (reference) or drawn as well (uniform)")) \
+             "initial weights: uniform in +-1/sqrt(hidden); biases zero (reference) or drawn too (uniform)")) \
     F(OPTIMIZER, optimizer, WORD, WORDS("sgd|rmsprop|adam"), "adam", ALWAYS, SAVED | LOGGED | WAS_NUMBER, \
-      OPTION("optimizer", BUILD, false, NULL, "the update rule")) \
+      OPTION("optimizer", BUILD, false, NULL, "optimizer")) \
     F(MOMENTUM, momentum, REAL, BELOW(0, 1), "0", WITH(OPTIMIZER, "sgd", NULL), SAVED | LOGGED | ZERO_IS_OFF, \
       OPTION("momentum", BUILD, false, NULL, "momentum of sgd")) \
     P(DECAY, decay, REAL, BELOW(0, 1), "0.95", WITH(OPTIMIZER, "rmsprop", NULL), SAVED) \
@@ -55,25 +55,25 @@ extern const char cell_words[]; // "tanh|relu|..."
       OPTION("clip", BUILD, false, NULL, "clip the gradient norm at X; 0 disables")) \
     F(CLIP_MODE, clip_mode, WORD, WORDS("norm|value"), "norm", ABOVE_0(CLIP, "nothing is clipped"), \
       SAVED | LOGGED | WAS_NUMBER, \
-      OPTION("clip-mode", BUILD, false, NULL, "clip the norm of the whole gradient, or each element")) \
+      OPTION("clip-mode", BUILD, false, NULL, "clip by the norm of the whole gradient, or each element by value")) \
     F(SEED, seed, SEED, ANY, "1", ALWAYS, SAVED | LOGGED, \
       OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers"))
 
 #define TRAINER_FIELDS(F, P) \
     F(BATCH, batch, COUNT, FROM(1, INT32_MAX), "32", ALWAYS, SAVED | LOGGED, \
       OPTION("batch", BUILD, false, "(chosen from the text; bench: 32)", \
-             "parts of the text that are trained side by side")) \
+             "batch size: streams of the text trained in parallel")) \
     F(STEPS, steps, COUNT, FROM(1, INT32_MAX), "64", ALWAYS, SAVED | LOGGED, \
       OPTION("steps", BUILD, false, "(chosen from the text; bench: 64)", \
-             "length of a training window in characters (not the number of updates: --iterations)")) \
+             "sequence length: steps of time in a training window (number of updates: --iterations)")) \
     F(RATE, rate, REAL, POSITIVE(INFINITY), "0.002", ALWAYS, SAVED | LOGGED, \
       OPTION("lr", BUILD, false, NULL, "learning rate")) \
     F(ITERATIONS, iterations, COUNT, OR_0_FROM(1, MANY), "0", ALWAYS, SAVED | LOGGED, \
-      OPTION("iterations", ON(TRAIN), true, "(as --epochs says)", "updates in all")) \
+      OPTION("iterations", ON(TRAIN), true, "(from --epochs)", "total number of updates")) \
     F(EPOCHS, epochs, REAL, POSITIVE(1e15), "10", ALWAYS, 0, \
       OPTION("epochs", ON(TRAIN), true, "(chosen from the text)", "passes over the training text")) \
     F(VALID, valid, REAL, BELOW(0, 1), "0.05", ALWAYS, SAVED | LOGGED, \
-      OPTION("valid", ON(TRAIN), false, NULL, "part of the text, at its end, that is kept for validation")) \
+      OPTION("valid", ON(TRAIN), false, NULL, "fraction of the text, at its end, held out for validation")) \
     F(VALID_EVERY, valid_every, COUNT, FROM(0, MANY), "500", ABOVE_0(VALID, "no text is held out"), \
       SAVED | LOGGED | ZERO_IS_OFF, \
       OPTION("valid-every", ON(TRAIN), false, "(chosen from the text)", \
@@ -82,27 +82,27 @@ extern const char cell_words[]; // "tanh|relu|..."
 #define COMPUTE_FIELDS(F, P) \
     F(BACKEND, backend, TEXT, NAMED("NAME"), NULL, ALWAYS, LOGGED, \
       OPTION("backend", CHOSEN, true, "auto", \
-             "cpu, cuda, opencl or ref; auto: a GPU through cuda, else one through opencl, else cpu")) \
+             "cpu, cuda, opencl or ref; auto: a GPU with cuda, else a GPU with opencl, else cpu")) \
     F(DEVICE, device, TEXT, NAMED("N|NAME"), NULL, ALWAYS, 0, \
       OPTION("device", CHOSEN, true, "(the first that is usable, GPUs before others)", \
-             "device of the backend, by its number or a part of its name; see bptt devices")) \
+             "device of the backend: number, or part of its name (see bptt devices)")) \
     F(THREADS, threads, COUNT, FROM(0, 1024), "0", WITH(BACKEND, "cpu", NULL), LOGGED, \
-      OPTION("threads", PLACED, true, "(as many as the machine has cores)", "threads; results do not depend on it")) \
+      OPTION("threads", PLACED, true, "(as many as the machine has cores)", "CPU threads; do not change the results")) \
     F(LOWERING, lowering, WORD, WORDS("auto|never|always"), "auto", WITH(BACKEND, "opencl|cuda", NULL), ZERO_IS_OFF, \
-      OPTION("lowering", PLACED, true, NULL, \
-             "one kernel for all steps of a layer on opencl, one CUDA graph for a window on cuda: where that is " \
-             "faster, never, or wherever possible; the results are the same")) \
+      OPTION( \
+          "lowering", PLACED, true, NULL, \
+          "whole-window kernels (opencl) or one CUDA graph a window (cuda): where expected to be faster, never, or " \
+          "wherever possible; does not change the results")) \
     F(PRODUCT, product, WORD, WORDS("own|library"), "own", WITH(BACKEND, "opencl", NULL), ZERO_IS_OFF, \
-      OPTION("product", PLACED, true, NULL, \
-             "matrix-product kernels on opencl: bptt's own, or CLBlast's (tested before use)")) \
+      OPTION("product", PLACED, true, NULL, "GEMM kernels on opencl: bptt's own, or CLBlast's (tested before use)")) \
     F(PRECISION, precision, WORD, WORDS("fp32|tf32|bf16|fp16"), "fp32", ALWAYS, LOGGED, \
-      OPTION("precision", BUILD, true, NULL, \
-             "number format of the operands of matrix products; all but fp32 need cuda. A resumed run keeps its own " \
-             "unless this is given")) \
+      OPTION( \
+          "precision", BUILD, true, NULL, \
+          "number format of GEMM operands; all except fp32 need cuda. Default with --resume: that of the checkpoint")) \
     F(PROFILE, profile, FLAG, FROM(0, 1), "0", ALWAYS, 0, \
-      OPTION("profile", ON(BENCH), false, NULL, "print the time of each kind of operation as well; slower"))
+      OPTION("profile", ON(BENCH), false, NULL, "also print the time of each op; slower"))
 
-#define MANY 9007199254740992.0      // 2^53, up to which a double counts exactly
+#define MANY 9007199254740992.0      // 2^53: a double represents all smaller integers exactly
 #define TINY 4.9406564584124654e-324 // the smallest number above 0
 
 typedef enum field_id {
@@ -124,42 +124,42 @@ typedef enum field_kind {
 enum { FIELD_SAVED = 1, FIELD_LOGGED = 2, FIELD_WAS_NUMBER = 4, FIELD_ZERO_IS_OFF = 8 };
 
 typedef struct field {
-    const char *name, *key; // of the member; in the metadata of a file
+    const char *name, *key; // name of the member; key in the metadata of a file
     field_owner owner;
-    size_t at, bytes; // the member in the owner's struct
+    size_t at, bytes; // offset and size of the member in the owner's struct
     field_kind kind;
     double least, most;   // of COUNT, REAL
-    bool below, or_zero;  // most itself is out of range; 0 is in range too
+    bool below, or_zero;  // below: `most` itself is out of range; or_zero: 0 is in range too
     const char *words;    // of WORD: "a|b"
     const char *standard; // NULL: none
     field_id needs;       // FIELDS: none
     const char *with,
-        *why; // needs is one of these words; NULL: above 0. Why there is no effect else; NULL: whom it is for
+        *why; // with: words of which `needs` must be one; NULL: above 0. why: reason of no effect otherwise, or NULL
     unsigned kept;
     const char *option; // NULL: none
 } field;
 
 extern const field field_table[FIELDS];
 
-// The member of a struct of the field's owner, as a number; COUNT, SEED, WORD and FLAG as a whole one.
+// Reads the member from a struct of the field's owner: COUNT, SEED, WORD and FLAG as an integer, REAL as a double.
 uint64_t field_count(const field *f, const void *config);
 double field_real(const field *f, const void *config);
-const char *field_text(const field *f, const void *config); // of TEXT; "" for NULL
+const char *field_text(const field *f, const void *config); // only for TEXT; "" if the member is NULL
 void field_set(const field *f, void *config, uint64_t count, double real, const char *text);
-// From the text of a default or a file; false: it is no value of that kind, and nothing is set.
+// Parses a default or a value of a file. False: not a value of that kind, nothing is set.
 bool field_parse(const field *f, void *config, const char *text);
-// The struct of the field's owner in a trainer's configuration.
+// Returns the struct of the field's owner inside a trainer's configuration.
 void *field_config(const field *f, bptt_trainer_config *c);
 
-// Sets every field of an owner to its default; the rest of the struct stays.
+// Sets every field of an owner to its default; other members do not change.
 void fields_default(field_owner owner, void *config);
-// BAD_CONFIG, which names the parameter in `backquotes`, unless all fields of an owner are in range.
+// Checks the range of all fields of an owner. BAD_CONFIG names the parameter in `backquotes`.
 bptt_status fields_check(field_owner owner, const void *config, bptt_error *e);
 bool field_in_range(const field *f, uint64_t count, double real);
-// "1 to 64", "0 or more", "above 0", "at least 0 and below 1". False if it has no upper end worth a word.
+// Formats a range: "1 to 64", "0 or more", "above 0", "at least 0 and below 1". False if it has no upper bound.
 bool range_words(double least, double most, bool below, char out[64]);
 
-// Lists of words, "a|b": the place of a word, -1 if it is not there; the word at a place; how many there are.
+// Lists of words, "a|b": index of a word (-1 if absent), word at an index, number of words.
 int word_place(const char *list, const char *word);
 const char *word_at(const char *list, size_t place, char out[32]);
 size_t word_count(const char *list);

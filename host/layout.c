@@ -1,10 +1,10 @@
 // Blocks of device memory laid out from a table of shapes.
 #include "layout.h"
 
-// Elements between the starts of neighbours are multiples of this, so that every view is aligned for any device.
+// Offsets between views are multiples of this many elements, which aligns every view on any device.
 enum { GRAIN = 64 };
 
-// Which block a type lives in: reals, sums, indices.
+// Block of a type: reals, sums, indices.
 static size_t block_of(const bptt_backend *b, bptt_type t) { return t == BPTT_I32 ? 2 : t == b->real ? 0 : 1; }
 
 static size_t leading(const bptt_backend *b, const shape *s)
@@ -12,7 +12,7 @@ static size_t leading(const bptt_backend *b, const shape *s)
     return s->type == b->real && s->cols > 1 ? b->pad(s->cols) : s->cols;
 }
 
-// Elements of each block; with views, their places too.
+// Number of elements of each block; with views, also their offsets.
 static bptt_status place_all(const bptt_backend *b, const shape *table, size_t n, size_t elements[LAYOUT_BLOCKS],
                              bptt_buf *const *block, bptt_error *e)
 {
@@ -24,7 +24,9 @@ static bptt_status place_all(const bptt_backend *b, const shape *table, size_t n
         size_t bytes;
         bptt_status st = bptt_size(s->rows, ld, 2 * bptt_type_size(s->type), &bytes, e);
         if (!st && (s->rows * ld > SIZE_MAX / 64 || elements[k] > SIZE_MAX / 64 - s->rows * ld))
-            st = bptt_fail(e, BPTT_NO_MEMORY, "the sizes asked for need more memory than can be addressed");
+            st =
+                bptt_fail(e, BPTT_NO_MEMORY,
+                          "the requested sizes exceed the address space; lower `hidden`, `layers`, `batch` or `steps`");
         if (st) return st;
         if (block)
             *s->view = (bptt_mat){

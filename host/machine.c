@@ -1,4 +1,4 @@
-// What the host asks the machine.
+// Queries of the machine: available memory.
 #include "machine.h"
 
 #include <unistd.h>
@@ -18,7 +18,7 @@ static bptt_status fits(size_t bytes, size_t most, const char *whose, const char
                      (double)bytes / 1e6, whose, (double)most / 1e6);
 }
 
-bptt_status memory_has(const bptt_device *d, size_t bytes, size_t host, const char *what, bptt_error *e)
+bptt_status check_memory(const bptt_device *d, size_t bytes, size_t host, const char *what, bptt_error *e)
 {
     const size_t sum = bytes > SIZE_MAX - host ? SIZE_MAX : bytes + host;
     if (!d || d->memory == 0) return fits(sum, machine_memory(), "the machine", what, e);

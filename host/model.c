@@ -1,4 +1,4 @@
-// A model: tensors, first weights. See host/README.md for the table of tensors.
+// A model: tensors, initial weights. host/README.md has the table of tensors.
 #include "model.h"
 #include "config.h"
 #include "machine.h"
@@ -34,7 +34,7 @@ static bool part_needed(const bptt_model_config *c, bptt_part part)
     return true;
 }
 
-// The rows of the layout of one part: every tensor as it lies in memory.
+// The layout rows of one part: the shape of every tensor in memory.
 static void part_table(const bptt_model *m, tensor *t, bptt_part part, shape *table)
 {
     for (size_t i = 0; i < m->tensors; i++) {
@@ -70,7 +70,7 @@ static bptt_status make_tensors(bptt_model *m, bptt_error *e)
 
 // ---- the loss scale ------------------------------------------------------------------------------------------------
 
-// What a gradient is multiplied by before it is rounded to fp16, at first: PyTorch's GradScaler begins there too.
+// Initial loss scale of fp16, as in PyTorch's GradScaler.
 static const double first_scale[2] = {65536, 0};
 
 static shape scale_shape(const bptt_model_config *c, bptt_mat *view, bptt_type sum)
@@ -97,7 +97,7 @@ bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
-// First weights, one tensor at a time, in PyTorch's layout.
+// Initial weights, one tensor at a time, in PyTorch's layout.
 static bptt_status first_weights(bptt_model *m, bptt_error *e)
 {
     const double k = 1 / sqrt((double)m->config.hidden);
@@ -106,7 +106,7 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
         const bptt_tensor *t = &m->tensor[i].info;
         if (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE) continue; // zero already
         float *x = malloc(t->rows * t->cols * sizeof *x);
-        if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the first weights of %s", t->name);
+        if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the initial weights of %s", t->name);
         for (size_t n = 0; n < t->rows * t->cols; n++) x[n] = (float)((2 * splitmix_uniform24(&random) - 1) * k);
         const bptt_status s = bptt_model_write(m, BPTT_WEIGHTS, i, x, BPTT_F32, e);
         free(x);
@@ -119,7 +119,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
 {
     size_t bytes = 0;
     bptt_status s = model_size(&ch->b, c, &bytes, e);
-    if (!s && !ch->b.list) s = memory_has(NULL, bytes, 0, "this model", e);
+    if (!s && !ch->b.list) s = check_memory(NULL, bytes, 0, "this model", e);
     if (s) return s;
     bptt_model *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
@@ -129,14 +129,14 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     made->I = c->input ? c->input : c->vocab;
     made->H = c->hidden, made->G = bptt_cell_row_of(c->cell)->gates, made->S = bptt_cell_row_of(c->cell)->states;
     made->L = c->layers;
-    s = choice_open(ch, &c->compute, &made->device, e);
+    s = open_picked(ch, &c->compute, &made->device, e);
     if (!s) {
-        choice_tell(made->device, &made->info);
+        fill_device_info(made->device, &made->info);
         (void)snprintf(made->number, sizeof made->number, "%u", made->info.number);
         made->config.compute.backend = made->device->backend.name;
         made->config.compute.device = ch->b.list ? made->number : NULL;
         made->config.compute.threads = made->device->threads;
-        s = memory_has(made->device, bytes, 0, "this model", e);
+        s = check_memory(made->device, bytes, 0, "this model", e);
     }
     if (!s) s = make_tensors(made, e);
     if (!s) s = make_scale(made, e);
@@ -153,9 +153,9 @@ bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt
 {
     bptt_error why = {0};
     const bptt_status s = build(ch, c, m, &why);
-    if (s && ch->ours && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
+    if (s && ch->automatic && s != BPTT_NO_MEMORY && s != BPTT_BAD_CONFIG) {
         choice other;
-        const bptt_status none = choose_instead(module_load, ch, why.words, c->compute.precision, &other, e);
+        const bptt_status none = pick_fallback(module_load, ch, why.words, c->compute.precision, &other, e);
         return none ? none : model_open_chosen(&other, c, m, e);
     }
     if (s && e) *e = why;
@@ -166,19 +166,18 @@ bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c
 {
     choice ch;
     bptt_status s = compute_check(&c->compute, e);
-    if (!s) s = choose_on(b, c->compute.device, &ch, e);
+    if (!s) s = pick_on_backend(b, c->compute.device, &ch, e);
     return s ? s : model_open_chosen(&ch, c, m, e);
 }
 
 bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
-    if (!c || !m)
-        return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and a place for the model");
+    if (!c || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_open needs a configuration and an output pointer");
     choice ch;
     bptt_model_config whole;
     bptt_status s = model_config_in(&whole, c, e);
     if (!s) s = model_check(&whole, e);
-    if (!s) s = choose_for(&whole.compute, whole.type, &ch, e);
+    if (!s) s = pick_device(&whole.compute, whole.type, &ch, e);
     return s ? s : model_open_chosen(&ch, &whole, m, e);
 }
 
@@ -243,42 +242,46 @@ size_t bptt_model_parameters(const bptt_model *m)
 
 bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *e)
 {
-    if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
+    if (i >= m->tensors)
+        return bptt_fail(e, BPTT_BAD_INPUT, "tensor %zu does not exist: the model has %zu, numbered from 0", i,
+                         m->tensors);
     *t = m->tensor[i].info;
     return BPTT_OK;
 }
 
 bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e)
 {
-    if (m->ahead)
-        return bptt_fail(e, BPTT_BAD_INPUT, "windows are submitted and not collected; call bptt_run_collect first");
-    if (n >= UINT64_C(1) << 53) return bptt_fail(e, BPTT_BAD_INPUT, "%" PRIu64 " updates are not below 2^53", n);
+    if (m->run_in_flight) return bptt_fail(e, BPTT_BAD_INPUT, "windows are in flight; call bptt_run_collect first");
+    if (n >= UINT64_C(1) << 53)
+        return bptt_fail(e, BPTT_BAD_INPUT, "`n` is %" PRIu64 " updates, but must be below 2^53", n);
     m->updates = n;
     return BPTT_OK;
 }
 
 bptt_status check_type(const char *name, bptt_type t, bptt_error *e)
 {
-    // the last three are for proofs
+    // the last three are used by verify
     if (t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL) return BPTT_OK;
     return bptt_fail(e, BPTT_BAD_INPUT, "%s is %d, but must be BPTT_F32 or BPTT_F64", name, (int)t);
 }
 
-// PyTorch's view of a part of a tensor.
+// View of a part of a tensor with PyTorch's rows and columns.
 static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_mat *view,
                                 bptt_error *e)
 {
-    if (i >= m->tensors) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu tensors, no number %zu", m->tensors, i);
+    if (i >= m->tensors)
+        return bptt_fail(e, BPTT_BAD_INPUT, "tensor %zu does not exist: the model has %zu, numbered from 0", i,
+                         m->tensors);
     if ((unsigned)part >= PARTS || !m->tensor[i].part[part].buf)
         return bptt_fail(e, BPTT_BAD_INPUT, "this model's optimizer keeps no part %d", (int)part);
-    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for %s", m->tensor[i].info.name);
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for %s", m->tensor[i].info.name);
     const bptt_status s = check_type("as", as, e);
     if (s) return s;
     *view = m->tensor[i].info.rank == 2 ? bptt_flip(m->tensor[i].part[part]) : m->tensor[i].part[part];
     return BPTT_OK;
 }
 
-// The k-th block of H rows that PyTorch has of a gated layer's tensor; all rows where gates lie in the same order.
+// The k-th block of H rows of PyTorch's tensor of a gated layer; all rows if the order of the gates is the same.
 static size_t blocks(const bptt_model *m, size_t i)
 {
     return i < m->L * m->per_layer && *bptt_cell_row_of(m->config.cell)->order ? m->G : 1;
@@ -319,7 +322,7 @@ bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes,
         return bptt_fail(e, BPTT_BAD_INPUT, "a vocabulary of %zu bytes does not fit a model of %zu tokens", n, m->V);
     bool seen[256] = {false};
     for (size_t i = 0; i < n; i++) {
-        if (seen[bytes[i]]) return bptt_fail(e, BPTT_BAD_INPUT, "byte 0x%02x is twice in the vocabulary", bytes[i]);
+        if (seen[bytes[i]]) return bptt_fail(e, BPTT_BAD_INPUT, "the vocabulary contains byte 0x%02x twice", bytes[i]);
         seen[bytes[i]] = true;
     }
     unsigned char *copy = malloc(n);

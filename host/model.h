@@ -1,4 +1,4 @@
-// A model from the inside: its device, its tensors and where they lie.
+// Internals of bptt_model: device, tensors, memory layout.
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -10,16 +10,16 @@ enum { PARTS = 4 }; // of bptt_part
 // In memory every weight is [in][out], the transpose of PyTorch's; a bias is one row.
 typedef struct tensor {
     bptt_tensor info;
-    bptt_mat part[PARTS]; // [in][out]; buf NULL where the optimizer has no such moment
+    bptt_mat part[PARTS]; // [in][out]; buf NULL if the optimizer has no such moment
 } tensor;
 
 struct bptt_model {
     bptt_model_config config; // backend points to the device's own name, device to number (NULL: the backend has one)
     bptt_device *device;
     bptt_device_info info;
-    char number[16];       // of the device within its backend
-    bool cell_assumed;     // loaded from a file that does not name its cell
-    const bptt_run *ahead; // the run with windows submitted and not collected; NULL: none
+    char number[16];               // of the device within its backend
+    bool cell_assumed;             // loaded from a file that does not name its cell
+    const bptt_run *run_in_flight; // the run with windows in flight; NULL: none
     size_t V, I, H, L;
     size_t G, S; // gates and states of the cell
     size_t tensors;
@@ -29,7 +29,7 @@ struct bptt_model {
     bptt_mat whole[PARTS]; // each part as one row, padding included: [1][words]
     bptt_mat scale;        // [1][2] sums: loss scale, good windows since it last changed; absent but for FP16
     bptt_buf *scale_block[LAYOUT_BLOCKS];
-    uint64_t updates;          // those of windows submitted included
+    uint64_t updates;          // including windows in flight
     unsigned char *vocabulary; // [V] or NULL
 };
 
@@ -37,18 +37,18 @@ typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tenso
 
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
-// Opens a model on a choice; where that is ours and fails for other reasons than memory, on what may take its place.
+// Opens a model on a picked device. If an automatic pick fails (except NO_MEMORY, BAD_CONFIG), tries the fallback.
 bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
-// A tensor of layer l; one that does not exist (bias_hh with one bias) has buf NULL.
+// A tensor of layer l; buf is NULL if it does not exist (bias_hh with one bias).
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
-// The loss scale and its count of good windows; m->scale must be present.
+// Loss scale and its count of good windows; m->scale must be present.
 bptt_status model_read_scale(bptt_model *m, double scale[2], bptt_error *e);
 bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *e);
-// BAD_INPUT unless numbers cross the interface in this type. name: of the caller's parameter.
+// BAD_INPUT unless t is a type of the public interface. name: the caller's parameter.
 bptt_status check_type(const char *name, bptt_type t, bptt_error *e);
-// Bytes of device memory a model of this configuration takes.
+// Device memory of a model of this configuration, in bytes.
 bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t *bytes, bptt_error *e);
 
 #endif

@@ -1,4 +1,4 @@
-// Writing models, and the pieces of files that models and trainers share.
+// Writes models; functions shared by model files and checkpoints.
 #include "model_file.h"
 #include "number.h"
 
@@ -90,7 +90,8 @@ bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt
         const char *const text = st_metadata(r, f->key);
         uint64_t wide = 0;
         if (!text || !field_parse(f, config, text)) return unreadable(f, text, e);
-        const uint64_t count = parse_count(text, &wide) ? wide : field_count(f, config); // the member may be narrower
+        const uint64_t count =
+            parse_count(text, &wide) ? wide : field_count(f, config); // detects a member narrower than 64 bits
         if (!field_in_range(f, count, field_real(f, config)))
             return bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", f->key);
     }
@@ -107,7 +108,7 @@ static void describe(st_tensor *t, const bptt_model *m, const bptt_tensor *info,
     (void)snprintf(t->name, sizeof t->name, "%s%s", before, info->name);
 }
 
-// With one bias: the zeros that PyTorch adds beside this bias_ih.
+// With one bias: a bias_hh of zeros for PyTorch, after this bias_ih.
 static bool zeros_follow(const bptt_model *m, size_t i)
 {
     return m->config.biases == 1 && i < m->L * m->per_layer && i % m->per_layer == BIAS_IH;
@@ -141,7 +142,7 @@ size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_
     return m->tensors;
 }
 
-// One tensor in host memory at a time.
+// Holds one tensor at a time in host memory.
 static bptt_status write_tensor(bptt_model *m, bptt_part part, size_t i, bool zeros, st_writer *w, bptt_error *e)
 {
     const bptt_type real = m->device->backend.real;

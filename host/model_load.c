@@ -1,4 +1,4 @@
-// Reading models: bptt's own files, and files with just PyTorch's tensors.
+// Reads models: files of bptt, and files with only PyTorch's tensors.
 #include "config.h"
 #include "model_file.h"
 #include "sized.h"
@@ -12,7 +12,7 @@ static bptt_status shape_is(const st_tensor *t, const char *name, int rank, uint
 {
     if (!t) return bptt_fail(e, BPTT_BAD_FILE, "the file has no tensor %s", name);
     if (t->rank != rank || t->shape[0] != rows || (rank == 2 && t->shape[1] != cols))
-        return bptt_fail(e, BPTT_BAD_FILE, "%s has another shape than [%llu%s%.0llu]", name, (unsigned long long)rows,
+        return bptt_fail(e, BPTT_BAD_FILE, "%s does not have the shape [%llu%s%.0llu]", name, (unsigned long long)rows,
                          rank == 2 ? ", " : "", rank == 2 ? (unsigned long long)cols : 0);
     if (t->dtype != ST_F32 && t->dtype != ST_F64)
         return bptt_fail(e, BPTT_BAD_FILE, "%s holds %s, but only F32 and F64 can be read; convert it", name,
@@ -34,7 +34,7 @@ static const st_tensor *layer_tensor_of(const st_reader *r, const char *kind, si
     return st_find(r, name);
 }
 
-// One trained bias unless some bias_hh is other than zeros.
+// biases = 1 if every bias_hh is zero, else 2.
 static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_error *e)
 {
     *biases = 1;
@@ -62,7 +62,7 @@ static bptt_status unknown_cell(const char *word, bptt_error *e)
     return bptt_fail(e, BPTT_BAD_FILE, "the cell \"%.40s\" is unknown to this version; it knows %s", word, known);
 }
 
-// The key "cell", for files that may lack it: *named is false then.
+// Reads the optional key "cell"; *named is false if it is absent.
 static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool *named, bptt_error *e)
 {
     const char *word = st_metadata(r, "cell");
@@ -74,7 +74,7 @@ static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool 
     return BPTT_OK;
 }
 
-// The key "input", for files that may lack it: 0 for tokens, or the width of dense vectors, as the tensors have it.
+// Reads the optional key "input": 0 for tokens, or the width of dense vectors, which must match the tensors.
 // Without the key, a width equal to V means tokens.
 static bptt_status input_width(const st_reader *r, size_t columns, size_t V, size_t *input, bptt_error *e)
 {
@@ -91,7 +91,7 @@ static bptt_status input_width(const st_reader *r, size_t columns, size_t V, siz
     return BPTT_OK;
 }
 
-// Sizes from the tensors, where the metadata do not say that the file is ours.
+// Sizes from the shapes of the tensors, for files not written by bptt.
 static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_error *e)
 {
     const st_tensor *ih = layer_tensor_of(r, "weight_ih", 0), *hh = layer_tensor_of(r, "weight_hh", 0);
@@ -101,11 +101,11 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
                          "the file has an embedding (encoder.weight), which this version cannot read");
     if (!ih || !hh || !out || ih->rank != 2 || hh->rank != 2 || out->rank != 2)
         return bptt_fail(e, BPTT_BAD_FILE,
-                         "this is no recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
+                         "not a recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
                          "is missing");
     if (hh->shape[0] != hh->shape[1])
         return bptt_fail(e, BPTT_BAD_FILE,
-                         "rnn.weight_hh_l0 is not square: a gated cell, which this version cannot read");
+                         "rnn.weight_hh_l0 is not square (GRU or LSTM?); this version reads tanh and relu cells only");
     c->hidden = (size_t)hh->shape[1];
     c->vocab = (size_t)out->shape[0];
     const bptt_status s = input_width(r, (size_t)ih->shape[1], c->vocab, &c->input, e);
@@ -172,7 +172,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (!cell_named && (size_t)made.cell >= bptt_cells)
         return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell,
                          (int)bptt_cells - 1);
-    const st_tensor *out = st_find(r, "decoder.weight"); // before memory is taken: sizes must be the file's
+    const st_tensor *out = st_find(r, "decoder.weight"); // checks the sizes against the file before any allocation
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;
     bptt_error why = {0};
@@ -193,7 +193,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
 
 bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
-    if (!path || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_load needs a path and a place for the model");
+    if (!path || !m) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_model_load needs a path and an output pointer");
     st_reader *r = NULL;
     bptt_model_config whole;
     bptt_status s = c ? model_config_in(&whole, c, e) : BPTT_OK;

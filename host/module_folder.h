@@ -1,6 +1,6 @@
-// The folder of an installation where modules lie. CMake chooses one of two files: module_folder_installed.c for the
-// library that is installed, which may be linked into programs elsewhere; module_folder_none.c for all that is built
-// and not moved, which must not load modules of another build.
+// Folder of the modules of an installation. CMake selects one of two files: module_folder_installed.c for the
+// installed library, which may be linked into programs elsewhere; module_folder_none.c for targets that stay in the
+// build tree and must not load modules of another build.
 #ifndef MODULE_FOLDER_H
 #define MODULE_FOLDER_H
 

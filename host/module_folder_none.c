@@ -1,4 +1,4 @@
-// The folder of modules of what belongs to no installation.
+// No module folder: for targets that are not installed.
 #include "module_folder.h"
 
 #include <stddef.h>

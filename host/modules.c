@@ -1,4 +1,4 @@
-// Backends in shared libraries: where they lie, and how their tables come in.
+// Backend modules: search path, loading, ABI check.
 #define _GNU_SOURCE // dl_iterate_phdr, secure_getenv
 
 #include "modules.h"
@@ -27,7 +27,7 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
         return bptt_fail(e, BPTT_NO_BACKEND, "backend %s cannot be loaded: %.400s", name, module.words);
     if (library_find(&module, symbol, 1, &fill))
         return bptt_fail(e, BPTT_NO_BACKEND,
-                         "backend %s cannot be loaded: %.300s has no %s, so it is no module of bptt; install it again",
+                         "backend %s cannot be loaded: %.300s has no %s, so it is not a module of bptt; reinstall it",
                          name, path, BPTT_MODULE_SYMBOL);
     const bptt_abi here = BPTT_ABI_HERE;
     bptt_backend table = {0};
@@ -35,7 +35,7 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
     const bptt_status s = fill(&here, &table, &why);
     if (s) return bptt_fail(e, s, "backend %s cannot be used: %.350s (%.100s)", name, why.words, path);
     if (!table.list)
-        return bptt_fail(e, BPTT_NO_BACKEND, "%.300s lists no devices, so it is no module of bptt; install it again",
+        return bptt_fail(e, BPTT_NO_BACKEND, "%.300s has no list function, so it is not a module of bptt; reinstall it",
                          path);
     if (!table.name || strcmp(table.name, name) != 0)
         return bptt_fail(e, BPTT_NO_BACKEND, "%.300s is the module of backend %.40s, not of %s; install it again", path,
@@ -45,7 +45,7 @@ bptt_status module_load_file(const char *path, const char *name, bptt_backend *b
 }
 
 typedef struct object_search {
-    uintptr_t address; // in the object that is looked for
+    uintptr_t address; // address inside the object to find
     size_t objects;    // seen so far
     char *path;        // allocated; NULL: unknown
 } object_search;
@@ -59,8 +59,8 @@ static bool covers(const struct dl_phdr_info *object, uintptr_t address)
     return false;
 }
 
-// The first object is the program. The loader knows it by the name it was called by, which the caller chooses, and a
-// relative name depends on the working directory: neither is used.
+// The first object is the program. Its name in the loader comes from the caller and may be relative to the working
+// directory, so it is not used.
 static int find_object(struct dl_phdr_info *object, size_t size, void *search)
 {
     (void)size;
@@ -74,7 +74,7 @@ static int find_object(struct dl_phdr_info *object, size_t size, void *search)
     return 1;
 }
 
-// The file that holds this function: a library, or the program.
+// Path of the file with this function: a library or the program.
 static char *own_file(void)
 {
     char *(*const here)(void) = own_file;
@@ -84,7 +84,7 @@ static char *own_file(void)
     return s.path;
 }
 
-// Its folder, without links; false if nobody says.
+// Folder of that file, with links resolved; false if unknown.
 static bool own_folder(char folder[PATH_MAX])
 {
     char *path = own_file(), *slash = path ? strrchr(path, '/') : NULL;
@@ -94,7 +94,7 @@ static bool own_folder(char folder[PATH_MAX])
     return known;
 }
 
-// Adds to a list that is told to people; one that is too long is cut.
+// Appends to the list for the error message; truncates it if it is too long.
 static void put_folder(char *list, size_t room, const char *folder)
 {
     const size_t n = strlen(list), more = strlen(folder);
@@ -105,8 +105,8 @@ static void put_folder(char *list, size_t room, const char *folder)
 
 bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e)
 {
-    // The folder that the environment names; relative to our own file: beside it, as in a build; from the folder of
-    // libraries; from the folder of programs; the folder of this installation.
+    // Search path: the folder in the environment; relative to this library's file: its folder (build tree), from the
+    // library folder, from the program folder; the folder of this installation.
     static const char *const place[] = {"", "/bptt", "/../lib/bptt", "/../lib64/bptt",
                                         ("/" BPTT_MODULES_FROM_PROGRAMS)};
     enum { PLACES = sizeof place / sizeof place[0] };

@@ -1,17 +1,17 @@
-// Backends that lie in a file of their own, bptt-NAME.so, and are loaded when they are asked for.
+// Backend modules: shared libraries bptt-NAME.so, loaded on first use.
 #ifndef MODULES_H
 #define MODULES_H
 
 #include "backend.h"
 
-// Name of the i-th backend that may be installed as a module, the preferred one first; NULL past the last.
+// Name of the i-th backend that can be a module, in order of preference; NULL past the last.
 const char *module_name(size_t i);
-// What module_load says, after "backend NAME ", of one that is nowhere: more follows a colon.
+// Error text of module_load for a missing module, after "backend NAME "; details follow a colon.
 #define MODULE_ABSENT "is not installed"
-// Finds and loads the module of a backend: beside the program or library that holds this code, in the folders where an
-// installation puts it. It stays loaded.  NO_BACKEND: says which folders were looked in, or why it does not load.
+// Finds and loads the module of a backend. Searches the folder of the program or library with this code, then the
+// folders of an installation. It stays loaded.  NO_BACKEND: lists the folders searched, or the reason of the failure.
 bptt_status module_load(const char *name, bptt_backend *b, bptt_error *e);
-// The same from one file.
+// Loads the module from the given file.
 bptt_status module_load_file(const char *path, const char *name, bptt_backend *b, bptt_error *e);
 
 #endif

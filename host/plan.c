@@ -1,4 +1,4 @@
-// The time loops: which entry runs on what, in which order. Knows time, no device, touches no element.
+// The loops over time: builds plans of ops. Knows time; knows no device and touches no element.
 // The mathematics beside it: host/README.md.
 #include "run.h"
 #include "plan_ops.h"
@@ -8,22 +8,22 @@
 
 // ---- views ----------------------------------------------------------------------------------------------------------
 
-// Block t of a matrix that holds B rows for each t.
+// Block t of a matrix with B rows for each t.
 static bptt_mat at(const bptt_run *r, bptt_mat m, size_t t) { return bptt_rows(m, t * r->B, r->B); }
 // Blocks first .. first + count - 1.
 static bptt_mat span(const bptt_run *r, bptt_mat m, size_t first, size_t count)
 {
     return bptt_rows(m, first * r->B, count * r->B);
 }
-// The view m at the first step of a loop that moves by n blocks of B rows from step to step; and by u blocks from step
-// to step of the loop around it.
+// The view m at the first iteration of a loop; it moves by n blocks of B rows per iteration, and by u blocks per
+// iteration of the enclosing loop.
 static bptt_mat moving(const bptt_run *r, bptt_mat m, ptrdiff_t n, ptrdiff_t u)
 {
     const ptrdiff_t block = (ptrdiff_t)(r->B * m.ld);
     m.move[0] = n * block, m.move[1] = u * block;
     return m;
 }
-// States of layer l: forward only, the layers take turns in two buffers.
+// States of layer l; forward only, the layers alternate between two buffers.
 static bptt_mat states(const bptt_run *r, size_t l) { return r->mem.h[r->config.gradient ? l : l % 2]; }
 // A packed block of rows, padding included, as one row.
 static bptt_mat as_one_row(bptt_mat m)
@@ -31,32 +31,32 @@ static bptt_mat as_one_row(bptt_mat m)
     return (bptt_mat){.buf = m.buf, .at = m.at, .rows = 1, .cols = m.rows * m.ld, .ld = m.rows * m.ld, .type = m.type};
 }
 static bool gated(const bptt_run *r) { return bptt_cell_is_gated(r->model->config.cell); }
-// The columns of states, or of their gradients, that the layer above sees.
+// Columns of the states, or of their gradients, that are input of the layer above.
 static bptt_mat h_of(const bptt_run *r, bptt_mat states) { return bptt_cols(states, 0, r->model->H); }
-// h of layer l after each step of a window whose states are kept.
+// h of layer l after each step of a window, if all states are stored.
 static bptt_mat h_after(const bptt_run *r, size_t l) { return h_of(r, span(r, r->mem.h[l], 1, r->T)); }
 // [(T+1)*B][W]: block t+1 is the gradient of layer l's states after step t, block 0 that of the state before the
-// window. Two matrices in turns from the top layer down, or one for each layer.
+// window. Layers alternate between two matrices from the top down, or have one each.
 static bptt_mat run_dstates(const bptt_run *r, size_t l)
 {
     return r->keeps_dz ? r->mem.dz[l] : r->mem.dh[(r->model->L - 1 - l) % 2];
 }
-// [N][H]: the gradient of h_after from above.
+// [N][H]: gradient of h_after from the layer above.
 static bptt_mat run_dh(const bptt_run *r, size_t l) { return h_of(r, span(r, run_dstates(r, l), 1, r->T)); }
 bptt_mat run_dz(const bptt_run *r, size_t l) { return gated(r) ? r->mem.gates[l] : run_dh(r, l); }
-// W' for a product: the stored transpose if there is one, else a view.
+// W' as a GEMM operand: the stored transpose if there is one, else a transposed view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
 // ---- forward --------------------------------------------------------------------------------------------------------
 
-// Some steps of a window: S of them from the first on. In a loop of BLOCKS each of its steps is S steps of time later.
+// S steps of time of a window. In a loop over blocks, each iteration is S steps of time later.
 typedef struct steps {
     size_t first, S;
     bool moves;
 } steps;
 
-// What a matrix of the window, [T*B] rows, has for these steps: whole, for an op; or the first of them, for the body of
-// a loop over them.
+// Rows of a matrix of the window, [T*B], for these steps: all of them for an op, or those of the first step for the
+// body of a loop over the steps.
 static bptt_mat whole_of(const bptt_run *r, bptt_mat m, steps s)
 {
     return moving(r, span(r, m, s.first, s.S), s.moves ? (ptrdiff_t)s.S : 0, 0);
@@ -66,7 +66,7 @@ static bptt_mat each_of(const bptt_run *r, bptt_mat m, steps s)
     return moving(r, at(r, m, s.first), 1, s.moves ? (ptrdiff_t)s.S : 0);
 }
 
-// z = x W_ih of these steps. below: h of the layer below after each of them.
+// z = x W_ih for these steps. below: h of the layer below after each step.
 static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat z, steps s)
 {
     const run_memory *mem = &r->mem;
@@ -77,7 +77,7 @@ static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below
         gemm(p, l == 0 ? whole_of(r, mem->dense, s) : below, w_ih, SET, z);
 }
 
-// Layer l through these steps: h block 0 is the state before, blocks 1 .. S the states after each.
+// Layer l through these steps: block 0 of h is the state before, blocks 1 .. S are the states after each step.
 static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
 {
     const bptt_model *m = r->model;
@@ -103,14 +103,13 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
     copy(p, at(r, h, s.S), at(r, mem->state, l));
 }
 
-// Rows of the window that the decoder takes at a time: `rows` from the first on. In a loop of BLOCKS each of its steps
-// is `rows` rows later.
+// A block of `rows` rows of the window for the decoder. In a loop over blocks, each iteration is `rows` rows later.
 typedef struct block {
     size_t first, rows;
     bool moves;
 } block;
 
-// Rows of m for the block: for an op of the loop of BLOCKS, or (in) for one of a loop in its body.
+// Rows of m for the block: for an op of the loop over blocks, or (in) for an op of a nested loop.
 static bptt_mat rows_of(bptt_mat m, block b, bool in)
 {
     const ptrdiff_t by = b.moves ? (ptrdiff_t)(b.rows * m.ld) : 0;
@@ -119,7 +118,7 @@ static bptt_mat rows_of(bptt_mat m, block b, bool in)
     return m;
 }
 
-// Loss of a block whose top states are h [rows][H], which moves as `in` of rows_of does.
+// Loss of a block with top states h [rows][H]; h moves like `in` of rows_of.
 static void block_loss(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, bool gradient)
 {
     const bptt_mat logits = bptt_rows(r->mem.logits, 0, b.rows);
@@ -131,7 +130,7 @@ static void block_loss(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, boo
     s->arg[2] = logits, s->arg[3] = rows_of(r->mem.losses, b, true);
 }
 
-// A block of the window, whose top states are h [N][H]: its loss, and with `gradient` dh and the decoder's gradient.
+// Loss of a block of the window with top states h [N][H]; with `gradient` also dh and the decoder's gradient.
 static void decoder_block(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, bool gradient, bool add_up)
 {
     const bptt_model *m = r->model;
@@ -146,7 +145,7 @@ static void decoder_block(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, 
     colsum(p, logits, add_up, model_decoder_bias(m, BPTT_GRADIENT));
 }
 
-// The decoder over the window, R rows at a time; the first block overwrites its gradient, the others add to it.
+// The decoder over the window in blocks of R rows; the first block overwrites its gradient, the others add to it.
 static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, bool gradient)
 {
     const size_t whole = h.rows / r->R, rest = h.rows % r->R;
@@ -159,14 +158,14 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, bool gradient)
     if (rest) decoder_block(p, r, h, (block){whole * r->R, rest, false}, gradient, PLUS);
 }
 
-// All layers over the whole window, their states kept.
+// All layers over the whole window; all states are stored.
 static void layers_forward(bptt_plan *p, const bptt_run *r)
 {
     for (size_t l = 0; l < r->model->L; l++)
         layer_forward(p, r, l, l ? h_after(r, l - 1) : (bptt_mat){0}, r->mem.h[l], (steps){0, r->T, false});
 }
 
-// Forward only, in two buffers: all layers through some steps, and their losses, S*B rows at once.
+// Forward only, in two buffers: all layers through S steps, then the losses of these S*B rows.
 static void evaluate_steps(bptt_plan *p, const bptt_run *r, steps s)
 {
     const size_t L = r->model->L;
@@ -179,7 +178,7 @@ static void evaluate_steps(bptt_plan *p, const bptt_run *r, steps s)
 
 static void plan_evaluate(bptt_plan *p, const bptt_run *r)
 {
-    if (r->config.gradient) { // its memory has room for all states
+    if (r->config.gradient) { // all states fit in its memory
         layers_forward(p, r);
         decoder(p, r, h_after(r, r->model->L - 1), false);
     } else {
@@ -191,7 +190,7 @@ static void plan_evaluate(bptt_plan *p, const bptt_run *r)
     reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, STAT_LOSS, 1));
 }
 
-// One step and its log-probabilities, left in the first B rows of logits.
+// One step; its log-probabilities go to the first B rows of logits.
 static void plan_next(bptt_plan *p, const bptt_run *r)
 {
     const size_t L = r->model->L;
@@ -207,7 +206,7 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 
-// dz of a step from the gradient of the states after it, and with it the gradient of the states before.
+// From the gradient of the states after a step: dz of the step, and the gradient of the states before it.
 static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back, bptt_mat dh, bptt_mat before)
 {
     cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
@@ -241,7 +240,7 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l)
     const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
     const bptt_mat d = run_dstates(r, l), last = moving(r, at(r, d, T), -1, 0);
     const bptt_mat before = moving(r, at(r, d, T - 1), -1, 0);
-    if (m->S > 1) fill(p, bptt_cols(d, H, (m->S - 1) * H), 0); // nothing above sees these
+    if (m->S > 1) fill(p, bptt_cols(d, H, (m->S - 1) * H), 0); // these have no input from above
     if (mem->dlast.buf) add_row(p, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, d, T)));
     fill(p, at(r, d, 0), 0);
     const size_t loop = loop_begin(p, BPTT_LOOP_BACKWARD, T);
@@ -250,7 +249,7 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l)
     copy(p, at(r, d, 0), at(r, mem->dstate, l));
 }
 
-// After the loop: the layer's gradient as products over the whole window, and what goes to the layer below.
+// After the loop: weight gradients of the layer as GEMMs over the whole window, and dh of the layer below.
 static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dz, bptt_mat dh_below)
 {
     const bptt_model *m = r->model;
@@ -280,7 +279,7 @@ static void flip_layers(bptt_plan *p, const bptt_run *r)
     }
 }
 
-// From the gradient of the top layer's states in run_dz, which is spent.
+// Backward through all layers, from the gradient of the top layer's states in run_dz, which is overwritten.
 static void layers_backward(bptt_plan *p, const bptt_run *r)
 {
     for (size_t l = r->model->L; l-- > 0;) {
@@ -329,7 +328,7 @@ static void window_inputs(bptt_plan *p, const bptt_run *r)
     p->input[IN_DENSE] = r->mem.dense;
 }
 
-// Of the first step; what the run does not have stays absent.
+// Views for the first step; absent matrices of the run stay absent.
 static void next_inputs(bptt_plan *p, const bptt_run *r)
 {
     if (r->mem.token.buf) p->input[IN_TOKEN] = at(r, r->mem.token, 0);
@@ -363,7 +362,7 @@ bool plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
     if (part != LAYERS_FORWARD) {
         p->scale = r->model->scale;
         flip_layers(p, r);
-        copy(p, dy, run_dh(r, r->model->L - 1)); // the caller's stays as it is: dh turns into dz
+        copy(p, dy, run_dh(r, r->model->L - 1)); // a copy, since dh turns into dz in place
         layers_backward(p, r);
     }
     return true;

@@ -1,4 +1,4 @@
-// Adding ops to a plan, one function an opcode: what plan.c writes its loops with. Only plan.c includes this.
+// Functions that append ops to a plan, one for each opcode. Included only by plan.c.
 #ifndef PLAN_OPS_H
 #define PLAN_OPS_H
 
@@ -8,7 +8,7 @@
 
 enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
-// Room for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L. No plan grows with B or T.
+// Upper bound for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L; independent of B and T.
 enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 24 };
 static size_t most_ops(size_t layers) { return OPS_OF_PLAN + OPS_OF_LAYER * layers; }
 
@@ -20,7 +20,7 @@ static bptt_op *add(bptt_plan *p, bptt_opcode opcode)
     return s;
 }
 
-// The ops added between loop_begin and loop_end are the body. Returns the LOOP's place, for loop_end.
+// The ops added between loop_begin and loop_end are the body. Returns the index of the LOOP op, for loop_end.
 static size_t loop_begin(bptt_plan *p, bptt_loop_kind kind, size_t T)
 {
     add(p, BPTT_LOOP)->loop = (struct bptt_loop){.kind = kind, .T = T};
@@ -124,14 +124,10 @@ static void update(bptt_plan *p, const bptt_model *m, bptt_mat stat)
 {
     const bptt_model_config *c = &m->config;
     bptt_op *s = add(p, BPTT_UPDATE);
-    s->rule = (struct bptt_rule){.optimizer = c->optimizer,
-                                 .clip_mode = c->clip_mode,
-                                 .clip = c->clip,
-                                 .momentum = c->momentum,
-                                 .decay = c->decay,
-                                 .beta1 = c->beta1,
-                                 .beta2 = c->beta2,
-                                 .epsilon = c->epsilon};
+#define COPY_MEMBER(name) .name = c->name,
+    s->rule = (struct bptt_rule){
+        .optimizer = c->optimizer, .clip_mode = c->clip_mode, .clip = c->clip, HYPERPARAMETER_LIST(COPY_MEMBER)};
+#undef COPY_MEMBER
     for (bptt_part part = BPTT_WEIGHTS; part <= BPTT_MOMENT2; part++) s->arg[part] = m->whole[part];
     s->arg[4] = stat;
 }

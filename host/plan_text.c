@@ -1,4 +1,4 @@
-// A plan in words.
+// Prints plans as text.
 #include "plan_text.h"
 #include "run.h"
 
@@ -8,7 +8,7 @@ enum { NAME = 64 };
 
 // ---- names of matrices ----------------------------------------------------------------------------------------------
 
-// Whether m begins inside the matrix `whole`; then *row is the row where it does.
+// True if m begins inside the matrix `whole`; *row is then its first row.
 static bool begins_in(const bptt_mat *m, const bptt_mat *whole, size_t *row)
 {
     const size_t words = whole->rows * whole->ld;
@@ -74,7 +74,7 @@ static void write_operand(const bptt_run *r, const bptt_mat *m, size_t depth, FI
         if (m->move[k]) fprintf(f, k ? "(outer %+td)" : "(%+td)", m->move[k] / (ptrdiff_t)m->ld);
 }
 
-// The operands, those that are only written last.
+// Operands; those that are only written come last.
 static void write_op(const bptt_run *r, const bptt_op *op, size_t depth, size_t times, FILE *f)
 {
     const char *roles = bptt_opcode_roles[op->opcode];

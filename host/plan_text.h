@@ -1,4 +1,4 @@
-// A plan in words: for `bptt bench --plan`, for readers of device/DESIGN.md, for a debugger.
+// Prints plans as text: for `bptt bench --plan`, as illustration of device/DESIGN.md, for debugging.
 #ifndef PLAN_TEXT_H
 #define PLAN_TEXT_H
 
@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 
-// One line an op: its opcode, its operands (name in the run, rows x cols, "'" if transposed, how many rows it moves per
-// step of its loop), "->" before a result that is overwritten and "+->" before one that is added to, and the bytes that
-// it reads and writes in one run of the plan. Bodies of loops are indented.
+// One line for each op: opcode, operands (name in the run, rows x cols, "'" if transposed, rows moved per iteration of
+// its loop), "->" before a result that is overwritten, "+->" before one that is accumulated, and the bytes read and
+// written in one run of the plan. Loop bodies are indented.
 struct bptt_plan;
 void plan_write_text(const bptt_run *r, const struct bptt_plan *p, FILE *f);
 // The plan of a training window. r is open with gradient = 1.

@@ -1,4 +1,4 @@
-// A run: memory for B streams of T steps, its plans, and the state that it carries.
+// A run: memory for B streams of T steps, plans, carried state.
 #include "run.h"
 #include "machine.h"
 #include "sized.h"
@@ -6,34 +6,34 @@
 #include <stdlib.h>
 
 enum {
-    STEPS_AT_A_TIME = 32,       // of a forward-only pass
-    LOGITS_AT_A_TIME = 1 << 18, // elements of a decoder block, where the backend has no wish: 1 MiB of floats
+    STEPS_AT_A_TIME = 32,       // steps of one pass of a forward-only run
+    LOGITS_AT_A_TIME = 1 << 18, // default number of elements of a decoder block: 1 MiB of floats
     FIXED_SHAPES = 16,
     SHAPES_PER_LAYER = 6
 };
 
-// Rows of the decoder at a time, at most.
+// Maximum number of rows of a decoder block.
 static size_t most_rows(const bptt_backend *b, size_t V)
 {
     const size_t wished = (b->logits_at_a_time ? b->logits_at_a_time : LOGITS_AT_A_TIME) / V;
     return wished > 64 ? wished : 64;
 }
 
-// Blocks of nearly equal size, functions of the shape alone.
+// Splits into blocks of nearly equal size. The result depends on the shape alone.
 static size_t decoder_rows(size_t rows, size_t most)
 {
     const size_t blocks = (rows + most - 1) / most;
     return (rows + blocks - 1) / blocks;
 }
 
-// Steps of a forward-only pass: its logits are one block of the decoder.
+// Number of steps of a forward-only pass: its logits fit one decoder block.
 static size_t pass_steps(size_t B, size_t T, size_t most)
 {
     const size_t fit = most / B, S = fit < STEPS_AT_A_TIME ? fit : STEPS_AT_A_TIME;
     return S < 1 ? 1 : S < T ? S : T;
 }
 
-// The table of a run's memory. views: room for SHAPES_PER_LAYER * (L + 2). Returns its number of rows.
+// Fills the layout table of a run's memory. views: room for SHAPES_PER_LAYER * (L + 2). Returns the number of rows.
 static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const bptt_run *r, run_memory *mem,
                         bptt_mat *views, shape *table)
 {
@@ -83,9 +83,10 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
 static bptt_status check_config(const bptt_model_config *m, const bptt_run_config *c, bptt_error *e)
 {
     if (c->batch == 0 || c->steps == 0)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "batch and steps must be at least 1, not %zu and %zu", c->batch, c->steps);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`batch` is %zu and `steps` is %zu, but both must be at least 1", c->batch,
+                         c->steps);
     if (c->batch > INT32_MAX || c->steps > INT32_MAX / c->batch)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "batch %zu times steps %zu must stay below 2^31", c->batch, c->steps);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`batch` %zu times `steps` %zu must be below 2^31", c->batch, c->steps);
     if (c->input_gradient && (!m->input || !c->gradient))
         return bptt_fail(e, BPTT_BAD_CONFIG, "input_gradient needs a dense model and gradient = 1");
     if (c->last_gradient && !c->gradient) return bptt_fail(e, BPTT_BAD_CONFIG, "last_gradient needs gradient = 1");
@@ -156,7 +157,8 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
     bptt_run_config whole;
-    if (!m || !c || !r) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and a place");
+    if (!m || !c || !r)
+        return bptt_fail(e, BPTT_BAD_INPUT, "bptt_run_open needs a model, a configuration and an output pointer");
     const bptt_status s = run_config_in(&whole, c, e);
     return s ? s : run_open(m, &whole, false, r, e);
 }
@@ -167,7 +169,7 @@ bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bpt
     if (s) return s;
     size_t bytes = 0, host = 0;
     s = run_size(&m->device->backend, &m->config, c, &bytes, &host, e);
-    if (!s) s = memory_has(m->device, bytes, host, "a run of this batch and these steps", e);
+    if (!s) s = check_memory(m->device, bytes, host, "a run of this batch and these steps", e);
     if (s) return s;
     bptt_run *made = calloc(1, sizeof *made);
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
@@ -188,7 +190,7 @@ void bptt_run_close(bptt_run *r)
 {
     if (!r) return;
     bptt_device *d = r->model->device;
-    while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // the model's count of updates must end up right
+    while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // collect corrects the model's count of updates
     for (work w = EVALUATE; w < WORKS; w++) {
         d->backend.forget(d, r->handle[w]);
         free(r->plan[w].op);
@@ -218,7 +220,8 @@ static bptt_mat stream_state(const bptt_run *r, size_t b)
 bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
 {
     bptt_device *d = r->model->device;
-    if (b >= r->B) return bptt_fail(e, BPTT_BAD_INPUT, "there are %zu streams, no number %zu", r->B, b);
+    if (b >= r->B)
+        return bptt_fail(e, BPTT_BAD_INPUT, "stream %zu does not exist: the run has %zu, numbered from 0", b, r->B);
     const bptt_op s = {.opcode = BPTT_FILL, .arg = {stream_state(r, b)}};
     d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
     return d->backend.sync(d, e);
@@ -226,21 +229,21 @@ bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
 
 bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e)
 {
-    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the state");
+    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "`h` is NULL, but must point to the state");
     const bptt_status s = check_type("as", as, e);
     return s ? s : r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
 }
 
 bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e)
 {
-    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "no state was given");
+    if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "`h` is NULL, but must point to the state");
     const bptt_status s = check_type("as", as, e);
     return s ? s : r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
 }
 
 bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e)
 {
-    if (!dh) return bptt_fail(e, BPTT_BAD_INPUT, "no gradient was given");
+    if (!dh) return bptt_fail(e, BPTT_BAD_INPUT, "`dh` is NULL, but must point to a gradient");
     if (!r->mem.dlast.buf) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without last_gradient");
     const bptt_status s = check_type("as", as, e);
     return s ? s : r->model->device->backend.write(r->model->device, r->mem.dlast, dh, as, e);

@@ -1,4 +1,4 @@
-// Drawing a token from log-probabilities.
+// Sampling of a token from log-probabilities.
 #include "prng.h"
 
 #include "bptt.h"
@@ -13,7 +13,7 @@ static int32_t largest(const float *logp, size_t V)
     return (int32_t)best;
 }
 
-// Inverse of the cumulative distribution; rounding at its end falls to the last token that has any probability.
+// Inverts the cumulative distribution. If rounding leaves its end below the draw, the last token of probability > 0.
 int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random)
 {
     const size_t top = (size_t)largest(logp, V);

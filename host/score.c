@@ -1,4 +1,4 @@
-// The loss of a model over a text.
+// Loss of a model on a text.
 #include "score.h"
 #include "corpus.h"
 
@@ -11,7 +11,8 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
     float weight[SCORE_STEPS];
     double sum = 0;
     if (n < 2)
-        return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu byte%s holds nothing to predict", n, n == 1 ? "" : "s");
+        return bptt_fail(e, BPTT_BAD_INPUT, "the text has %zu byte%s, but scoring needs at least 2", n,
+                         n == 1 ? "" : "s");
     bptt_status s = bptt_run_reset(r, e);
     for (size_t first = 0; !s && first + 1 < n; first += SCORE_STEPS) {
         const size_t count = stream_window(id, n, first, SCORE_STEPS, token, target, weight);
@@ -27,7 +28,7 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
     return s;
 }
 
-// Tokens of text, or BAD_INPUT for a byte the model never saw.
+// Converts text to tokens. BAD_INPUT: a byte that is not in the vocabulary.
 static bptt_status tokens_of(const bptt_model *m, const unsigned char *text, size_t n, unsigned char *id, bptt_error *e)
 {
     const unsigned char *byte;
@@ -52,7 +53,8 @@ bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress
                        bptt_report *report, bptt_error *e)
 {
     if (!m || !text || n < 2)
-        return bptt_fail(e, BPTT_BAD_INPUT, "a text of %zu byte%s holds nothing to predict", n, n == 1 ? "" : "s");
+        return bptt_fail(e, BPTT_BAD_INPUT, "the text has %zu byte%s, but scoring needs at least 2", n,
+                         n == 1 ? "" : "s");
     unsigned char *id = malloc(n);
     if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
     bptt_run *r = NULL;

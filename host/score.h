@@ -1,4 +1,4 @@
-// The loss of a model over one stream of tokens.
+// Loss of a model on one stream of tokens.
 #ifndef SCORE_H
 #define SCORE_H
 
@@ -7,7 +7,7 @@
 enum { SCORE_STEPS = 256 }; // steps of the forward-only run that scores; B = 1
 
 // id [n] from zero state on run r (B = 1, T = SCORE_STEPS): mean loss over n - 1 predictions.
-// progress, if not NULL, hears how many are done; non-zero ends the work with CANCELLED.
+// progress, if not NULL, gets the number done; a non-zero return cancels (CANCELLED).
 bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*progress)(void *, size_t, size_t),
                          void *user, bptt_report *report, bptt_error *e);
 

@@ -8,7 +8,7 @@
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
-// The shortest structs that are taken end with these members. They never change.
+// Last members of the shortest accepted structs. They never change.
 enum {
     MODEL_LEAST = END_OF(bptt_model_config, clip),
     RUN_LEAST = END_OF(bptt_run_config, steps),
@@ -17,10 +17,10 @@ enum {
     REST_AT = END_OF(bptt_trainer_config, model),
     REST_LEAST = END_OF(bptt_trainer_config, rate) - REST_AT,
     REST = sizeof(bptt_trainer_config) - REST_AT,
-    MOST = 4096 // a longer struct is one whose size was never set
+    MOST = 4096 // a larger size means that it was never set
 };
 
-// A member added at the end must not lie in an older caller's padding, so there is none.
+// The structs have no padding at the end, since a new member must not lie in an older caller's padding.
 #define NO_PADDING(type, last) \
     _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
 NO_PADDING(bptt_model_config, compute);
@@ -30,10 +30,10 @@ NO_PADDING(bptt_window, keep);
 NO_PADDING(bptt_trainer_config, epochs);
 _Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
 
-// A struct that callers give, and the words of its refusal.
+// A struct passed by callers, with the words of its error messages.
 typedef struct kind {
-    const char *type, *size, *defaults; // defaults: the call that sets the size, for a sentence
-    size_t least, whole;                // bytes: the shortest, ours
+    const char *type, *size, *defaults; // defaults: the function that sets the size, for messages
+    size_t least, whole;                // bytes: of the shortest struct, of the current one
     bptt_status status;
 } kind;
 
@@ -55,21 +55,22 @@ static bptt_status check_size(const kind *k, size_t size, bptt_error *e)
     return bptt_fail(e, k->status, "%s is %zu: %sset %s to sizeof(%s)", k->size, size, k->defaults, k->size, k->type);
 }
 
-// `size` bytes of a caller over the `whole_size` bytes of *whole, which hold the defaults.
+// Copies `size` bytes of a caller's struct over *whole [whole_size], which holds the defaults.
 static bptt_status take(const kind *k, void *whole, size_t whole_size, const void *from, size_t size, bptt_error *e)
 {
     const unsigned char *byte = from;
     for (size_t i = whole_size; i < size; i++)
         if (byte[i])
-            return bptt_fail(e, k->status,
-                             "a %s sets members that this library (%s) does not know: it was made for a newer bptt; "
-                             "leave them 0, or install that version",
-                             k->type, BPTT_VERSION);
+            return bptt_fail(
+                e, k->status,
+                "a %s sets members that this library (%s) does not know: the program was built for a newer bptt; "
+                "leave them 0, or install that version",
+                k->type, BPTT_VERSION);
     memcpy(whole, from, size < whole_size ? size : whole_size);
     return BPTT_OK;
 }
 
-// A caller's struct, which begins with its size, over *whole, which holds the defaults and keeps its own size.
+// Copies a caller's struct over *whole, which holds the defaults; whole->size does not change.
 static bptt_status struct_in(const kind *k, void *whole, const void *from, bptt_error *e)
 {
     size_t size;
@@ -98,7 +99,7 @@ bptt_status window_in(bptt_window *whole, const bptt_window *w, bptt_error *e)
     return struct_in(&window_kind, whole, w, e);
 }
 
-// The nested configuration has the caller's size too, so what follows it lies where the caller's header puts it.
+// The nested configuration has the caller's size too, which determines the offsets of the members after it.
 bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_config *c, bptt_error *e)
 {
     trainer_config_defaults(whole);
@@ -138,7 +139,7 @@ void model_config_out(void *to, size_t size, const bptt_model_config *whole)
 void trainer_config_out(void *to, size_t size, size_t model_size, const bptt_trainer_config *whole)
 {
     unsigned char *const at = to;
-    if (size < MODEL_AT || model_size > size - MODEL_AT) return; // no header says so
+    if (size < MODEL_AT || model_size > size - MODEL_AT) return; // no version of the header has these sizes
     set_size(at, size);
     model_config_out(at + MODEL_AT, model_size, &whole->model);
     struct_out(at + MODEL_AT + model_size, size - MODEL_AT - model_size, (const unsigned char *)whole + REST_AT, REST);

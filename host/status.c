@@ -1,4 +1,4 @@
-// Texts of the library: versions and status codes.
+// Version and texts of status codes.
 #include "bptt.h"
 
 const char *bptt_version(void) { return BPTT_VERSION; }

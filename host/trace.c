@@ -1,5 +1,5 @@
-// An update that is kept: made by a run that keeps the dz of every layer, in place of the trainer's own, so that what
-// goes into the file is what the training went on with. The format: trace.h.
+// Traced updates: a run with keeps_dz makes the update instead of the trainer's own run, so that the file holds the
+// numbers that the training used. trace.h describes the format.
 #define _POSIX_C_SOURCE 200809L
 
 #include "trace.h"
@@ -18,10 +18,10 @@ typedef struct tracing {
     bptt_trainer *t;
     bptt_run *run;
     st_writer *w;
-    void *scratch; // as large as the largest tensor that is not the model's
+    void *scratch; // room for the largest tensor that does not belong to the model
 } tracing;
 
-// ---- what goes into the file ----------------------------------------------------------------------------------------
+// ---- contents of the file -------------------------------------------------------------------------------------------
 
 enum { OWN_TENSORS = 5 };
 
@@ -39,7 +39,7 @@ static void own_entries(const bptt_trainer *t, st_tensor *list)
     memcpy(list, own, sizeof own);
 }
 
-// In the order in which they are known: the first are written before the update.
+// Tensors in the order of writing; the first are written before the update.
 static size_t trace_entries(const bptt_trainer *t, st_tensor *list)
 {
     size_t n = weight_entries(t->model, list);
@@ -123,7 +123,7 @@ static bptt_status copy_state(bptt_run *from, bptt_run *to, void *scratch, bptt_
     return s ? s : bptt_run_write_state(to, scratch, real, e);
 }
 
-// Everything that can fail for want of memory or of a place for the file, before anything of the training moves.
+// Allocates memory and opens the file, before the state of the training changes.
 static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
 {
     const bptt_trainer_config *c = &k->t->config;
@@ -151,8 +151,9 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
                                bptt_error *e)
 {
     if (!t || !folder || !kept)
-        return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_trace needs a trainer, a folder and a place for kept");
-    bptt_status s = trainer_rest(t, e);
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "bptt_trainer_trace needs a trainer, a folder and an output pointer for kept");
+    bptt_status s = trainer_require_idle(t, e);
     const size_t window = (size_t)(t->iteration % t->windows);
     if (!s && window == 0) s = bptt_run_reset(t->run, e);
     if (s) return s;
@@ -169,7 +170,7 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
         kept->code = st_write_commit(k.w, kept);
         k.w = NULL;
     }
-    if (s && !kept->code) (void)bptt_fail(kept, s, "the update that was to be kept failed");
+    if (s && !kept->code) (void)bptt_fail(kept, s, "the traced update failed");
     end(&k);
     return s;
 }

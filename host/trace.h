@@ -1,10 +1,10 @@
-// One update of a training run, as the backend computed it, in a file: what bptt_trainer_trace writes and verify reads.
+// Trace file: one update of a training run, as computed by the backend. Written by bptt_trainer_trace, read by verify.
 //
-// A safetensors file TRACE_FILE in a folder. Beside the weights before the update, named and shaped as in a model file:
+// A safetensors file TRACE_FILE in a folder. It holds the weights before the update, as in a model file, and:
 //   train.gradient.<name>   the gradient of each tensor, before clipping
 //   trace.token, target     I64 [T][B]
 //   trace.states            [L][T+1][B][H]: block 0 is the state before the window, block t+1 that after step t
-//   trace.dz                [L][T][B][H]: gradient of the loss with respect to what the cell's function is taken of
+//   trace.dz                [L][T][B][H]: gradient of the loss with respect to the cell's pre-activations
 //   trace.losses            F64 [T][B]
 // and the metadata of a model file, with trace = TRACE_VERSION, trace.update (its number, from 1), trace.batch,
 // trace.steps, trace.precision, trace.backend and trace.device in words.

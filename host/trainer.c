@@ -9,23 +9,23 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MOST_ITERATIONS 0x1p53 // counts stay exact in a double
+#define MOST_ITERATIONS 0x1p53 // smaller counts are exact in a double
 
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
     const bptt_run_config train = {
         .size = sizeof(bptt_run_config), .batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
-    const bptt_run_config judge = {.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS};
+    const bptt_run_config validation = {.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS};
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
     bptt_status s = model_size(b, m, &model, e);
     if (!s) s = run_size(b, m, &train, &run, &host, e);
-    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &judge, &other, &host2, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &validation, &other, &host2, e);
     if (s) return s;
     host += host2 + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
     t->memory = model + run + other + host;
-    if (!d && b->list) return BPTT_OK; // memory of its own, which it tells once it is open
-    return memory_has(d, model + run + other, host, "this run", e);
+    if (!d && b->list) return BPTT_OK; // the memory size of such a device is known once it is open
+    return check_memory(d, model + run + other, host, "this run", e);
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
@@ -34,19 +34,20 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     t->windows = corpus_windows(&t->corpus, B, T);
     if (t->corpus.n_train < 2)
         return bptt_fail(e, BPTT_BAD_INPUT,
-                         "the training part has %zu bytes, at least 2 are needed; give a longer text "
+                         "the training part has %zu bytes, but needs at least 2; give a longer text "
                          "or a lower `valid`",
                          t->corpus.n_train);
     if (t->windows == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the training part of %zu bytes is too short for batch %zu x steps %zu; with "
-                         "`batch` %zu, `steps` can be %zu at most",
+                         "`batch` %zu, `steps` can be at most %zu",
                          t->corpus.n_train, B, T, len > 0 ? B : t->corpus.n_train - 1, len > 0 ? len : 1);
     if (t->config.iterations == 0) {
         const double n = ceil(t->config.epochs * (double)t->windows);
         if (!(n >= 1 && n < MOST_ITERATIONS))
-            return bptt_fail(e, BPTT_BAD_CONFIG, "%g epochs of %zu windows are no number of updates", t->config.epochs,
-                             t->windows);
+            return bptt_fail(e, BPTT_BAD_CONFIG,
+                             "`epochs` is %g: with %zu windows an epoch this is no valid number of updates",
+                             t->config.epochs, t->windows);
         t->config.iterations = (uint64_t)n;
     }
     t->token = malloc(T * B * sizeof *t->token);
@@ -60,13 +61,13 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
     if (!s && t->corpus.n - t->corpus.n_train >= 2)
         s = bptt_run_open(t->model,
                           &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS},
-                          &t->judge, e);
+                          &t->validation_run, e);
     return s;
 }
 
 bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
 {
-    if (!c || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_open needs a configuration and a place");
+    if (!c || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_open needs a configuration and an output pointer");
     bptt_trainer_config whole;
     bptt_status s = trainer_config_in(&whole, c, e);
     if (!s) s = trainer_check(&whole, e);
@@ -78,8 +79,8 @@ bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, si
     made->config.model.vocab = made->corpus.V;
     const bptt_model_config *m = &made->config.model;
     choice ch;
-    if (!s) s = choose_for(&m->compute, m->type, &ch, e);
-    if (!s) s = trainer_measure(made, &ch.b, NULL, e); // refused before any memory is taken
+    if (!s) s = pick_device(&m->compute, m->type, &ch, e);
+    if (!s) s = trainer_measure(made, &ch.b, NULL, e); // fails before any allocation
     if (!s) s = model_open_chosen(&ch, m, &made->model, e);
     if (!s) s = trainer_measure(made, &made->model->device->backend, made->model->device, e);
     if (!s) s = trainer_finish_open(made, e);
@@ -96,7 +97,7 @@ void bptt_trainer_close(bptt_trainer *t)
 {
     if (!t) return;
     bptt_run_close(t->run);
-    bptt_run_close(t->judge);
+    bptt_run_close(t->validation_run);
     bptt_model_close(t->model);
     corpus_close(&t->corpus);
     free(t->token);
@@ -130,17 +131,17 @@ void bptt_trainer_get_config_sized(const bptt_trainer *t, bptt_trainer_config *c
 
 bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
 
-bptt_status trainer_rest(const bptt_trainer *t, bptt_error *e)
+bptt_status trainer_require_idle(const bptt_trainer *t, bptt_error *e)
 {
     if (t->run->submitted == 0) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_INPUT, "%zu updates are submitted and not collected; call bptt_trainer_collect first",
+    return bptt_fail(e, BPTT_BAD_INPUT, "%zu updates are in flight; call bptt_trainer_collect first",
                      t->run->submitted);
 }
 
 bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e)
 {
     const size_t k = (size_t)(t->iteration % t->windows);
-    const bool room = t->run->submitted < BPTT_SUBMITTED; // else nothing may change: submit says so
+    const bool room = t->run->submitted < BPTT_SUBMITTED; // if not, submit fails, and nothing may change
     bptt_status s = k == 0 && room ? bptt_run_reset(t->run, e) : BPTT_OK;
     if (s) return s;
     corpus_window(&t->corpus, t->config.batch, t->config.steps, k, t->token, t->target);
@@ -160,12 +161,12 @@ bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_erro
 
 bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e)
 {
-    bptt_status s = trainer_rest(t, e);
+    bptt_status s = trainer_require_idle(t, e);
     if (!s) s = bptt_trainer_submit(t, e);
     return s ? s : bptt_trainer_collect(t, report, e);
 }
 
-// score_stream's progress, for callers that only want to stop.
+// Adapter: passes a stop callback as the progress callback of score_stream.
 typedef struct stopper {
     int (*stop)(void *);
     void *user;
@@ -180,19 +181,20 @@ static int ask(void *user, size_t done, size_t total)
 
 bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report, bptt_error *e)
 {
-    if (!t->judge)
+    if (!t->validation_run)
         return bptt_fail(e, BPTT_BAD_INPUT, "the text has no validation part: %zu of its %zu bytes are for training",
                          t->corpus.n_train, t->corpus.n);
-    const bptt_status rest = trainer_rest(t, e);
+    const bptt_status rest = trainer_require_idle(t, e);
     if (rest) return rest;
     stopper s = {stop, user};
-    return score_stream(t->judge, t->corpus.id + t->corpus.n_train, t->corpus.n - t->corpus.n_train, stop ? ask : NULL,
-                        &s, report, e);
+    return score_stream(t->validation_run, t->corpus.id + t->corpus.n_train, t->corpus.n - t->corpus.n_train,
+                        stop ? ask : NULL, &s, report, e);
 }
 
 int bptt_trainer_validation_due(const bptt_trainer *t)
 {
-    return t->judge && t->config.valid_every > 0 && t->iteration > 0 && t->iteration % t->config.valid_every == 0;
+    return t->validation_run && t->config.valid_every > 0 && t->iteration > 0 &&
+           t->iteration % t->config.valid_every == 0;
 }
 
 void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best)

@@ -1,4 +1,4 @@
-// A trainer from the inside.
+// Internals of bptt_trainer.
 #ifndef TRAINER_H
 #define TRAINER_H
 
@@ -6,23 +6,23 @@
 #include "model.h"
 
 struct bptt_trainer {
-    bptt_trainer_config config; // iterations resolved
+    bptt_trainer_config config; // iterations computed from epochs if it was 0
     corpus corpus;
     bptt_model *model;
-    bptt_run *run, *judge;   // training; validation (NULL without a validation part)
-    size_t windows;          // in an epoch
-    int32_t *token, *target; // [T][B]
-    uint64_t iteration;      // updates submitted
+    bptt_run *run, *validation_run; // validation_run is NULL without a validation part
+    size_t windows;                 // in an epoch
+    int32_t *token, *target;        // [T][B]
+    uint64_t iteration;             // updates submitted
     double best_loss;
     uint64_t best_iteration; // 0: none yet
     size_t memory;
 };
 
-// From config and corpus; fills memory, and refuses what the device (NULL: not open yet) has not got.
+// Computes t->memory from config and corpus. NO_MEMORY if the device (NULL: not open yet) or the host has less.
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e);
-// BAD_INPUT while windows are submitted and not collected.
-bptt_status trainer_rest(const bptt_trainer *t, bptt_error *e);
-// Everything but the model, which t->model holds already.
+// BAD_INPUT while windows are in flight.
+bptt_status trainer_require_idle(const bptt_trainer *t, bptt_error *e);
+// Opens everything except the model, which must be in t->model.
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e);
 
 #endif

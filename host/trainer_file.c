@@ -1,4 +1,4 @@
-// The complete state of a trainer as one file, and going on from it byte for byte.
+// Checkpoints: writes the complete state of a trainer to one file, and resumes from it byte for byte.
 #include "model_file.h"
 #include "sized.h"
 #include "trainer.h"
@@ -10,7 +10,7 @@
 
 static const char *const moment[] = {[BPTT_MOMENT1] = "moment1", [BPTT_MOMENT2] = "moment2"};
 
-// scale: the loss scale and its count, where the model has one.
+// scale: the loss scale and its counter, if the model has one.
 static void put_trainer(metadata *m, const bptt_trainer *t, const double scale[2])
 {
     put_model(m, t->model);
@@ -61,7 +61,7 @@ static bptt_status write_state(bptt_trainer *t, st_writer *w, bptt_error *e)
 bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e)
 {
     if (!t || !path) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_save needs a trainer and a path");
-    const bptt_status rest = trainer_rest(t, e);
+    const bptt_status rest = trainer_require_idle(t, e);
     if (rest) return rest;
     const size_t n = trainer_entries(t, NULL);
     st_tensor *list = calloc(n, sizeof *list);
@@ -105,8 +105,8 @@ static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_err
     if (s) return s;
     if (bytes != t->corpus.n || !digest || strcmp(digest, t->corpus.sha256))
         return bptt_fail(e, BPTT_BAD_INPUT,
-                         "this is not the text the run was started with: %zu bytes instead of %llu, or "
-                         "other contents (SHA-256 %.16s...)",
+                         "the text differs from the one the run started with: %zu bytes instead of %llu, or "
+                         "another SHA-256 (expected %.16s...)",
                          t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
     return BPTT_OK;
 }
@@ -125,7 +125,7 @@ static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
     return s;
 }
 
-// The precision of the run that wrote the file; files from before there was a choice do not say: FP32.
+// Precision of the run that wrote the file; FP32 if an older file does not name it.
 static bptt_status read_precision(const st_reader *r, bptt_precision *p, bptt_error *e)
 {
     const char *word = st_metadata(r, "train.precision");
@@ -137,7 +137,7 @@ static bptt_status read_precision(const st_reader *r, bptt_precision *p, bptt_er
     return BPTT_OK;
 }
 
-// Between the bounds that training keeps it in, see BPTT_GUARD; a power of two as all are that it reaches.
+// Checks the loss scale: within the bounds of BPTT_GUARD, and a power of two.
 static bptt_status read_scale(bptt_trainer *t, const st_reader *r, bptt_error *e)
 {
     double scale[2] = {0};
@@ -154,10 +154,10 @@ static bptt_status read_scale(bptt_trainer *t, const st_reader *r, bptt_error *e
     return model_write_scale(t->model, scale, e);
 }
 
-// The model, in the precision of the run unless c says another; with the loss scale of the run if it still has one.
+// Opens the model in the precision of the file, or of c with change_precision; restores the loss scale if it has one.
 static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, bptt_error *e)
 {
-    bptt_model_config machine; // what computes is this machine's, the numbers are the file's
+    bptt_model_config machine; // compute settings from c, all others from the file
     bptt_precision made_in = BPTT_PRECISION_FP32;
     bptt_error why = {0};
     bptt_model_defaults(&machine);
@@ -170,7 +170,7 @@ static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_
     if (!changed) machine.compute.precision = made_in;
     s = model_from(r, &machine, &t->model, &why);
     if (s == BPTT_NO_BACKEND && machine.compute.precision != BPTT_PRECISION_FP32 && !changed)
-        return bptt_fail(e, s, "%.380s; the run was made in %s, `precision` fp32 goes on with it in float", why.words,
+        return bptt_fail(e, s, "%.380s; the run was trained in %s; `precision` fp32 continues it in float", why.words,
                          bptt_precision_word[made_in]);
     if (s && e) *e = why;
     return s || !t->model->scale.buf || made_in != BPTT_PRECISION_FP16 ? s : read_scale(t, r, e);
@@ -181,19 +181,19 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
 {
     if (!st_metadata(r, "train.iteration"))
         return bptt_fail(e, BPTT_BAD_FILE,
-                         "the file holds weights only, not a run to go on with; give the last state, not "
+                         "the file holds weights only and cannot be resumed; give the checkpoint, not "
                          "the best model");
     bptt_status s = read_schedule(t, r, e);
     if (!s && (t->iteration >= UINT64_C(1) << 53 || t->config.iterations >= UINT64_C(1) << 53))
-        s = bptt_fail(e, BPTT_BAD_FILE, "the file counts more updates than there can be");
+        s = bptt_fail(e, BPTT_BAD_FILE, "the file's count of updates is larger than its total");
     if (!s) s = corpus_open(text, n, t->config.valid, &t->corpus, e);
     if (!s) s = same_text(t, r, e);
     if (!s) s = read_model(t, r, c, e);
     for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
-    if (!s) s = get_count(r, "updates", &t->model->updates, e); // of these moments
+    if (!s) s = get_count(r, "updates", &t->model->updates, e); // the count belongs to these moments
     if (!s && t->model->updates > t->iteration) s = bptt_fail(e, BPTT_BAD_FILE, "more updates than iterations");
     if (!s && t->model->config.input)
-        s = bptt_fail(e, BPTT_BAD_FILE, "a model of dense input has no text to go on with");
+        s = bptt_fail(e, BPTT_BAD_FILE, "the file is a model of dense input; a trainer resumes only models of text");
     if (s) return s;
     bptt_model_get_config(t->model, &t->config.model);
     if (c && c->iterations)
@@ -208,7 +208,7 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
 bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                 bptt_trainer **t, bptt_error *e)
 {
-    if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and a place");
+    if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and an output pointer");
     st_reader *r = NULL;
     bptt_trainer_config whole;
     bptt_status s = c ? trainer_config_in(&whole, c, e) : BPTT_OK;

@@ -1,7 +1,7 @@
-// A character language model, whole: trains on a text file with validation and checkpoints, then writes.
+// A complete character language model: training on a text file with validation and checkpoints, and sampling.
 //
-//   char_lm train TEXT MODEL [UPDATES]      start, or go on if MODEL exists
-//   char_lm write MODEL [COUNT [TEMPERATURE]]
+//   char_lm train TEXT MODEL [UPDATES]      train, or resume if MODEL exists
+//   char_lm write MODEL [COUNT [TEMPERATURE]]   sample COUNT characters
 #include <bptt.h>
 
 #include <math.h>
@@ -21,7 +21,7 @@ static void die_of(const char *what)
     exit(1);
 }
 
-// The whole file; the caller frees it.
+// Reads the whole file; the caller frees it.
 static unsigned char *read_file_or_die(const char *path, size_t *n)
 {
     FILE *f = fopen(path, "rb");

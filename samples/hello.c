@@ -1,4 +1,4 @@
-// Trains a small network on one sentence, then lets it write.
+// Trains a small network on two sentences, then samples from it.
 #include <bptt.h>
 
 #include <stdio.h>

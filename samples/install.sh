@@ -1,19 +1,19 @@
 # shellcheck shell=sh
 # Sourced by quickstart.sh and tests/run.sh: installs the Debian packages that are missing, as root or through sudo.
-#   "$@"        packages without which the script cannot go on
-#   $optional   packages that are used where they are installed
-# Without root and sudo: exit code 69 if a package of the first kind is missing; those of the second are named in a line,
-# and the script goes on. Where there is no dpkg, nothing is installed, and all of them are named.
+#   "$@"        required packages
+#   $optional   packages used if they are installed
+# Without root and sudo: exits with code 69 if a required package is missing; prints a line for missing optional
+# packages and continues. Without dpkg, installs nothing and prints all package names.
 # Sets $absent: the optional packages that are not installed (empty where there is no dpkg).
 
-# is_missing PACKAGE...: prints those that are not installed.
+# is_missing PACKAGE...: prints the packages that are not installed.
 is_missing() {
     for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf ' %s' "$package"
     done
 }
 
-# can_install: whether apt-get can run as root; sets $as_root. sudo may ask for a password only at a terminal.
+# can_install: succeeds if apt-get can run as root; sets $as_root. sudo may ask for a password only at a terminal.
 can_install() {
     as_root=''
     [ "$(id -u)" -ne 0 ] || return 0

@@ -1,6 +1,6 @@
-// The seed's cell, four steps joined by builders: a token is given, the network's own choice is fed back, and a joint
-// of our own lets half of the state before through. Then the law that every joint must obey, and the gradients.
-// Built in the repository only: bptt_cells.h and its functions are not installed.
+// A chain of four Elman cells joined by context builders: teacher forcing (a given token), feedback of the network's
+// own prediction, and a custom builder (a leaky state). Checks the adjoint identity <J d, s> = <d, J's> and prints
+// gradients. Builds only inside the repository: bptt_cells.h and its functions are not installed.
 #include <bptt_cells.h>
 
 #include <math.h>
@@ -8,7 +8,7 @@
 
 enum { I = 2, H = 3, STEPS = 4 };
 
-// x stays zero, h = next + h / 2: a leaky state. It is linear.
+// A leaky state, linear: x = 0, h = next + h / 2.
 static void leak(const bptt_elman_trace *a, double *x, double *h)
 {
     for (int i = 0; i < I; i++) x[i] = 0;
@@ -40,7 +40,7 @@ static bptt_status leak_vjp(const bptt_builder_call *at, const void *dx, const v
     return BPTT_OK;
 }
 
-// All five tensors of every step, one after the other, and where each lies.
+// Storage of the five tensors of every step.
 typedef struct tensors {
     double x[STEPS][I], h[STEPS][H], concat[STEPS][I + H], pre[STEPS][H], next[STEPS][H];
 } tensors;

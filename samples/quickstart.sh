@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing, builds bptt, trains it on its own source text and lets it write. Nothing is downloaded but
+# Installs missing packages, builds bptt, trains it on its own source text and samples from the model. Downloads only
 # Debian packages. usage: sh samples/quickstart.sh [TEXT]
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,10 +18,10 @@ model=build/quickstart/model.safetensors
 
 echo "== training on ${text:-the source text of bptt itself} =="
 if [ -n "$text" ]; then
-    set -- # the sample starts as after a newline: the text need not have the characters of a prime
+    set -- # no prompt: the text need not contain its characters
     $bptt train "$text" -o $model
 else
-    # Smaller and longer than what suits a text of its size: about a minute on two cores.
+    # Fewer parameters and more epochs than the defaults for this text: about a minute on two cores.
     set -- --prime "static bptt_status "
     epochs=15
     [ -z "$absent" ] || { epochs=4 && echo "without OpenBLAS training is slow: 4 passes over the text instead of 15"; }

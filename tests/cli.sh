@@ -413,7 +413,7 @@ has out 'train.loss_scale: [0-9]' "and the loss scale"
 # shellcheck disable=SC2086
 exits 0 "a shorter run in fp16 works" other/bptt train text $tiny --iterations 7 --precision fp16 -o i.safetensors
 exits 69 "a run in fp16 does not go on where there is none" "$bptt" train text --resume i.safetensors --backend cpu
-has err 'cpu has no precision fp16.*the run was made in fp16, --precision fp32 goes on with it in float' "and says how"
+has err 'cpu has no precision fp16.*the run was trained in fp16; --precision fp32 continues it in float' "and says how"
 exits 0 "which works" "$bptt" train text --resume i.safetensors --backend cpu --precision fp32 -o j.safetensors
 exits 0 "it goes on in fp16 by itself" other/bptt train text --resume i.safetensors --iterations 60
 same h.safetensors i.safetensors "as if it never had been stopped"

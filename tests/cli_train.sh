@@ -67,7 +67,7 @@ has err '; 1 update an epoch, 1 in all$' "update"
 exits 71 "a run beyond memory is refused" "$bptt" train text --hidden 65536 --layers 60
 has err '; lower --hidden, --layers, --batch or --steps$' "with the options that would help"
 exits 0 "nothing is left to do" "$bptt" train text --resume m.safetensors
-has err 'already trained for all 60 updates; give more --iterations or --epochs to go on$' "which is said"
+has err 'already trained for all 60 updates; raise --iterations or --epochs to continue$' "which is said"
 exits 0 "less than nothing is left to do" "$bptt" train text --resume m.safetensors --iterations 10 -o one.safetensors
 has err 'already trained for 60 updates, more than --iterations 10$' "which is said too"
 exits 64 "a text is not resumed" "$bptt" train text --resume text
@@ -154,11 +154,11 @@ has err 'torn: 2 bytes after the last tensor' "with the number of bytes"
 # ---- an update that is kept -----------------------------------------------------------------------------------------
 exits 0 "an update is kept in a folder that is made" train --iterations 60 -o k.safetensors --trace kept
 same m.safetensors k.safetensors "and the result is the same bytes"
-has err 'update 60 is kept in kept' "it is the last one if none is named"
+has err 'trace of update 60 written to kept' "it is the last one if none is named"
 "$bptt" inspect kept/trace.safetensors | grep -q '^F32 *1 x 9 x 2 x 8 *trace.states'
 say $? "with the states before and after each step"
 exits 0 "another update is kept" train --iterations 60 -o k.safetensors --trace kept --trace-at 7
-has err 'update 7 is kept' "it says which"
+has err 'trace of update 7 written' "it says which"
 same m.safetensors k.safetensors "and the result is the same bytes again"
 exits 64 "an update past the end is refused" train --iterations 60 -o x.safetensors --trace kept --trace-at 61
 exits 78 "so is one without a folder" train --iterations 60 -o x.safetensors --trace-at 4
@@ -185,7 +185,7 @@ open("foreign.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + da
     same out wanted "with the same loss"
     empty err "and nothing is said"
     exits 0 "without --cell it is taken for tanh" "$bptt" score foreign.safetensors text
-    has err '^bptt: foreign.safetensors does not name its cell: tanh is assumed; --cell relu for a relu network$' "in words"
+    has err '^bptt: foreign.safetensors does not name its cell; assuming tanh (--cell relu for a relu network)$' "in words"
     ! cmp -s out wanted
     say $? "which is another loss"
     exits 0 "a sample says so too" "$bptt" sample foreign.safetensors --length 5

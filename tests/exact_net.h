@@ -156,7 +156,7 @@ static inline void exact_backward(exact_net *n)
     free(dh), free(below), free(first);
 }
 
-// Whether the tensor says anything: a net that is all zeros would be exact, too.
+// True if enough elements are not zero: an all-zero tensor would be exact, too.
 static inline bool exact_lively(const double *x, size_t n, double part)
 {
     size_t alive = 0;

@@ -6,7 +6,7 @@
 #include "cl_internal.h"
 #include "near.h"
 
-// What is wrong. All zero: nothing.
+// Planted faults. All zero: none.
 typedef struct fake {
     const char *call; // fails: "CreateBuffer"
     int after;        // calls that still succeed

@@ -112,7 +112,7 @@ static inline size_t fake_bias(const struct cudnnRNNStruct *r, size_t layer, siz
     return fake_matrix(r, 0, 2 * r->G) + (layer * 2 * r->G + which) * (r->H + 1);
 }
 
-// Where element i of our flat weights lies among theirs.
+// Index in cuDNN's weight space of element i of our flat weights.
 static inline size_t fake_place(const struct cudnnRNNStruct *r, size_t i)
 {
     const size_t H = r->H, W = r->G * H, each = 2 * W * H + 2 * W, layer = i / each, in = i % each;
@@ -140,7 +140,7 @@ static inline void fake_compute(const fake_op *op)
     free(p.x), free(p.dy), free(p.w), free(o.y), free(o.dx), free(o.dw);
 }
 
-// What a window's later parts need of the earlier ones; real cuDNN keeps it in its reserve space.
+// Data that the forward part saves for the backward parts; real cuDNN keeps it in its reserve space.
 static struct fake_saved {
     const void *x, *dy, *w;
     const struct cudnnRNNStruct *rnn; // of the last part that ran

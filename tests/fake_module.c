@@ -45,7 +45,7 @@ static bptt_status fake_open(const bptt_backend *b, const bptt_compute *c, bptt_
 // fp16's largest number, made small, so that gradients meet it.
 static const double largest = 1000;
 
-// What GUARD does in a plan with a scale (device/backend.h).
+// GUARD in a plan with a loss scale (device/backend.h).
 static bptt_status guard(bptt_device *d, bptt_mat stat_at, bptt_mat scale_at)
 {
     double stat[BPTT_OUTPUTS], scale[2];

@@ -127,7 +127,7 @@ static inline snapshot snapshot_of(bptt_model *m)
     return s;
 }
 
-// Whether m still holds what s says (but for its gradient, if that may change); s is freed.
+// True if m still equals the snapshot s (the gradient only if gradient_too). Frees s.
 static inline bool snapshot_holds(snapshot *s, bptt_model *m, bool gradient_too)
 {
     bool same = s->updates == bptt_model_updates(m);

@@ -1,4 +1,4 @@
-// What a few windows leave behind on a backend's table, all of it: to see that two backends give the same bits.
+// Complete results of a few windows on a backend, for comparing two backends bit for bit.
 #ifndef PAST_H
 #define PAST_H
 

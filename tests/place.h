@@ -1,4 +1,4 @@
-// Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
+// Selects the backend of the tests: the one that a test names, or an OpenCL or CUDA device. Environment variables:
 //   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
 //   BPTT_LOWERING        never, always: whether whole windows run as one kernel or one graph; else the backend's choice
 //   BPTT_PRECISION       tf32, bf16, fp16: what products round their operands to there
@@ -73,7 +73,7 @@ static inline int device_missing(const char *kind, const char *needed, bptt_stat
 static inline bptt_status look_for_place(bptt_error *e)
 {
     choice c;
-    return choose_for(&(bptt_compute){.backend = placed_on(), .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, e);
+    return pick_device(&(bptt_compute){.backend = placed_on(), .device = getenv("BPTT_DEVICE")}, BPTT_F32, &c, e);
 }
 
 // The same for the backend that the environment names.

@@ -1,4 +1,4 @@
-// What tests of the stand-ins start from: a child process with its own settings, in which both libraries are loaded.
+// Fixture of the stand-in tests: a child process with its own settings and both libraries loaded.
 #ifndef STANDIN_RIG_H
 #define STANDIN_RIG_H
 

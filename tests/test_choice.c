@@ -13,7 +13,7 @@
 
 static const char *too_old = "its driver is too old"; // why a device that is no use is none
 
-// What a list holds: a letter a device: c a CPU, g a GPU, x a GPU that cannot be used.
+// Device list from a string, one letter for each device: c a CPU, g a GPU, x an unusable GPU.
 static bptt_status list_of(const char *letters, size_t i, bptt_device_info *info, bptt_error *e)
 {
     if (i >= strlen(letters))
@@ -80,7 +80,7 @@ static bptt_backend fake(list_function *list, open_function *open)
 
 // ---- what "auto" means --------------------------------------------------------------------------------------------
 
-// What each module lists, in the letters above; NULL: it is not installed.
+// Device list of each module, in the letters above; NULL: not installed.
 static const char *cuda_lists, *opencl_lists;
 static open_function *cuda_opens = open_told, *opencl_opens = open_told;
 static unsigned cuda_precisions;
@@ -147,12 +147,12 @@ START_TEST(a_gpu_is_the_best_and_cudas_before_opencls_and_why_is_told)
         memset(&c, 0x5A, sizeof c);
         opencl_loads = 0;
         modules_list(row[i].cuda, row[i].opencl);
-        CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &c, NULL));
+        CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &c, NULL));
         ck_assert_str_eq(c.b.name, row[i].backend);
         ck_assert_str_eq(c.info.backend, row[i].backend);
         ck_assert_str_eq(c.info.why, row[i].why);
         ck_assert_uint_eq(c.info.number, row[i].number);
-        ck_assert(c.ours == (strcmp(row[i].backend, "cpu") != 0));
+        ck_assert(c.automatic == (strcmp(row[i].backend, "cpu") != 0));
         ck_assert_int_eq(opencl_loads, row[i].loads);
     }
 }
@@ -166,10 +166,10 @@ START_TEST(long_reasons_are_cut_where_they_begin_to_explain)
     too_old =
         "its driver is too old: version 1.2.3 of it is what this machine has, and that was made in another age, when "
         "devices were slow and programs were short, and nobody thought of this";
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &c, NULL));
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &c, NULL));
     ck_assert_str_eq(c.info.why, "no GPU was found: cuda: Fake Graphics 100 cannot be used; "
                                  "opencl: Make Graphics 100 cannot be used");
-    ck_assert_int_eq(choose_best(load_fakes, BPTT_PRECISION_BF16, &c, NULL), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_BF16, &c, NULL), BPTT_NO_BACKEND);
 }
 END_TEST
 
@@ -194,14 +194,14 @@ START_TEST(a_device_of_no_backend_in_particular_is_looked_for_in_all)
         choice c = {.info.number = 77};
         bptt_error e = {0};
         modules_list(row[i].cuda, row[i].opencl);
-        const bptt_status s = choose_named(load_fakes, row[i].asked, BPTT_PRECISION_FP32, &c, &e);
+        const bptt_status s = pick_named(load_fakes, row[i].asked, BPTT_PRECISION_FP32, &c, &e);
         ck_assert_int_eq(s, row[i].backend ? BPTT_OK : BPTT_NO_BACKEND);
         CK_TRUE(row[i].backend || strstr(e.words, row[i].says), "case %zu: %s", i, e.words);
         ck_assert_uint_eq(c.info.number, row[i].backend ? row[i].number : 77);
         if (s) continue;
         ck_assert_str_eq(c.b.name, row[i].backend);
         ck_assert_str_eq(c.info.why, "asked for");
-        ck_assert(!c.ours);
+        ck_assert(!c.automatic);
     }
 }
 END_TEST
@@ -211,19 +211,19 @@ START_TEST(a_precision_is_looked_for_where_it_is_and_nothing_takes_its_place)
     choice c = {0}, other;
     bptt_error e = {0};
     modules_list("xg", "gg"), cuda_precisions = 1u << BPTT_PRECISION_BF16;
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_BF16, &c, NULL));
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_BF16, &c, NULL));
     ck_assert_str_eq(c.b.name, "cuda");
-    ck_assert_int_eq(choose_instead(load_fakes, &c, "it is full of dust", BPTT_PRECISION_BF16, &other, &e),
+    ck_assert_int_eq(pick_fallback(load_fakes, &c, "it is full of dust", BPTT_PRECISION_BF16, &other, &e),
                      BPTT_NO_BACKEND);
     ck_assert_str_eq(e.words, "it is full of dust");
-    CK_OK(choose_named(load_fakes, "g", BPTT_PRECISION_BF16, &c, NULL));
+    CK_OK(pick_named(load_fakes, "g", BPTT_PRECISION_BF16, &c, NULL));
     ck_assert_str_eq(c.b.name, "cuda");
-    ck_assert_int_eq(choose_best(load_fakes, BPTT_PRECISION_FP16, &c, &e), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP16, &c, &e), BPTT_NO_BACKEND);
     ck_assert_str_eq(e.words, "no GPU with precision fp16 was found: cuda has no fp16; opencl has no fp16");
-    ck_assert_int_eq(choose_named(load_fakes, "0", BPTT_PRECISION_FP16, &c, &e), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_named(load_fakes, "0", BPTT_PRECISION_FP16, &c, &e), BPTT_NO_BACKEND);
     ck_assert_str_eq(e.words, "no device \"0\" was found: cuda has no fp16; opencl has no fp16");
     modules_list(NULL, "gg");
-    ck_assert_int_eq(choose_best(load_fakes, BPTT_PRECISION_BF16, &c, &e), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_BF16, &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "bf16 was found: cuda is not installed") && strstr(e.words, "; opencl has no bf16"), "%s",
             e.words);
 }
@@ -267,7 +267,7 @@ START_TEST(the_device_that_was_chosen_is_opened_and_told)
     bptt_device_info info;
     bptt_model_config got;
     modules_list("cxgg", NULL);
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
     CK_OK(model_open_chosen(&ch, &c, &m, NULL));
     bptt_model_device(m, &info);
     bptt_model_get_config(m, &got);
@@ -287,15 +287,15 @@ START_TEST(a_choice_of_ours_that_does_not_open_gives_way_to_the_next)
 {
     choice ch, next;
     modules_list("g", "xg");
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
-    CK_OK(choose_instead(load_fakes, &ch, "its compiler is missing: install it", BPTT_PRECISION_FP32, &next, NULL));
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
+    CK_OK(pick_fallback(load_fakes, &ch, "its compiler is missing: install it", BPTT_PRECISION_FP32, &next, NULL));
     ck_assert_str_eq(next.b.name, "opencl");
     ck_assert_str_eq(next.info.why, "Fake Graphics 100 did not open: its compiler is missing: install it");
-    ck_assert(next.ours && next.info.number == 1);
-    CK_OK(choose_instead(load_fakes, &next, "so is this one's", BPTT_PRECISION_FP32, &ch, NULL));
+    ck_assert(next.automatic && next.info.number == 1);
+    CK_OK(pick_fallback(load_fakes, &next, "so is this one's", BPTT_PRECISION_FP32, &ch, NULL));
     ck_assert_str_eq(ch.b.name, "cpu");
     ck_assert_str_eq(ch.info.why, "Make Graphics 101 did not open: so is this one's");
-    ck_assert(!ch.ours);
+    ck_assert(!ch.automatic);
 }
 END_TEST
 
@@ -309,17 +309,17 @@ START_TEST(a_choice_of_ours_that_does_not_open_gives_way_to_the_cpu)
     bptt_device_info info;
     choice ch;
     modules_list(NULL, "cxgg"), opencl_opens = open_broken;
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &ch, NULL));
     CK_OK(model_open_chosen(&ch, &c, &m, NULL));
     bptt_model_device(m, &info);
     ck_assert_str_eq(info.backend, "cpu");
     ck_assert_str_eq(info.why, "Make Graphics 102 did not open: its compiler is missing: install it");
     bptt_model_close(m), m = NULL;
     opencl_opens = open_full;
-    CK_OK(choose_best(load_fakes, BPTT_PRECISION_FP32, &ch, NULL)); // memory is something to be told about
+    CK_OK(pick_gpu_or_cpu(load_fakes, BPTT_PRECISION_FP32, &ch, NULL)); // memory is something to be told about
     ck_assert_int_eq(model_open_chosen(&ch, &c, &m, &e), BPTT_NO_MEMORY);
     CK_TRUE(!m && strstr(e.words, "others use all"), "%s", e.words);
-    CK_OK(choose_on(&broken, "2", &ch, NULL)); // asked for: no other takes its place
+    CK_OK(pick_on_backend(&broken, "2", &ch, NULL)); // asked for: no other takes its place
     ck_assert_int_eq(model_open_chosen(&ch, &c, &m, &e), BPTT_DEVICE);
     CK_TRUE(!m && strstr(e.words, "its compiler is missing"), "%s", e.words);
 }
@@ -370,7 +370,7 @@ START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         choice c = {.info.number = 77};
         bptt_error e = {0};
-        const bptt_status s = choose_on(&all, row[i].asked, &c, &e);
+        const bptt_status s = pick_on_backend(&all, row[i].asked, &c, &e);
         CK_TRUE(s == (row[i].number < 0 ? BPTT_NO_BACKEND : BPTT_OK), "case %zu: %d %s", i, (int)s, e.words);
         ck_assert_int_eq(c.info.number, row[i].number < 0 ? 77 : row[i].number);
         CK_TRUE(!row[i].says || strstr(e.words, row[i].says), "case %zu: %s", i, e.words);
@@ -379,14 +379,14 @@ START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
     choice c;
     bptt_error e = {0};
     const bptt_backend cpus = fake(list_cpus, open_told), useless = fake(list_useless, open_told);
-    CK_OK(choose_on(&cpus, NULL, &c, NULL));
+    CK_OK(pick_on_backend(&cpus, NULL, &c, NULL));
     ck_assert_uint_eq(c.info.number, 0);
-    ck_assert_int_eq(choose_on(&useless, NULL, &c, &e), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_on_backend(&useless, NULL, &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "its driver is too old") != NULL, "%s", e.words);
-    ck_assert_int_eq(choose_on(&none, NULL, &c, &e), BPTT_NO_BACKEND);
+    ck_assert_int_eq(pick_on_backend(&none, NULL, &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "install a driver") != NULL, "%s", e.words);
-    CK_OK(choose_on(&ref, "0", &c, NULL));
-    ck_assert_int_eq(choose_on(&ref, "1", &c, &e), BPTT_NO_BACKEND);
+    CK_OK(pick_on_backend(&ref, "0", &c, NULL));
+    ck_assert_int_eq(pick_on_backend(&ref, "1", &c, &e), BPTT_NO_BACKEND);
     CK_TRUE(strstr(e.words, "one device") && strstr(e.words, "bptt devices"), "%s", e.words);
 }
 END_TEST
@@ -396,12 +396,12 @@ START_TEST(the_memory_of_a_device_and_of_the_host_are_two_things)
     const size_t all = machine_memory();
     const bptt_backend small = fake(list_all, open_small);
     const bptt_device own = {.backend = small, .memory = 100}, none = {.backend = small};
-    CK_OK(memory_has(&own, 100, all, "it", NULL));
-    ck_assert_int_eq(memory_has(&own, 101, 0, "it", NULL), BPTT_NO_MEMORY);
-    ck_assert_int_eq(memory_has(&own, 0, all + 1, "it", NULL), BPTT_NO_MEMORY);
-    CK_OK(memory_has(&none, all - 7, 7, "it", NULL));
-    ck_assert_int_eq(memory_has(&none, all - 7, 8, "it", NULL), BPTT_NO_MEMORY);
-    ck_assert_int_eq(memory_has(NULL, SIZE_MAX, SIZE_MAX, "it", NULL), BPTT_NO_MEMORY);
+    CK_OK(check_memory(&own, 100, all, "it", NULL));
+    ck_assert_int_eq(check_memory(&own, 101, 0, "it", NULL), BPTT_NO_MEMORY);
+    ck_assert_int_eq(check_memory(&own, 0, all + 1, "it", NULL), BPTT_NO_MEMORY);
+    CK_OK(check_memory(&none, all - 7, 7, "it", NULL));
+    ck_assert_int_eq(check_memory(&none, all - 7, 8, "it", NULL), BPTT_NO_MEMORY);
+    ck_assert_int_eq(check_memory(NULL, SIZE_MAX, SIZE_MAX, "it", NULL), BPTT_NO_MEMORY);
 }
 END_TEST
 

@@ -231,7 +231,7 @@ START_TEST(devices_come_and_go_in_threads_that_capture)
 }
 END_TEST
 
-// What lies in a context that cannot be made current goes with the context.
+// Resources of a context that cannot be made current are freed with the context.
 START_TEST(a_context_that_is_not_to_be_had_is_told)
 {
     setenv("STANDIN_LEAKS", "0", 1);

@@ -234,7 +234,7 @@ static bool of_recurrence(const launch *l, size_t B)
     return l->kernel == KERNEL_cell_forward || l->kernel == KERNEL_cell_backward;
 }
 
-// What a layer's gradient takes stands on no stream of a recurrence that still runs.
+// Launches of a layer's weight gradient are on no stream of a recurrence that is still running.
 START_TEST(gradients_of_weights_leave_the_recurrence_alone)
 {
     const what w = {.H = 64, .L = 2, .B = 2, .T = 32, .work = TRAIN, .graph = true};
@@ -304,7 +304,7 @@ static versions *versions_of(versions *all, const bptt_mat *m)
     for (size_t line_ = 0; line_ < view_lines(m); line_++) \
         for (size_t at = (m)->at + line_ * (m)->ld; at < (m)->at + line_ * (m)->ld + view_width(m); at++)
 
-// What launch i does to the versions; products are checked.
+// Applies launch i to the versions, and checks the operands of products.
 static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
 {
     const launch *n = &x->launches.at[i];

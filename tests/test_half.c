@@ -1,5 +1,5 @@
 // Numbers of 16 bits (device/half.h): each of them comes back, and every float becomes the nearest.
-#include "half_judge.h"
+#include "half_reference.h"
 #include "near.h"
 #include "suite.h"
 

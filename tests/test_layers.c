@@ -96,7 +96,7 @@ static void near_sum(fixture *f, size_t i, const double *want, const double *siz
     free(got), free(bound);
 }
 
-static void judge(fixture *f)
+static void check_gradients_of_layers(fixture *f)
 {
     net *n = &f->n;
     plain_rnn p = plain_of(n->m, n->rc.batch, n->rc.steps), s = plain_of(n->m, n->rc.batch, n->rc.steps);
@@ -136,7 +136,7 @@ START_TEST(layers_give_the_plain_nets_states_and_gradients)
             } else {
                 go(&f, LAYERS_BOTH);
             }
-            judge(&f);
+            check_gradients_of_layers(&f);
             tear_down(&f);
         }
 }

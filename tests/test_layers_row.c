@@ -1,4 +1,4 @@
-// What stands in a row of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors, the race.
+// Rows of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors, the race.
 #include "layers.h"
 #include "narrow.h"
 #include "near.h"

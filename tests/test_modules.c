@@ -53,7 +53,7 @@ START_TEST(a_module_that_cannot_be_used_is_refused_in_words)
         const char *path, *says;
     } row[] = {
         {FAKE_LATER, "it was built for version"},
-        {FAKE_EMPTY, "has no bptt_module, so it is no module of bptt"},
+        {FAKE_EMPTY, "has no bptt_module, so it is not a module of bptt"},
         {FAKE_OTHER, "is the module of backend abacus, not of opencl"},
         {TEST_ROOT "/README.md", "cannot be loaded"},
         {"/nosuch/bptt-opencl.so", "cannot be loaded"},

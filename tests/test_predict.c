@@ -255,7 +255,7 @@ START_TEST(a_stream_that_is_reset_is_zero_and_the_others_are_as_they_were)
                     }
                     bptt_error e = {0};
                     ck_assert_int_eq(bptt_run_reset_stream(n.r, B, &e), BPTT_BAD_INPUT);
-                    ck_assert(strstr(e.words, "no number"));
+                    ck_assert(strstr(e.words, "does not exist"));
                     ck_assert_int_eq(bptt_run_reset_stream(n.r, SIZE_MAX, NULL), BPTT_BAD_INPUT);
                     double *got = net_state(n.r, state);
                     ck_assert(same_bits(got, want, state));

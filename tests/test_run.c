@@ -233,7 +233,7 @@ START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
 }
 END_TEST
 
-// What came before a window reaches it as its first state and in no other way.
+// Earlier windows influence a window only through its first state.
 START_TEST(gradients_end_at_the_start_of_the_window)
 {
     bptt_model_config c = net_config("ref", BPTT_F64, 9, 7, 2);
@@ -364,7 +364,7 @@ END_TEST
 
 // ---- updates ------------------------------------------------------------------------------------
 
-// How far SGD moves the weights, and the gradient it saw.
+// Runs one SGD update; returns the change of the weights and the gradient.
 static void one_step(bptt_clip mode, double clip, double rate, double **moved, double **g, size_t *count, double *norm)
 {
     bptt_model_config c = net_config("ref", BPTT_F64, 9, 7, 2);

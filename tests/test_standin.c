@@ -10,7 +10,7 @@ enum { ALL_SETTINGS = sizeof SETTINGS / sizeof SETTINGS[0] };
 
 // ---- copies ---------------------------------------------------------------------------------------------------------
 
-// What a copy that was queued before *from changed brings over.
+// Value transferred by a copy that was queued before *from changed.
 static float copied_late(void)
 {
     standin_rig r = rig_open();

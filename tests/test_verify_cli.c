@@ -1,5 +1,5 @@
-// What `bptt verify` prints and exits with, over parts of the tests' own: one whose claim holds, one whose does not,
-// and one that cannot be done.
+// Output and exit code of `bptt verify`, with parts of this test: one whose claim holds, one whose claim fails, and one
+// that returns an error.
 #include "cmd_verify.h"
 #include "near.h"
 #include "progress.h"

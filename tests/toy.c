@@ -76,7 +76,7 @@ static void convert(void *out, bptt_type to, const void *x, bptt_type from)
     }
 }
 
-// What every transfer starts with.
+// Common start of all transfers.
 static bptt_status begin(bptt_device *d, bptt_type a, bptt_type b, bptt_error *e)
 {
     toy *own = toy_of(d);

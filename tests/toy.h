@@ -15,7 +15,7 @@ typedef struct toy {
 bptt_backend bptt_toy(void);        // sums in double, as ref
 bptt_backend bptt_toy_narrow(void); // sums in float, as devices
 toy *toy_of(bptt_device *d);
-// How a buffer's bytes lie in the device.
+// Bytes of a buffer as stored on the device.
 const unsigned char *toy_stored(const bptt_buf *b, size_t *bytes);
 
 #endif

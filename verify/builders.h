@@ -8,7 +8,7 @@
 
 // ---- cells ----------------------------------------------------------------------------------------------------------
 
-// What chains are checked for, one tally each.
+// Laws of chains, one tally each.
 typedef enum chain_law {
     BUILDER_DERIVATIVE, // jvp is the derivative of apply, exactly, in whole numbers
     BUILDER_ADJOINT,    // vjp is the adjoint of jvp, likewise
@@ -26,13 +26,13 @@ bptt_builder whole_trace_builder(void); // that one
 
 // ---- windows --------------------------------------------------------------------------------------------------------
 
-// Where a model computes.
-typedef struct place {
+// Backend, device and number type of a model.
+typedef struct compute_place {
     const char *backend, *device;
     bptt_type type;
     bptt_lowering lowering;
     const char *name; // "ref f64"
-} place;
+} compute_place;
 
 typedef enum window_law {
     GLUE_BITS,      // [0, k) and [k, T) joined by dh(k): states, dz, dh(0) are those of [0, T), to the last bit
@@ -44,8 +44,8 @@ typedef enum window_law {
     WINDOW_LAWS
 } window_law;
 
-bptt_status glue_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
-bptt_status causal_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
-bptt_status document_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status glue_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status causal_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status document_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
 
 #endif

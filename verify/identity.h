@@ -1,8 +1,8 @@
 // The adjoint identity <J d, s> = <d, J' s> as one equation of integers modulo p = 2^61 - 1. J d comes from the forward
-// text over dual numbers, J' s from the reverse pass over numbers modulo p; what is taken for granted are the three
-// derivatives in numbers/number_dual.h. Everything is drawn at random, so the two sides, which are polynomials of
-// what was drawn, agree by accident with probability at most their degree over p (Schwartz, Zippel).
-// What is judged comes in as tables of functions, so that a test can hand in broken ones.
+// text over dual numbers, J' s from the reverse pass over numbers modulo p. The only assumptions are the three
+// derivatives in numbers/number_dual.h. All inputs are random; both sides are polynomials of them, which agree by
+// accident with probability at most their degree over p (Schwartz, Zippel).
+// The code under test is passed as tables of functions, so that a test can pass broken ones.
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
@@ -56,8 +56,9 @@ typedef enum net_claim {
     NET_CLAIMS
 } net_claim;
 
-// Both sides are polynomials of at most this degree in what was drawn. A step through a cell multiplies by keep, W and
-// 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and weight come on top.
+// Both sides are polynomials of at most this degree in the random inputs. A step through a cell multiplies by keep, W
+// and 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and weight come on
+// top.
 double net_degree(const net_case *c);
 bptt_status identity_net(const net_tables *judged, const net_case *c, bool holds[NET_CLAIMS], bptt_error *e);
 

@@ -1,4 +1,4 @@
-// Gradients in double against what a derivative is, where numbers are rounded.
+// Gradients in double against numerical derivatives: the complex step and Taylor remainders.
 #ifndef STEP_H
 #define STEP_H
 
@@ -11,8 +11,8 @@ typedef struct step_found {
 } step_found;
 
 // The complex step: the same plans over complex numbers, one element moved by i 1e-30: the imaginary part of the loss,
-// over 1e-30, is that element's derivative, without cancellation. Judges at most so many elements of each tensor, of
-// the first state and of the dense input. judged: a backend over double.
+// over 1e-30, is that element's derivative, without cancellation. Checks at most `most` elements of each tensor, of
+// the first state and of the dense input. judged: the backend under test, over double.
 bptt_status step_net(const bptt_backend *judged, const net_case *c, size_t most, step_found *f, bptt_error *e);
 
 // Taylor: R(s) = f(s) - f(0) - s <gradient, direction> along a random direction of all parameters and the first state.

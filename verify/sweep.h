@@ -1,11 +1,11 @@
-// A function of a float judged on all floats, or on some: each value against binary64, its neighbour, its mirror image
-// and the same function computed in other ways, to the bit.
+// Checks a function of a float on all floats, or on a sample: each value against binary64, against its neighbour and
+// its mirror image, and bit for bit against other implementations.
 #ifndef SWEEP_H
 #define SWEEP_H
 
 #include "backend.h"
 
-// One way to compute it: y[i] = f(x[i]) for i < n <= SWEEP_CHUNK. own is that of the thread that calls.
+// One implementation: y[i] = f(x[i]) for i < n <= SWEEP_CHUNK. own belongs to the calling thread.
 typedef struct sweep_way {
     const char *name;
     bptt_status (*values)(void *own, size_t n, const float *x, float *y, bptt_error *e);
@@ -23,9 +23,9 @@ typedef struct sweep {
     double (*exact_slope)(double y); // where way[0] has slopes: f' from the exact value f
     double lowest, highest;
     bool odd;
-    // Where the exact value is below the smallest normal number, the value must be +0;
+    // The value must be +0 if the exact value is below the smallest normal number;
     bool flushes;
-    // may be x itself or the zero of its sign: a processor that takes subnormal numbers for zero.
+    // the value may be x or a zero of its sign: the processor may treat subnormal numbers as zero.
     bool may_flush;
     bool sampled; // 1 chunk in SWEEP_STRIDE, and those around the places where functions change
     unsigned threads;

@@ -1,4 +1,4 @@
-// What the subcommands share.
+// Functions shared by the subcommands.
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
@@ -34,7 +34,7 @@ void complain(const char *format, ...)
 {
     va_list a;
     va_start(a, format);
-    flockfile(stderr); // one piece, whoever else writes
+    flockfile(stderr); // keeps the line in one piece
     fputs("bptt: ", stderr);
     vfprintf(stderr, format, a);
     fputc('\n', stderr);
@@ -120,10 +120,10 @@ exit_code complain_of(const bptt_error *e)
     return exit_code_of(e->code);
 }
 
-// All that is left of f, into *text [n]; false: errno says why.
+// Reads the rest of f into *text [n]. False: errno has the reason.
 static bool read_rest(FILE *f, size_t expected, unsigned char **text, size_t *n)
 {
-    size_t room = expected + 1, have = 0; // one more, so that the end shows without growing
+    size_t room = expected + 1, have = 0; // one more byte, to detect the end without growing
     unsigned char *x = malloc(room);
     while (x) {
         have += fread(x + have, 1, room - have, f);
@@ -178,7 +178,7 @@ exit_code read_text(const char *path, unsigned char **text, size_t *n)
 exit_code output_failed(int why)
 {
     if (why != EPIPE) complain("cannot write to standard output: %s", why ? strerror(why) : "an earlier write failed");
-    clearerr(stdout); // told once is enough
+    clearerr(stdout); // reports the failure only once
     return CODE_IO;
 }
 
@@ -198,7 +198,7 @@ exit_code check_cell(const options *o, bool assumed)
         return CODE_CONFIG;
     }
     if (assumed && !cell->given && !o->value[OPT_QUIET].given)
-        complain("%s does not name its cell: tanh is assumed; --cell relu for a relu network", model);
+        complain("%s does not name its cell; assuming tanh (--cell relu for a relu network)", model);
     return CODE_OK;
 }
 

@@ -1,4 +1,4 @@
-// What the subcommands share: exit codes, complaints, reading a text, leaving with the output written.
+// Shared by the subcommands: exit codes, error messages, reading a text, exit after the output is flushed.
 #ifndef CLI_H
 #define CLI_H
 
@@ -14,7 +14,7 @@
 #define CLI_PRINTF(f, a)
 #endif
 
-// sysexits.h, which POSIX does not have.
+// Values of sysexits.h, which is not part of POSIX.
 #define EXIT_CODE_LIST(X) \
     X(OK, 0, "it worked") \
     X(FAILED, 1, "verify: a claim does not hold") \
@@ -37,37 +37,37 @@ typedef enum exit_code {
 #define NATS_PER_BIT 0.69314718055994530942 // ln 2: bits = nats / ln 2
 
 exit_code exit_code_of(bptt_status s);
-// "bptt: ..." and a newline, on standard error.
+// Prints "bptt: ..." and a newline to standard error.
 CLI_PRINTF(1, 2) void complain(const char *format, ...);
-// The same, in lines of at most 79 columns that are broken at blanks.
+// The same, wrapped at blanks to at most 79 columns.
 CLI_PRINTF(1, 2) void complain_wrapped(const char *format, ...);
-// Prints text in columns indent..79; `at` is the column that the line has reached. Ends with a newline.
+// Prints text in columns indent..79; `at` is the current column. Ends with a newline.
 void print_wrapped(FILE *f, const char *text, int at, int indent);
-// 1234567 -> "1,234,567", for people; and the ending of what is counted.
+// 1234567 -> "1,234,567"; plural: "" for 1, else "s".
 const char *grouped(uint64_t n, char out[32]);
 const char *plural(uint64_t n);
-// The library's words with its `parameters` as options: "lower `hidden`" -> "lower --hidden".
+// Replaces the library's `parameters` in an error message by options: "lower `hidden`" -> "lower --hidden".
 enum { ERROR_WORDS = 640 };
 const char *parameters_to_flags(const char *words, char out[ERROR_WORDS]);
-// Complains in e's words, with options for parameters; the exit code that goes with them.
+// Prints the message of e with options for parameters; returns the exit code.
 exit_code complain_of(const bptt_error *e);
-// Standard input is a pipe, a socket or a file, so that a text may be meant to come from there.
+// True if standard input is a pipe, a socket or a file, so that it may carry the text.
 bool input_is_given(void);
-// The whole file ("-": standard input) into *text [n], which the caller frees. Complains on failure.
+// Reads the whole file ("-": standard input) into *text [n], which the caller frees. Prints a message on failure.
 exit_code read_text(const char *path, unsigned char **text, size_t *n);
-// Complains that standard output failed, why: errno or 0; not about a closed pipe, whose reader has seen enough.
+// Prints a message that standard output failed (why: errno or 0). Silent for a closed pipe.
 exit_code output_failed(int why);
-// Writes out what standard output still holds. Complains if that, or anything written before, has failed.
+// Flushes standard output. Prints a message if that, or an earlier write, failed.
 exit_code flush_output(void);
-// From one option: the model's parts and the schedule; those not given on the command line stay as they are in c.
+// Copies the options given on the command line to the configuration c; other members do not change.
 void config_apply(const options *o, bptt_trainer_config *c);
-// Once MODEL is loaded. assumed: its file does not name its cell, which is said unless --cell does; else a --cell that
-// was given is refused.
+// Checks --cell after MODEL is loaded. assumed: the file does not name its cell: prints a warning unless --cell is
+// given. Not assumed: --cell is an error.
 exit_code check_cell(const options *o, bool assumed);
-// Where a file goes that belongs to OUTPUT: "a.safetensors", ".best" -> "a.best.safetensors". The caller frees it.
+// Path of a file beside OUTPUT: "a.safetensors", ".best" -> "a.best.safetensors". The caller frees it.
 char *beside(const char *output, const char *mark);
 
-void print_overview(void); // help.c, on standard output
+void print_overview(void); // help.c; to standard output
 void print_help(command_id c);
 void print_man(void); // man.c
 

@@ -1,4 +1,4 @@
-// bptt bench: the speed of training on random characters, beside that of the matrix product alone.
+// bptt bench: training speed on random characters, and as a fraction of the GEMM rate.
 #include "error.h"
 #include "cli.h"
 #include "jsonl.h"
@@ -11,10 +11,10 @@
 #include <string.h>
 
 #define WARM_UPS 2
-#define LEAST_TIMES 5 // times taken at least, however long they take
+#define LEAST_TIMES 5 // minimum number of measurements
 #define MOST_TIMES 1000000
 
-// What one kind of work took in all updates that were measured.
+// Time of one profile row over all measured updates.
 typedef struct spent {
     const char *name; // static
     double seconds;
@@ -25,18 +25,19 @@ typedef struct bench {
     bptt_model *model;
     bptt_run *run;
     int32_t *token; // [T+1][B]: inputs are rows 0..T-1, targets rows 1..T
-    double *time;   // [times] seconds of one update, means of `together`; ascending once they are measured
+    double *time;   // [times] seconds of one update, means of `together` updates; sorted after the measurement
     size_t times;
-    size_t together;  // updates that are timed as one
-    unsigned threads; // that compute
-    double gemm;      // GFLOP/s of the matrix product alone; NaN: not measured
+    size_t together;  // number of updates in one measurement
+    unsigned threads; // of the device
+    double gemm;      // GEMM rate in GFLOP/s; NaN: not measured
     bptt_device_info device;
     spent *row;            // [rows] of --profile, the largest first; NULL without it
-    size_t rows, profiled; // updates that the rows are of
+    size_t rows, profiled; // profiled: number of updates in the rows
 } bench;
 
-// Multiply-adds counted as 2, forward and both gradients: 6NGH^2 for the recurrence of a layer with G gates, 6NGH^2
-// more for the input of each layer above the first (whose input is a row gather), 6NHV for the output; N = B T.
+// FLOP of one update; a multiply-add counts as 2. Forward and both gradients: 6NGH^2 for the recurrence of a layer with
+// G gates, 6NGH^2 for the input of each layer above the first (whose input is a row gather), 6NHV for the output;
+// N = B T.
 static double flops(const bench *b)
 {
     const bptt_trainer_config *c = &b->c;
@@ -65,7 +66,7 @@ static bptt_status bench_open(bench *b, const options *o, bptt_error *e)
     bptt_model_get_config(b->model, &b->c.model);
     b->threads = b->c.model.compute.threads;
     bptt_model_device(b->model, &b->device);
-    // A device that queues may hand over its reports in bunches of as many as are in flight.
+    // A device with a queue may return the reports of all updates in flight at once.
     b->together = b->device.platform[0] ? BPTT_SUBMITTED : 1;
     b->token = malloc(bytes);
     b->time = malloc(MOST_TIMES * sizeof *b->time);
@@ -95,7 +96,7 @@ static int descending(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
-// Reads all rows of what was spent, and sets them to 0.
+// Reads all rows of the profile and resets them.
 static bptt_status read_spent(bench *b, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
@@ -112,7 +113,7 @@ static bptt_status read_spent(bench *b, bptt_error *e)
     return s;
 }
 
-// One update is always in flight, as in training: times are those from report to report.
+// One update is always in flight, as in training; a time is the interval between two reports.
 static bptt_status measure(bench *b, double seconds, bptt_error *e)
 {
     const bptt_window w = {.size = sizeof(bptt_window), .token = b->token, .target = b->token + b->c.batch};
@@ -121,7 +122,7 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
     for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
         if (i == WARM_UPS - 1 && b->c.model.compute.profile)
-            s = read_spent(b, e); // from 0; it waits, so these go untimed
+            s = read_spent(b, e); // resets the profile; synchronizes, so these updates are not timed
         if (i == WARM_UPS) start = before = bptt_seconds();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
         for (size_t k = 0; s == BPTT_OK && k < b->together; k++) {
@@ -139,7 +140,7 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     return s;
 }
 
-// Linear between the two nearest of the sorted times; part in 0..1.
+// Quantile of the sorted times by linear interpolation; part in 0..1.
 static double quantile(const bench *b, double part)
 {
     const double at = part * (double)(b->times - 1);
@@ -149,10 +150,10 @@ static double quantile(const bench *b, double part)
 
 typedef struct summary {
     double median, least, q1, q3; // seconds of one update
-    double chars, gflops, share;  // characters/s, GFLOP/s, part of the matrix product's rate
+    double chars, gflops, share;  // characters/s, GFLOP/s, fraction of the GEMM rate
 } summary;
 
-// Of all that was counted; 0 where nothing was.
+// Fraction of the total; 0 if the total is 0.
 static double share_of(const bench *b, const spent *row)
 {
     double sum = 0;
@@ -201,7 +202,7 @@ static void print_table(const bench *b, const summary *r)
            r->least * 1e3, r->q1 * 1e3, r->q3 * 1e3);
     printf("speed     %.0f characters/s, %.4g GFLOP/s\n", r->chars, r->gflops);
     if (isfinite(b->gemm))
-        printf("product   %.4g GFLOP/s alone; training reaches %.1f%% of it\n", b->gemm, 100 * r->share);
+        printf("gemm      %.4g GFLOP/s alone; training reaches %.1f%% of it\n", b->gemm, 100 * r->share);
     if (b->row) print_profile(b);
 }
 
@@ -251,13 +252,13 @@ static exit_code print_bench(const bench *b, bool as_json)
     return CODE_OK;
 }
 
-// The larger of the rates before and after the updates: other work on the machine makes either too low.
+// Maximum of the GEMM rates before and after the updates: other load on the machine can only lower a rate.
 static void measure_product(bench *b, double seconds)
 {
     double rate = 0;
     bptt_error e = {0};
     if (bptt_gemm_rate(&b->c.model.compute, seconds, &rate, &e) != BPTT_OK)
-        complain("the matrix product alone was not measured: %s", e.words);
+        complain("the GEMM rate was not measured: %s", e.words);
     else if (!(b->gemm >= rate))
         b->gemm = rate;
 }

@@ -1,4 +1,4 @@
-// bptt devices: every backend and its devices, and why one cannot be used where it cannot.
+// bptt devices: every backend and its devices, with the reason if one cannot be used.
 #include "cli.h"
 #include "jsonl.h"
 
@@ -10,7 +10,7 @@ static const char *kind_word(bptt_kind k)
     return k == BPTT_GPU ? "GPU" : k == BPTT_ACCELERATOR ? "accelerator" : "CPU";
 }
 
-// ", 12.3 GB"; nothing where it is not known.
+// ", 12.3 GB"; empty if unknown.
 static const char *memory_words(uint64_t bytes, char out[24])
 {
     const bool large = bytes >= 1000000000;
@@ -19,7 +19,7 @@ static const char *memory_words(uint64_t bytes, char out[24])
     return out;
 }
 
-// "; results bit-identical to the host", " but for products" or such behind it; nothing where it is not known.
+// Appends "; results bit-identical to the host" and exceptions (" but for products"); nothing if unknown.
 static void put_bits(const char *bits)
 {
     static const char same[] = "same bits";

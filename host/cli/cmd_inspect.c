@@ -1,4 +1,4 @@
-// bptt inspect: what a safetensors file holds.
+// bptt inspect: the contents of a safetensors file.
 #include "cli.h"
 #include "jsonl.h"
 #include "number.h"
@@ -10,7 +10,7 @@
 
 static bool is_checksum(const char *key) { return strncmp(key, "crc32c", 6) == 0; }
 
-// Text out of a file that may come from anywhere: no control characters reach the terminal.
+// Prints text of an untrusted file without control characters.
 static void put_safely(const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -33,7 +33,7 @@ static void put_shape(const st_tensor *t)
     printf("%-16s", t->rank ? shape : "scalar");
 }
 
-// The word for a number that stands for one in an older file, or the value as it is.
+// The word for a number of an older file, or the value itself.
 static const char *in_words(st_pair p, char word[32])
 {
     uint64_t place = 0;
@@ -50,7 +50,7 @@ static bool get_number(const st_reader *r, const char *key, uint64_t *n)
     return value && parse_count(value, n);
 }
 
-// Trained numbers: with one bias, bias_hh is there for PyTorch and zero.
+// Number of trained parameters: with one bias, bias_hh is zero and only there for PyTorch.
 static uint64_t parameters_of(const st_reader *r, uint64_t biases)
 {
     uint64_t sum = 0;
@@ -65,7 +65,7 @@ static uint64_t parameters_of(const st_reader *r, uint64_t biases)
 }
 
 // "tanh, 2 layers of 256, 65 characters, 230,000 parameters; 343 of 5,170 updates; best validation loss 1.6486 after
-// 300"; nothing for a file that bptt has not written.
+// 300"; nothing for a file not written by bptt.
 static void put_summary(const st_reader *r)
 {
     const char *const cell = st_metadata(r, "cell"), *const loss = st_metadata(r, "train.best_loss");

@@ -1,4 +1,4 @@
-// bptt sample: writes text with a model, as it is drawn.
+// bptt sample: generates text with a model, character by character.
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_EVERY 0.05 // seconds: looks immediate, costs few system calls
+#define FLUSH_EVERY 0.05 // seconds: appears immediate, needs few system calls
 
 static exit_code write_sample(sampler *s, const options *o)
 {

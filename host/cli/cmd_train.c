@@ -1,4 +1,4 @@
-// bptt train: from the command line to a trainer, checked, and told; train_loop.c does the rest.
+// bptt train: checks the options, opens the trainer, prints the summary; train_loop.c trains.
 #define _POSIX_C_SOURCE 200809L
 
 #include "atomic.h"
@@ -16,7 +16,7 @@
 
 // ---- checks before any work ----------------------------------------------------------------------------------------
 
-// The same name, or names of one file.
+// True if both names are equal or refer to one file.
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -24,7 +24,7 @@ static bool same_file(const char *a, const char *b)
     return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-// Hours of training must not end in "permission denied": makes the file that a save would make first, and removes it.
+// Tests before training that the output can be written: creates and removes the temporary file of a save.
 static exit_code check_output(const char *output, const char *text_name)
 {
     atomic_file *f = NULL;
@@ -42,7 +42,7 @@ static exit_code check_output(const char *output, const char *text_name)
     return CODE_OK;
 }
 
-// Before any work: the folder can be made and a file in it, and the update that is to be kept will come.
+// Checks of --trace before any work: the folder and a file in it can be created, and the update will be made.
 static exit_code check_trace(train *w)
 {
     const option_value *v = w->o->value;
@@ -65,7 +65,7 @@ static exit_code check_trace(train *w)
     return code;
 }
 
-// Once it is known how many updates there are.
+// Checks of --trace after the number of updates is known.
 static exit_code check_trace_at(train *w)
 {
     const option_value *v = w->o->value;
@@ -73,17 +73,18 @@ static exit_code check_trace_at(train *w)
     w->trace_at = v[OPT_TRACE_AT].given ? v[OPT_TRACE_AT].count : last;
     if (!w->trace || (w->trace_at >= first && w->trace_at <= last)) return CODE_OK;
     if (first > last)
-        complain("no update is left to be kept; give more --iterations or --epochs to go on");
+        complain("no update is left to trace; raise --iterations or --epochs");
     else
-        complain("--trace-at %" PRIu64 ": this run makes updates %" PRIu64 " to %" PRIu64, w->trace_at, first, last);
+        complain("--trace-at %" PRIu64 " is out of range: this run makes updates %" PRIu64 " to %" PRIu64, w->trace_at,
+                 first, last);
     return CODE_USAGE;
 }
 
-// Before the output is looked at: what is to be resumed is the input.
+// Checks the file to resume, before the output.
 static exit_code check_resumed(const char *path, const char *text_name)
 {
     if (same_file(path, text_name)) {
-        complain("%s is the TEXT, not a model; --resume takes a file that bptt train has written", path);
+        complain("%s is the TEXT, not a model; --resume takes a checkpoint of bptt train", path);
         return CODE_USAGE;
     }
     if (access(path, R_OK) == 0) return CODE_OK;
@@ -91,7 +92,7 @@ static exit_code check_resumed(const char *path, const char *text_name)
     return CODE_NO_INPUT;
 }
 
-// A log beside the files, not over one of them.
+// Checks that the log is not one of the other files.
 static exit_code check_log(const train *w, const char *log)
 {
     const char *const taken[] = {w->output, w->best, w->text_name, w->o->value[OPT_RESUME].text};
@@ -145,10 +146,10 @@ static exit_code open_log(train *w)
     return s == BPTT_NO_MEMORY ? CODE_MEMORY : CODE_CREATE;
 }
 
-// ---- what is told at the start -------------------------------------------------------------------------------------
+// ---- summary at the start ------------------------------------------------------------------------------------------
 
-// A line of /proc/self/status, in bytes: "VmRSS: %llu kB" is what the process has now, "VmHWM: %llu kB" the most it
-// ever had. 0 where the system does not tell.
+// Value of a line of /proc/self/status in bytes: "VmRSS: %llu kB" is the resident memory, "VmHWM: %llu kB" its peak.
+// 0 if unknown.
 static size_t process_memory(const char *format)
 {
     char line[256];
@@ -161,9 +162,9 @@ static size_t process_memory(const char *format)
     return (size_t)kilobytes * 1024;
 }
 
-// The most the process will have had at the end. Opening has touched all that model, runs and text take, for a moment
-// with a second copy of the text; still to come are one tensor at a time for the files, and what working costs at first
-// use: the BLAS's buffers for its operands and pages of code.
+// Estimate of the peak memory of the process. At open all memory of model, runs and text was touched, for a moment with
+// a second copy of the text. Files need one more tensor at a time; the first update needs buffers of the BLAS and pages
+// of code.
 static size_t forecast_bytes(const train *w)
 {
     enum { FIRST_USE = 4 << 20, OPENED = 1 << 20 };
@@ -177,7 +178,7 @@ static size_t forecast_bytes(const train *w)
     return later > so_far ? later : so_far;
 }
 
-// Why this device, in the same line if there is room.
+// Prints the reason for the choice of device, on the same line if there is room.
 static void tell_device(const train *w)
 {
     const bptt_device_info *d = &w->device;
@@ -188,7 +189,7 @@ static void tell_device(const train *w)
     else
         n += snprintf(line + n, sizeof line - (size_t)n, "%u thread%s", w->config.model.compute.threads,
                       plural(w->config.model.compute.threads));
-    const bool is_short = strlen(d->why) < 20; // "asked for" is no sentence of its own
+    const bool is_short = strlen(d->why) < 20; // a short reason such as "asked for" never gets its own line
     if (is_short || n + (int)strlen(d->why) <= 70) {
         complain_wrapped("%s (%s)", line, d->why);
     } else {
@@ -220,7 +221,7 @@ static void tell_resumed(const train *w)
         complain("already trained for %s updates, more than %s%s", done,
                  w->o->value[OPT_ITERATIONS].given ? "--iterations " : "the ", all);
     else if (i->iteration == i->iterations)
-        complain("already trained for all %s update%s; give more --iterations or --epochs to go on", done,
+        complain("already trained for all %s update%s; raise --iterations or --epochs to continue", done,
                  plural(i->iteration));
     else if (i->iteration > 0)
         complain("resumed after %s of %s updates", done, all);
@@ -244,7 +245,7 @@ static void tell(const train *w)
 
 // ---- the command ---------------------------------------------------------------------------------------------------
 
-// Before anything is read: what is waited for has been told.
+// Prints the source of the text before reading it, since reading may block.
 static void tell_source(const train *w)
 {
     char n[32];

@@ -8,25 +8,25 @@
 #include <string.h>
 
 typedef struct printer {
-    bool as_json, failed; // failed: no memory for a line
+    bool as_json, failed; // failed: out of memory for a line
     size_t claims;
-    bool used[EVIDENCE_SAMPLED + 1]; // which kinds of evidence there were
+    bool used[EVIDENCE_SAMPLED + 1]; // kinds of evidence that occurred
     share_progress progress;
 } printer;
 
 static const struct {
     const char *word, *meaning;
 } evidence_words[] = {
-    [EVIDENCE_EXACT] = {"exact", "equal as integers, without rounding, on inputs drawn at random"},
-    [EVIDENCE_EXHAUSTIVE] = {"exhaustive", "every input there is was tried"},
+    [EVIDENCE_EXACT] = {"exact", "equal as integers, without rounding, on random inputs"},
+    [EVIDENCE_EXHAUSTIVE] = {"exhaustive", "all possible inputs were tried"},
     [EVIDENCE_BOUNDED] = {"bounded", "within a bound computed from the rounding"},
     [EVIDENCE_SAMPLED] = {"sampled", "some inputs were tried, within a tolerance"},
 };
 
 static const char not_claimed[] =
-    "this is not a proof: exact claims are about the formulas as they are executed here, on the shapes tried, in exact "
-    "numbers, and take the derivatives of tanh, exp and log for granted. Nothing is said about rounding where it does "
-    "not say so, about optimizers and clipping, about devices that are not here, or about how well a model learns.";
+    "this is not a proof: exact claims are about the formulas as executed here, on the shapes tried, in exact "
+    "numbers, and assume the derivatives of tanh, exp and log. No claim is made about rounding unless stated, about "
+    "optimizers and clipping, about devices that are not present, or about how well a model learns.";
 
 static void print_line(void *user, const verify_line *l)
 {
@@ -47,7 +47,7 @@ static void print_line(void *user, const verify_line *l)
         jsonl_flag(&j, "holds", l->holds);
         if (!jsonl_print(&j)) p->failed = true;
     }
-    fflush(stdout); // the next may take a while
+    fflush(stdout); // the next part may take long
 }
 
 static void print_progress(void *user, const char *what, double done)
@@ -91,7 +91,7 @@ exit_code verify_parts(const options *o, const verify_row *rows, size_t n)
     const char *const part = o->arguments > 0 ? o->argument[0] : NULL;
     const char *const trace = o->arguments > 1 ? o->argument[1] : NULL;
     if (trace && strcmp(part, "trace") != 0) {
-        complain("only the part trace takes a folder, not '%.60s'", part);
+        complain("part '%.60s' takes no folder; only trace does", part);
         return CODE_USAGE;
     }
     const verify_options wanted = {.backend = v[OPT_BACKEND].given ? v[OPT_BACKEND].text : NULL,

@@ -1,11 +1,11 @@
-// bptt verify over any table of parts: the one that there is, or a test's.
+// bptt verify over a table of parts: the real one, or one of a test.
 #ifndef CMD_VERIFY_H
 #define CMD_VERIFY_H
 
 #include "cli.h"
 #include "verify.h"
 
-// Prints what the parts say that the options ask for. FAILED if a claim does not hold.
+// Runs the parts selected by the options and prints their claims. FAILED if a claim does not hold.
 exit_code verify_parts(const options *o, const verify_row *rows, size_t n);
 
 #endif

@@ -1,27 +1,27 @@
-// Options that do not go together, and options without effect: a line that has them was not meant as it is written.
+// Rejects conflicting options and options without effect.
 #include "options.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define ON(c) (1u << CMD_##c)
-// `option` has no effect where `other` has one of `values` (words separated by |, or "0"; NULL: where it is not given).
+// `option` has no effect if `other` has one of `values` (words separated by |, or "0"; NULL: if it is not given).
 typedef struct conflict {
     unsigned commands; // as in option_row
     option_id option;
-    bool zero_is_off; // the value 0, or the first word, asks for nothing, so it may always be given
+    bool zero_is_off; // the value 0, or the first word, disables the feature and is always accepted
     option_id other;
     const char *values;
     const char *why, *cure; // "it is for sgd", "choose --optimizer sgd"
 } conflict;
 
 static const conflict table[] = {
-    {ON(TRAIN), OPT_TRACE_AT, false, OPT_TRACE, NULL, "it says which update is kept there", "name a folder"},
+    {ON(TRAIN), OPT_TRACE_AT, false, OPT_TRACE, NULL, "it selects the update to trace", "give --trace DIR"},
     {ON(SAMPLE), OPT_SEED, false, OPT_TEMPERATURE, "0", "nothing is drawn", "give a --temperature above 0"},
     {ON(VERIFY), OPT_DEVICE, false, OPT_BACKEND, "auto", "every device is checked", "choose one backend"},
 };
 
-// A part of bptt verify that has nothing to do with an option.
+// A part of bptt verify for which an option has no effect.
 static const struct {
     option_id option;
     const char *parts, *why;
@@ -40,7 +40,7 @@ static const char *as_written(option_id i, const option_value *v, char out[128])
 static bool has_one_of(const option_value *v, option_kind kind, const char *values)
 {
     if (!values) return !v->given;
-    if (kind == KIND_REAL) return v->real == 0; // whatever way it is written
+    if (kind == KIND_REAL) return v->real == 0; // in any spelling
     return v->text && word_place(values, v->text) >= 0;
 }
 
@@ -59,7 +59,7 @@ static bool has_effect(const options *o, const conflict *c, char words[OPTIONS_W
     return false;
 }
 
-// ---- fields that only some values of another one use ---------------------------------------------------------------
+// ---- fields that need a value of another field ---------------------------------------------------------------------
 
 static option_id option_of(field_id id, command_id c)
 {
@@ -81,10 +81,11 @@ static const char *listed(const char *words, char out[64])
     return out;
 }
 
-// Whether a field has an effect beside the value of the option that it needs.
+// True if a field has an effect with the value of the option that it needs.
 static bool used(const field *f, const option_value *other)
 {
-    static const char backends[] = "cpu|ref|opencl|cuda"; // "auto" may be any; an unknown one is refused elsewhere
+    static const char backends[] =
+        "cpu|ref|opencl|cuda"; // "auto" may be any of them; unknown names are checked elsewhere
     const bool is_text = field_table[f->needs].kind == FIELD_IS_TEXT;
     if (!f->with) return other->real > 0;
     return word_place(f->with, other->text) >= 0 || (is_text && word_place(backends, other->text) < 0);
@@ -124,7 +125,7 @@ static bool suits_part(const options *o, char words[OPTIONS_WORDS])
     return true;
 }
 
-// A resumed run goes on as it began.
+// Rejects options that cannot change in a resumed run.
 static bool may_be_resumed(const options *o, char words[OPTIONS_WORDS])
 {
     const option_value *v = o->value;
@@ -140,7 +141,7 @@ static bool may_be_resumed(const options *o, char words[OPTIONS_WORDS])
 bool options_agree(const options *o, char words[OPTIONS_WORDS])
 {
     if (o->value[OPT_ITERATIONS].given && o->value[OPT_EPOCHS].given) {
-        snprintf(words, OPTIONS_WORDS, "--iterations and --epochs both say when to end; give one of them");
+        snprintf(words, OPTIONS_WORDS, "--iterations and --epochs both set the length of training; give one of them");
         return false;
     }
     if (!may_be_resumed(o, words)) return false;

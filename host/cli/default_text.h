@@ -1,4 +1,4 @@
-// The text that `bptt train` takes when none is named; the build makes the definition from a file.
+// Built-in text of `bptt train`, generated at build time from the sources.
 #ifndef DEFAULT_TEXT_H
 #define DEFAULT_TEXT_H
 

@@ -1,4 +1,4 @@
-// Help for people, from the tables: examples first, then the options.
+// Help texts from the tables: examples first, then the options.
 #include "cli.h"
 
 #include <stdio.h>
@@ -45,8 +45,8 @@ void print_overview(void)
     for (size_t c = 0; c < CMD_BENCH; c++) printf("  %s\n", command_table[c].example[0]);
     printf("\nCommands:\n");
     for (size_t c = 0; c < COMMANDS; c++) printf("  %-9s %s\n", command_table[c].name, command_table[c].summary);
-    printf("\nbptt COMMAND --help explains one. bptt --version says which version this is.\n"
-           "Results go to standard output, progress and complaints to standard error.\n\nExit codes:\n");
+    printf("\nbptt COMMAND --help shows the options of a command. bptt --version prints the version.\n"
+           "Results go to standard output, progress and errors to standard error.\n\nExit codes:\n");
 #define PRINT_CODE(name, code, text) printf("  %2d  %s\n", code, text);
     EXIT_CODE_LIST(PRINT_CODE)
 #undef PRINT_CODE

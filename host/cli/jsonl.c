@@ -1,4 +1,4 @@
-// JSON out: a builder of one object, and a log with one object a line.
+// JSON output: a builder of one object, and a log with one object a line.
 #define _POSIX_C_SOURCE 200809L
 
 #include "jsonl.h"
@@ -58,7 +58,7 @@ static void add_string(jsonl *j, const unsigned char *s, size_t n)
     add(j, "\"", 1);
 }
 
-// The comma before a member, and its key.
+// Writes the comma before a member, and its key.
 static void add_key(jsonl *j, const char *key)
 {
     const char last = j->n ? j->text[j->n - 1] : '{';
@@ -125,12 +125,12 @@ bool jsonl_print(jsonl *j)
 {
     jsonl_finish(j);
     const bool whole = !j->failed;
-    if (whole) fwrite(j->text, 1, j->n, stdout); // failure shows in ferror(stdout)
+    if (whole) fwrite(j->text, 1, j->n, stdout); // main checks ferror(stdout)
     jsonl_free(j);
     return whole;
 }
 
-// The key of a field: its option's name, as JSON has it.
+// JSON key of a field: the name of its option with underscores.
 static const char *key_of(const field *f, char out[32])
 {
     snprintf(out, 32, "%s", f->option ? f->option : f->name);
@@ -162,7 +162,7 @@ void jsonl_config(jsonl *j, const bptt_trainer_config *c)
 
 struct json_log {
     int fd;
-    char *path; // for complaints
+    char *path; // for messages
 };
 
 static bptt_status log_new(const char *path, int flags, json_log **out, bptt_error *e)
@@ -185,7 +185,7 @@ static bptt_status log_new(const char *path, int flags, json_log **out, bptt_err
     return BPTT_OK;
 }
 
-// A file that is not empty and does not begin as a log is somebody's, given by mistake.
+// A file that is not empty and does not begin like a log is probably another file, given by mistake.
 static bptt_status check_log(const char *path, bptt_error *e)
 {
     static const char start[] = "{\"event\":";
@@ -196,7 +196,7 @@ static bptt_status check_log(const char *path, bptt_error *e)
     const size_t n = f ? fread(first, 1, sizeof first, f) : 0;
     if (f) fclose(f);
     if (n == sizeof first && memcmp(first, start, n) == 0) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_INPUT, "%s exists and is not a log of bptt; remove it, or name another", path);
+    return bptt_fail(e, BPTT_BAD_INPUT, "%s exists and is not a log of bptt; remove it or choose another file", path);
 }
 
 bptt_status log_open(const char *path, json_log **log, bptt_error *e)
@@ -213,8 +213,8 @@ void log_close(json_log *log)
     free(log);
 }
 
-// The iteration that a line speaks of; lines that name none belong to the start. In our lines a quote in a string is
-// escaped, so the key cannot be found in one.
+// The iteration of a line; 0 for lines without one, which belong to the start. Quotes in strings are escaped, so the
+// search cannot match inside a string.
 static uint64_t iteration_of(const char *line)
 {
     static const char key[] = "\"iteration\":";

@@ -19,7 +19,7 @@ static exit_code run_help(const options *o)
     } else if (command_find(o->argument[0], &c)) {
         print_help(c);
     } else {
-        complain("there is no command '%.100s'; see bptt --help", o->argument[0]);
+        complain("unknown command '%.100s'; see bptt --help", o->argument[0]);
         return CODE_USAGE;
     }
     return CODE_OK;
@@ -34,9 +34,9 @@ static exit_code unknown_command(const char *name)
 {
     const char *near = suggest_command(name);
     if (near)
-        complain("there is no command '%.60s'; did you mean %s?", name, near);
+        complain("unknown command '%.60s'; did you mean %s?", name, near);
     else
-        complain("there is no command '%.60s'; see bptt --help", name);
+        complain("unknown command '%.60s'; see bptt --help", name);
     return CODE_USAGE;
 }
 
@@ -45,7 +45,7 @@ static exit_code dispatch(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     command_id c;
     if (argc < 2) {
-        complain("which command? bptt train|sample|score|inspect|devices|bench|verify; see bptt --help");
+        complain("a command is missing: bptt train|sample|score|inspect|devices|bench|verify; see bptt --help");
         return CODE_USAGE;
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
@@ -73,11 +73,12 @@ static exit_code dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    // A closed pipe and a file that may not grow are failed writes, reported as such, not deaths.
+    // A closed pipe and a file at its size limit become failed writes with a message, not fatal signals.
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
-    for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) { // a closed stream must not become the next file that is opened
+    for (int fd = 0;
+         fd >= 0 && fd <= STDERR_FILENO;) { // a closed stream must not become the descriptor of the next opened file
         fd = open("/dev/null", O_RDWR);
         if (fd > STDERR_FILENO) close(fd);
     }

@@ -17,7 +17,7 @@ static void put_word(const char *word, int n)
             putchar(word[i]);
 }
 
-// Running text, ending with a newline: a new line for each sentence, as mdoc wants it, and where one gets too long.
+// Prints text and a newline: each sentence starts a new line, as mdoc recommends, and long sentences are wrapped.
 static void put_text(const char *text)
 {
     int at = 0;
@@ -30,7 +30,7 @@ static void put_text(const char *text)
         if (at > 0)
             putchar(' ');
         else if (*text == '.' || *text == '\'')
-            fputs("\\&", stdout); // would be taken for a macro
+            fputs("\\&", stdout); // mdoc would take it for a macro
         put_word(text, n);
         at += 1 + n;
         if (text[n - 1] == '.' && text[n]) {
@@ -42,7 +42,7 @@ static void put_text(const char *text)
     putchar('\n');
 }
 
-// Arguments of a macro: punctuation alone would be taken for mdoc's own.
+// Prints arguments of a macro; escapes single punctuation, which mdoc would interpret.
 static void put_words(const char *text)
 {
     for (const char *c = text; *c; c++)
@@ -110,7 +110,7 @@ void print_man(void)
     puts(".Sh DESCRIPTION\n.Nm\n"
          "trains character-level recurrent language models by backpropagation through\n"
          "time, and samples from and scores with them.\n"
-         "Results go to standard output, progress and complaints to standard error.\n"
+         "Results go to standard output, progress and errors to standard error.\n"
          "Options may stand before and after arguments; every command takes\n.Fl \\-help .");
     for (size_t c = 0; c < CMD_HELP; c++) put_command((command_id)c);
     puts(".Sh EXIT STATUS\n.Bl -tag -width Ds");

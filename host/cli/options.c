@@ -1,4 +1,4 @@
-// Parses a command line by the tables: names, values, ranges, before any work is done.
+// Parses a command line with the tables and checks names, values and ranges before any work.
 #include "options.h"
 
 #include "number.h"
@@ -68,7 +68,7 @@ static bool set_number(const option_row *row, const char *text, option_value *v,
     return true;
 }
 
-// Sets v from the text as it was written; text is NULL for a flag.
+// Sets v from the text on the command line; text is NULL for a flag.
 static bool set(const option_row *row, const char *text, option_value *v, char words[OPTIONS_WORDS])
 {
     int place;
@@ -109,7 +109,7 @@ static void set_defaults(command_id c, options *o)
 
 // ---- parser --------------------------------------------------------------------------------------------------------
 
-// The option that `name` [n] or `letter` means for this command; OPTIONS if none.
+// Finds the option `name` [n] or `letter` of this command; OPTIONS if there is none.
 static option_id find(command_id c, const char *name, size_t n, char letter)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
@@ -135,7 +135,7 @@ static bool unknown(command_id c, const char *typed, char words[OPTIONS_WORDS])
     return wrong(words, "unknown option '%.60s'; see bptt %s --help", typed, command_table[c].name);
 }
 
-// Gives option `id` its value: `attached`, or else the next argument; *i ends on the last one used.
+// Sets the value of option `id`: `attached`, or else the next argument. *i becomes the last argument used.
 static bool take_value(options *o, option_id id, const char *attached, int argc, char *const *argv, int *i,
                        char words[OPTIONS_WORDS])
 {
@@ -150,7 +150,7 @@ static bool take_value(options *o, option_id id, const char *attached, int argc,
     return set(row, value, &o->value[id], words);
 }
 
-// "--name", "--name value" or "--name=value" at argv[*i].
+// Parses "--name", "--name value" or "--name=value" at argv[*i].
 static bool take_name(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     const char *name = argv[*i] + 2, *rest = name + strcspn(name, "=");
@@ -160,7 +160,7 @@ static bool take_name(options *o, int argc, char *const *argv, int *i, char word
     return take_value(o, id, *rest ? rest + 1 : NULL, argc, argv, i, words);
 }
 
-// "-q", "-o value", "-ovalue" or several letters in one, "-qo value", at argv[*i].
+// Parses "-q", "-o value", "-ovalue" or combined letters, "-qo value", at argv[*i].
 static bool take_letters(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     for (const char *c = argv[*i] + 1; *c; c++) {
@@ -172,7 +172,7 @@ static bool take_letters(options *o, int argc, char *const *argv, int *i, char w
     return true;
 }
 
-// Takes the option at argv[*i], and its value; *i ends on the last argument used.
+// Parses the option at argv[*i] and its value. *i becomes the last argument used.
 static bool take(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     return argv[*i][1] == '-' ? take_name(o, argc, argv, i, words) : take_letters(o, argc, argv, i, words);
@@ -181,7 +181,7 @@ static bool take(options *o, int argc, char *const *argv, int *i, char words[OPT
 bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS])
 {
     const command_row *row = &command_table[c];
-    bool open = true; // options may still come: no "--" yet
+    bool open = true; // no "--" yet: options are still accepted
     set_defaults(c, o);
     for (int i = 0; i < argc; i++) {
         if (open && strcmp(argv[i], "--") == 0) {
@@ -205,7 +205,7 @@ bool options_parse(command_id c, int argc, char *const *argv, options *o, char w
 
 #define NAME_MAX_LENGTH 32
 
-// Letters to change, add, drop or swap with their neighbour to make b of a; both at most NAME_MAX_LENGTH long.
+// Edit distance of a and b (change, insert, delete, swap neighbours); both at most NAME_MAX_LENGTH long.
 static size_t slips(const char *a, const char *b)
 {
     size_t d[NAME_MAX_LENGTH + 1][NAME_MAX_LENGTH + 1];
@@ -226,14 +226,14 @@ static size_t slips(const char *a, const char *b)
     return d[n][m];
 }
 
-// How far `typed` is from `name`; 3 and more is not near. A beginning of the name counts as one slip.
+// Edit distance of `typed` and `name`; 3 or more counts as unrelated. A prefix of the name counts as 1.
 static size_t distance(const char *typed, const char *name)
 {
     const size_t n = strlen(typed);
     if (n == 0 || n > NAME_MAX_LENGTH) return 3;
     if (n >= 3 && strncmp(typed, name, n) == 0) return 1;
     const size_t k = slips(typed, name);
-    return k < n && (k <= 1 || n > 4) ? k : 3; // two slips in a short word make another word
+    return k < n && (k <= 1 || n > 4) ? k : 3; // in a short word, 2 edits give an unrelated word
 }
 
 const char *suggest_command(const char *typed)

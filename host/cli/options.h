@@ -1,5 +1,5 @@
-// The command line as data: one table of subcommands, one of options. Parser, range checks, help, suggestions and the
-// man page all come from these two tables. Options that set a field of a configuration are rows of ../fields.h.
+// The command line as data: a table of subcommands and a table of options. Parser, range checks, help, suggestions and
+// man page use these two tables. Options that set a field of a configuration are rows of ../fields.h.
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -26,7 +26,7 @@ typedef enum command_id {
 typedef struct command_row {
     const char *name;
     const char *arguments;         // as shown in the usage line
-    size_t least, most;            // how many arguments besides options
+    size_t least, most;            // number of arguments besides options
     const char *summary;           // one line
     const char *about;             // a paragraph
     const char *example[EXAMPLES]; // NULL after the last
@@ -77,23 +77,23 @@ typedef struct option_row {
     const char *name; // without the dashes; two rows may share it if no command has both
     char letter;      // 0: none
     option_kind kind;
-    const char *value;    // what the help calls the value; the words of a KIND_WORD
-    const char *standard; // the default as one would write it; "(...)": what decides it; NULL: the field's, or none
+    const char *value;    // name of the value in the help; the words of a KIND_WORD
+    const char *standard; // the default as text; "(...)": describes a computed default; NULL: the field's, or none
     double min, max;      // inclusive
     bool below;           // max is not in the range
-    unsigned commands;    // 1u << command_id of each that has it
-    bool resumable;       // may be given together with --resume
+    unsigned commands;    // 1u << command_id of each command with this option
+    bool resumable;       // allowed together with --resume
     const char *help;
-    const field *of; // the field it sets; NULL: none
+    const field *of; // field set by the option; NULL: none
 } option_row;
 
 extern const option_row option_table[OPTIONS];
 
 typedef struct option_value {
-    bool given;       // on the command line; else it is the default, if that can be written
-    uint64_t count;   // COUNT, SEED; FLAG: 1 if given; WORD: its place in the list
+    bool given;       // on the command line; else the value is the default, if there is one
+    uint64_t count;   // COUNT, SEED; FLAG: 1 if given; WORD: its index in the list
     double real;      // REAL
-    const char *text; // all kinds that take a value: as written
+    const char *text; // all kinds with a value: the text on the command line
 } option_value;
 
 typedef struct options {
@@ -103,27 +103,27 @@ typedef struct options {
     size_t arguments;
 } options;
 
-// "1 to 64", "0 or more". False if that goes without saying: no range, or one without an upper end.
+// "1 to 64", "0 or more". False if there is no range or no upper bound.
 bool option_range(const option_row *row, char out[64]);
 
-// Longest sentence that goes into `words`.
+// Size of the buffers for messages.
 #define OPTIONS_WORDS 400
 
-// argv [argc] is what follows the subcommand; o keeps pointers into it. False: words say what is wrong and what to do.
-// --help ends the parsing: o->value[OPT_HELP].given, and nothing else is checked.
+// Parses argv [argc], the arguments after the subcommand; o keeps pointers into it. False: words has the message.
+// --help ends the parsing: sets o->value[OPT_HELP].given, skips all other checks.
 bool options_parse(command_id c, int argc, char *const *argv, options *o, char words[OPTIONS_WORDS]);
 
-// False: two options do not go together, or one has no effect beside the others; words say so and what to do.
+// False: two options conflict, or an option has no effect; words has the message.
 bool options_agree(const options *o, char words[OPTIONS_WORDS]);
 
-// False if there is no such subcommand.
+// False if the subcommand does not exist.
 bool command_find(const char *name, command_id *c);
 bool option_belongs(option_id i, command_id c);
-// The default, NULL if there is none to be written.
+// The default as text, NULL if there is none.
 const char *option_standard(const option_row *row);
-// The word that the value `place` of a KIND_WORD stands for.
+// The word at index `place` of a KIND_WORD.
 const char *option_word(option_id i, size_t place, char out[32]);
-// The name nearest to what was typed, or NULL if none is near: a slip or two away, or a name that begins so.
+// The name most similar to the typed word (edit distance at most 2, or a prefix), or NULL.
 const char *suggest_command(const char *typed);
 const char *suggest_option(const char *typed, command_id c);
 

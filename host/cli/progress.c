@@ -1,4 +1,4 @@
-// How far the work is, on standard error.
+// Progress on standard error.
 #define _POSIX_C_SOURCE 200809L
 
 #include "progress.h"
@@ -76,7 +76,7 @@ static bool is_time(const progress *p, double now)
     return now - p->shown >= (p->terminal ? TERMINAL_EVERY : PLAIN_EVERY);
 }
 
-// Columns of a line on the terminal, one less than it has, so that none wraps; 0: not known.
+// Width of the terminal in columns, minus one to avoid wrapping; 0: unknown.
 static size_t columns_of(const progress *p)
 {
     struct winsize size;
@@ -84,7 +84,7 @@ static size_t columns_of(const progress *p)
     return size.ws_col - 1u;
 }
 
-// end: the last line, which stays.
+// end: true for the last line, which is not erased.
 static void show(progress *p, const char *line, bool end)
 {
     if (!p->terminal) {
@@ -96,7 +96,7 @@ static void show(progress *p, const char *line, bool end)
     p->shows = !end;
 }
 
-// At the end the time since the last line may be next to nothing.
+// At the end the time since the last line may be too short for a rate.
 static void update_rate(progress *p, uint64_t iteration, double now, bool end)
 {
     const double since = now - p->shown;

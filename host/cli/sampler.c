@@ -1,4 +1,4 @@
-// Text from a model, character by character.
+// Generates text with a model, character by character.
 #include "sampler.h"
 
 #include "error.h"
@@ -26,7 +26,7 @@ void sampler_close(sampler *s)
     *s = (sampler){0};
 }
 
-// The token of a byte; -1 if the model does not know it.
+// The token of a byte; -1 if it is not in the vocabulary.
 static int32_t token_of(const sampler *s, unsigned char byte)
 {
     const unsigned char *at = memchr(s->bytes, byte, s->vocab);
@@ -41,13 +41,14 @@ bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
         const int32_t newline = token_of(s, '\n'), first = newline >= 0 ? newline : 0;
         return bptt_run_next(s->run, &first, s->logp, e);
     }
-    for (size_t i = 0; i < n; i++) { // all of it first: nothing is done for a bad prime
+    for (size_t i = 0; i < n; i++) { // checks the whole prompt first
         const unsigned char byte = (unsigned char)text[i];
         char shown[8] = "";
         if (byte > ' ' && byte < 0x7F) snprintf(shown, sizeof shown, " ('%c')", byte);
         if (token_of(s, byte) < 0)
-            return bptt_fail(e, BPTT_BAD_INPUT, "byte %zu of the prime is 0x%02X%s, which the model has never seen",
-                             i + 1, byte, shown);
+            return bptt_fail(e, BPTT_BAD_INPUT,
+                             "byte %zu of the prime is 0x%02X%s, which is not in the model's vocabulary", i + 1, byte,
+                             shown);
     }
     for (size_t i = 0; i < n && status == BPTT_OK; i++) {
         const int32_t token = token_of(s, (unsigned char)text[i]);

@@ -1,4 +1,4 @@
-// Requests by signals. The two flags are the only variables of the program outside of objects: a handler gets none.
+// Signals. The two flags are the program's only global variables, since a handler gets no argument.
 #define _POSIX_C_SOURCE 200809L
 
 #include "signals.h"
@@ -8,7 +8,7 @@
 
 static volatile sig_atomic_t leave_signal, save_asked;
 
-// The second one ends the process. It is blocked in here, so that it arrives when the handler returns.
+// A second signal ends the process. It is blocked in the handler and arrives when the handler returns.
 static void on_leave(int number)
 {
     if (leave_signal) signals_end(number);
@@ -21,7 +21,7 @@ static void on_save(int number)
     save_asked = 1;
 }
 
-// Interrupted system calls go on (SA_RESTART): a write must not fail because someone asked to save.
+// SA_RESTART: a write must not fail because of a request to save.
 static void handle(int number, void (*handler)(int))
 {
     struct sigaction before, now = {.sa_handler = handler, .sa_flags = SA_RESTART};

@@ -1,4 +1,4 @@
-// A training run: what cmd_train.c sets up, train_loop.c works on and train_log.c writes down.
+// State of a training run: set up by cmd_train.c, used by train_loop.c and train_log.c.
 #ifndef TRAIN_H
 #define TRAIN_H
 
@@ -7,46 +7,46 @@
 #include "progress.h"
 #include "sampler.h"
 
-// The rate is that of so many updates: where windows are submitted before the last report comes, reports come in
-// bunches, and the time from one to the next says little.
+// Number of updates in the moving average of the rate. With windows in flight several reports arrive at once, so that
+// a single interval is no measure.
 #define RATE_OF 8
 
 typedef struct train {
     const options *o;
     bptt_trainer *trainer;
-    bptt_trainer_config config; // in force: from the command line, or from the resumed file
+    bptt_trainer_config config; // in effect: from the command line or from the resumed file
     bptt_trainer_info info;     // at the start
-    bptt_device_info device;    // that computes
+    bptt_device_info device;    // of the model
     const char *text_name;      // "-": standard input; NULL: the built-in text
     bool text_given;            // named on the command line
     const char *output;
-    char *best;        // where the best model goes
-    size_t memory;     // bytes that the process will take
-    const char *trace; // folder; NULL: no update is kept
-    uint64_t trace_at; // number of the update that is
+    char *best;        // path of the best model
+    size_t memory;     // estimated peak memory of the process in bytes
+    const char *trace; // folder of --trace; NULL: no trace
+    uint64_t trace_at; // number of the traced update
     progress progress;
     sampler sampler; // run NULL: no samples
-    json_log *log;   // NULL: none, or given up
+    json_log *log;   // NULL: none, or closed after a failure
     jsonl line;      // the line being built
     bool quiet;
-    bool save_failed, best_failed, log_failed, trace_failed; // the last attempt
-    bool best_there;                                         // `best` is of this run, or of the one that it resumes
-    uint64_t saved;       // updates in the file `output`; NONE_SAVED: this run has not written it
-    uint64_t validated;   // the update that was last validated after; 0: none
-    double valid_loss;    // of that validation, nats
+    bool save_failed, best_failed, log_failed, trace_failed; // state of the last attempt
+    bool best_there;                                         // `best` was written by this run or by the one it resumes
+    uint64_t saved;       // number of updates in the file `output`; NONE_SAVED: not yet written by this run
+    uint64_t validated;   // number of updates at the last validation; 0: none
+    double valid_loss;    // loss of that validation, nats
     double started;       // seconds
-    uint64_t done;        // updates whose report has come; more may be submitted
-    double since;         // when the last report came, or work began after a pause; seconds
-    double took[RATE_OF]; // seconds of the last updates, update i in i % RATE_OF; those that were not made 0
-    uint64_t timed;       // updates of this run that were
+    uint64_t done;        // number of updates collected; more may be in flight
+    double since;         // time of the last report, or of the restart after a pause; seconds
+    double took[RATE_OF]; // seconds of the last updates, update i in i % RATE_OF; 0 if not made yet
+    uint64_t timed;       // number of updates of this run in `took` so far
 } train;
 
 #define NONE_SAVED UINT64_MAX
 
-// Trains to the end, or until a signal or a failure; saves. A signal ends the process.
+// Trains to the end or until a signal or a failure, then saves. A signal ends the process.
 exit_code train_loop(train *w);
 
-// The log: each writes one line, or none if there is no log. The first failure is told, then the log is given up.
+// The log: each function writes one line, if there is a log. The first failure prints a message and closes the log.
 void log_start(train *w);
 void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s);
 void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool best);

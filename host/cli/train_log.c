@@ -1,4 +1,4 @@
-// The lines of a training log. "iteration" comes second in each: that is what log_resume looks for.
+// Lines of a training log. "iteration" is the second member of each: log_resume searches for it.
 #include "error.h"
 #include "train.h"
 
@@ -14,7 +14,7 @@ static void finish(train *w)
     bptt_error e = {0};
     if (log_append(w->log, &w->line, &e) == BPTT_OK) return;
     progress_clear(&w->progress);
-    complain("%s; training goes on without it", e.words);
+    complain("%s; training continues without a log", e.words);
     w->log_failed = true;
     log_close(w->log);
     w->log = NULL;

@@ -1,4 +1,4 @@
-// The training loop: update, validate, save, sample; and what signals and failures do to it.
+// The training loop: update, validate, save, sample, and the handling of signals and failures.
 #include "error.h"
 #include "signals.h"
 #include "train.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SAVE_AT_LEAST = 500 }; // updates between saves, whatever the validations do
+enum { SAVE_AT_LEAST = 500 }; // maximum number of updates between saves
 
 #define SAMPLE_LENGTH 200
 
@@ -18,12 +18,12 @@ static uint64_t iteration_now(const train *w)
     return info.iteration;
 }
 
-// Every `every` updates; 0: never.
+// True every `every` updates; 0: never.
 static bool due(uint64_t every, uint64_t iteration) { return every > 0 && iteration % every == 0; }
 
 // ---- saving --------------------------------------------------------------------------------------------------------
 
-// A failure is told and remembered, no more: hours of training are worth more than one file, and the next save may do.
+// A failed save prints a message and sets save_failed; training continues, since the next save may succeed.
 static void save(train *w, uint64_t iteration)
 {
     bptt_error e = {0};
@@ -44,7 +44,7 @@ static void save_best(train *w)
     complain("the best model is not saved: %s", e.words);
 }
 
-// What the run ends with if nothing else went wrong: files that are missing are a failure.
+// Exit code if nothing else failed: missing output files are a failure.
 static exit_code written(const train *w)
 {
     return w->save_failed || w->best_failed || w->log_failed || w->trace_failed ? CODE_IO : CODE_OK;
@@ -52,14 +52,14 @@ static exit_code written(const train *w)
 
 // ---- updates --------------------------------------------------------------------------------------------------------
 
-// Sends the next update. One is on its way while the report of the one before it is waited for.
+// Submits the next update. It is in flight while the loop waits for the report of the one before.
 static bptt_status submit(train *w, bptt_error *e)
 {
     if (iteration_now(w) == w->done) w->since = bptt_seconds();
     return bptt_trainer_submit(w->trainer, e);
 }
 
-// Characters a second in the last updates, one that took so many seconds included; without the pauses between them.
+// Characters per second over the last updates, including the one that took `seconds`; excludes pauses between updates.
 static double recent_rate(train *w, double seconds)
 {
     const double chars = (double)w->config.batch * (double)w->config.steps;
@@ -69,7 +69,7 @@ static double recent_rate(train *w, double seconds)
     return chars * (double)(w->timed < RATE_OF ? w->timed : RATE_OF) / sum;
 }
 
-// A report has come.
+// Processes the report of an update.
 static void take_in(train *w, const bptt_report *r)
 {
     const double now = bptt_seconds();
@@ -78,7 +78,7 @@ static void take_in(train *w, const bptt_report *r)
     w->since = now;
 }
 
-// Takes in the oldest report that has not come.
+// Collects the oldest update in flight.
 static bptt_status collect(train *w, bptt_error *e)
 {
     bptt_report r;
@@ -87,7 +87,7 @@ static bptt_status collect(train *w, bptt_error *e)
     return s;
 }
 
-// Until at most `behind` reports are still to come.
+// Collects updates until at most `behind` are in flight.
 static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
@@ -95,7 +95,7 @@ static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
     return s;
 }
 
-// The update that is kept, by itself. That it could not be kept is told and remembered, no more.
+// Runs the traced update synchronously. A failed trace prints a message and sets trace_failed; training continues.
 static bptt_status trace(train *w, bptt_error *e)
 {
     bptt_error kept = {0};
@@ -110,13 +110,13 @@ static bptt_status trace(train *w, bptt_error *e)
     take_in(w, &r);
     if (w->trace_failed || !w->quiet) progress_clear(&w->progress);
     if (w->trace_failed)
-        complain("update %" PRIu64 " is not kept: %s", w->done, parameters_to_flags(kept.words, words));
+        complain("no trace of update %" PRIu64 ": %s", w->done, parameters_to_flags(kept.words, words));
     else if (!w->quiet)
-        complain("update %" PRIu64 " is kept in %s", w->done, w->trace);
+        complain("trace of update %" PRIu64 " written to %s", w->done, w->trace);
     return BPTT_OK;
 }
 
-// The next update, sent or, where it is to be kept, made.
+// Submits the next update, or runs it synchronously if it is traced.
 static bptt_status next_update(train *w, bptt_error *e)
 {
     return w->trace && iteration_now(w) + 1 == w->trace_at ? trace(w, e) : submit(w, e);
@@ -126,7 +126,7 @@ static bptt_status next_update(train *w, bptt_error *e)
 
 static exit_code broken(train *w, const bptt_error *e)
 {
-    (void)catch_up(w, 0, NULL); // one may have been sent before the failure and be good, or after it and be refused
+    (void)catch_up(w, 0, NULL); // an update in flight may be good (submitted before the failure) or blocked (after it)
     const uint64_t iteration = iteration_now(w);
     char words[ERROR_WORDS];
     progress_clear(&w->progress);
@@ -142,7 +142,7 @@ static exit_code broken(train *w, const bptt_error *e)
     return exit_code_of(e->code);
 }
 
-// As a shell takes it back, quoted where that is needed.
+// Prints an argument for a shell, quoted if necessary.
 static void put_argument(const char *text)
 {
     const bool plain = text[strcspn(text, " \t\n'\"\\$`&|;<>()*?[]#~!{}")] == '\0' && *text;
@@ -162,23 +162,23 @@ static exit_code interrupted(train *w, uint64_t iteration)
     log_end(w, iteration, "signal");
     progress_clear(&w->progress);
     if (w->save_failed) return CODE_IO;
-    complain("saved after %s update%s; go on with", grouped(iteration, number), plural(iteration));
+    complain("saved after %s update%s; resume with", grouped(iteration, number), plural(iteration));
     fputs("  bptt train", stderr);
     if (w->text_name) put_argument(w->text_name);
     fputs(" --resume", stderr);
     put_argument(w->output);
-    for (size_t i = 0; i < OPTIONS; i++) { // what the file does not know
+    for (size_t i = 0; i < OPTIONS; i++) { // options that are not stored in the file
         const option_value *v = &w->o->value[i];
         if (!v->given || !option_table[i].resumable || i == OPT_RESUME || i == OPT_OUTPUT || i == OPT_PRECISION)
             continue;
-        if ((i == OPT_TRACE || i == OPT_TRACE_AT) && iteration >= w->trace_at) continue; // it is kept
+        if ((i == OPT_TRACE || i == OPT_TRACE_AT) && iteration >= w->trace_at) continue; // the trace is written already
         fprintf(stderr, " --%s", option_table[i].name);
         if (option_table[i].kind != KIND_FLAG) put_argument(v->text);
     }
     fputc('\n', stderr);
     fflush(stdout);
     signals_end(signals_leave());
-    return CODE_INTERNAL; // not reached: the default of these signals is to end
+    return CODE_INTERNAL; // not reached: the default action of these signals ends the process
 }
 
 static int asked_to_leave(void *unused)
@@ -187,19 +187,19 @@ static int asked_to_leave(void *unused)
     return signals_leave() != 0;
 }
 
-// For work that must be finished: says so once, stops nothing.
+// Stop callback for work that must finish: prints a message once, never stops.
 static int say_finishing(void *user)
 {
     bool *told = user;
-    if (!*told && signals_leave()) complain("finishing the validation, then saving; once more to leave at once");
+    if (!*told && signals_leave()) complain("finishing the validation, then saving; repeat to exit at once");
     *told = *told || signals_leave();
     return 0;
 }
 
-// ---- what happens between updates ----------------------------------------------------------------------------------
+// ---- validation, saves and samples between updates -----------------------------------------------------------------
 
-// A scheduled validation changes the state (the best loss so far), so it is finished even if a signal asks to leave:
-// the run that resumes would not know that it is still to be done.
+// A scheduled validation changes the state (the best loss so far), so it finishes even after a signal: the resumed run
+// would not repeat it.
 static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
 {
     bptt_report r;
@@ -232,12 +232,12 @@ static bptt_status sample(train *w, uint64_t iteration, bptt_error *e)
     printf("---- after %" PRIu64 " update%s\n", iteration, plural(iteration));
     fwrite(text, 1, sizeof text, stdout);
     putchar('\n');
-    fflush(stdout); // a failure shows in ferror(stdout), and main reports it
+    fflush(stdout); // main checks ferror(stdout) and prints the message
     log_sample(w, iteration, text, sizeof text);
     return BPTT_OK;
 }
 
-// Something is to be done after this update that needs its result.
+// True if work after this update needs its result.
 static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled)
 {
     const option_value *v = w->o->value;
@@ -247,7 +247,7 @@ static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled
     return *save_now || due(v[OPT_SAMPLE_EVERY].count, iteration) || signals_leave();
 }
 
-// Prints the output files, and which of them is the best.
+// Prints the output files and marks the best.
 static void tell_files(const train *w, uint64_t iteration, double loss)
 {
     char number[32];
@@ -265,7 +265,7 @@ static void tell_files(const train *w, uint64_t iteration, double loss)
              i.best_loss <= loss ? "" : ", not as good as the last");
 }
 
-// The last word: a validation that is told and logged but leaves no trace in the state.
+// Final validation: printed and logged, but not recorded in the state.
 static exit_code finish(train *w, uint64_t iteration)
 {
     bptt_error e = {0};

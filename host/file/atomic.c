@@ -1,5 +1,5 @@
-// Temporary file, fsync, rename, fsync of the folder. The folder is held open from the start, so that neither a change
-// of the working folder nor a renamed parent separates the two names.
+// Atomic replacement: temporary file, fsync, rename, fsync of the folder. The folder stays open from the start, so that
+// a change of the working folder or a renamed parent does not separate the two names.
 #define _POSIX_C_SOURCE 200809L
 
 #include "atomic.h"
@@ -19,7 +19,7 @@
 struct atomic_file {
     int fd, folder;               // -1: not open
     char *path;                   // as the caller wrote it, for messages
-    char *target;                 // where the links in path end: folder/name
+    char *target;                 // path with links resolved: folder/name
     const char *name;             // in target
     char temporary[NAME_MAX + 1]; // in the folder; empty: none exists
 };
@@ -37,7 +37,7 @@ bptt_status write_all(int fd, const void *data, size_t bytes, const char *path, 
     while (bytes > 0) {
         const ssize_t n = write(fd, p, bytes);
         if (n < 0 && errno == EINTR) continue;
-        if (n == 0) errno = ENOSPC; // no error and no progress: do not try for ever
+        if (n == 0) errno = ENOSPC; // no error and no progress: avoids an endless loop
         if (n <= 0) return file_fail(e, BPTT_IO, path, "cannot write");
         p += n;
         bytes -= (size_t)n;
@@ -45,9 +45,9 @@ bptt_status write_all(int fd, const void *data, size_t bytes, const char *path, 
     return BPTT_OK;
 }
 
-// ---- where the file is ----------------------------------------------------------------------------------------------
+// ---- target path ----------------------------------------------------------------------------------------------------
 
-// Where a link that stands at path and says text [n] leads. The caller frees it; NULL: no memory.
+// Target of the symbolic link at path with contents text [n]. The caller frees it; NULL: no memory.
 static char *link_end(const char *path, const char *text, size_t n)
 {
     const char *slash = strrchr(path, '/');
@@ -60,19 +60,20 @@ static char *link_end(const char *path, const char *text, size_t n)
     return end;
 }
 
-static bptt_status no_memory(const char *path, bptt_error *e) // errno does not tell: clang takes it as kept
+static bptt_status no_memory(const char *path, bptt_error *e) // no use of errno: clang assumes that it did not change
 {
     return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %.300s", path);
 }
 
-// Sets f->target to where the links that begin at path end, whether or not a file is there (realpath wants one).
+// Resolves the symbolic links of path into f->target. Unlike realpath, the file need not exist.
 static bptt_status follow(atomic_file *f, const char *path, bptt_error *e)
 {
     f->target = strdup(path);
     for (int hop = 0; f->target && hop < 40; hop++) { // Linux follows 40
         char text[PATH_MAX];
         const ssize_t n = readlink(f->target, text, sizeof text);
-        if (n < 0 && (errno == EINVAL || errno == ENOENT || errno == ENOTDIR)) return BPTT_OK; // open_folder says more
+        if (n < 0 && (errno == EINVAL || errno == ENOENT || errno == ENOTDIR))
+            return BPTT_OK; // open_folder reports the error
         if (n == (ssize_t)sizeof text) errno = ENAMETOOLONG;
         if (n < 0 || n == (ssize_t)sizeof text) return file_fail(e, BPTT_IO, path, "cannot follow the link");
         char *end = link_end(f->target, text, (size_t)n);
@@ -103,16 +104,16 @@ static bptt_status open_folder(atomic_file *f, bptt_error *e)
     return BPTT_OK;
 }
 
-// What stands there now: *present, and its *mode. Only a file that the caller may write to is replaced.
+// State of the existing file: *present and *mode. Only a file that the caller may write to is replaced.
 static bptt_status look(const atomic_file *f, bool *present, mode_t *mode, bptt_error *e)
 {
     struct stat s;
     *present = fstatat(f->folder, f->name, &s, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!*present) return errno == ENOENT ? BPTT_OK : file_fail(e, BPTT_IO, f->path, "cannot look at it");
+    if (!*present) return errno == ENOENT ? BPTT_OK : file_fail(e, BPTT_IO, f->path, "cannot stat it");
     if (!S_ISREG(s.st_mode))
         return bptt_fail(e, BPTT_IO, "%.300s: exists and is not a regular file; choose another name", f->path);
     if (faccessat(f->folder, f->name, W_OK, AT_EACCESS) != 0)
-        return file_fail(e, BPTT_IO, f->path, "is protected from writing");
+        return file_fail(e, BPTT_IO, f->path, "is write-protected");
     *mode = s.st_mode & 0777;
     return BPTT_OK;
 }
@@ -122,7 +123,7 @@ static bptt_status look(const atomic_file *f, bool *present, mode_t *mode, bptt_
 static bptt_status create_temporary(atomic_file *f, bptt_error *e)
 {
     char name[sizeof f->temporary];
-    for (int i = 0; i < 100; i++) { // a killed process may have left some
+    for (int i = 0; i < 100; i++) { // skips files left by killed processes
         snprintf(name, sizeof name, ".%.200s.tmp.%ld.%d", f->name, (long)getpid(), i);
         f->fd = openat(f->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) {
@@ -164,8 +165,7 @@ bptt_status atomic_open(const char *path, atomic_file **out, int *fd, bptt_error
     return BPTT_OK;
 }
 
-// After EINTR nothing is decided. After any other failure of fsync the data may be lost although the next fsync
-// succeeds, so there is no second try.
+// Retries after EINTR only. After any other failure of fsync the data may be lost even if the next fsync succeeds.
 static int sync_file(int fd)
 {
     int s;
@@ -176,22 +176,24 @@ static int sync_file(int fd)
 
 static bptt_status replace(atomic_file *f, bptt_error *e)
 {
-    if (sync_file(f->fd) != 0) return file_fail(e, BPTT_IO, f->path, "cannot bring the data to the disk");
+    if (sync_file(f->fd) != 0) return file_fail(e, BPTT_IO, f->path, "cannot sync the data to disk");
     const int closed = close(f->fd);
-    f->fd = -1; // whatever close said
+    f->fd = -1; // closed even if close failed
     if (closed != 0 && errno != EINTR) return file_fail(e, BPTT_IO, f->path, "cannot close the temporary file");
     if (renameat(f->folder, f->temporary, f->folder, f->name) != 0)
-        return file_fail(e, BPTT_IO, f->path, "cannot put the new file in place");
+        return file_fail(e, BPTT_IO, f->path, "cannot rename the temporary file to it");
     f->temporary[0] = '\0';
     if (sync_file(f->folder) != 0 && errno != EINVAL) // EINVAL: a file system without it
-        return file_fail(e, BPTT_IO, f->path, "the new file is in place, but a power cut may bring the old one back");
+        return file_fail(
+            e, BPTT_IO, f->path,
+            "the new file is in place, but its folder was not synced: a power failure may restore the old one");
     return BPTT_OK;
 }
 
 bptt_status atomic_commit(atomic_file *f, bptt_error *e)
 {
     const bptt_status s = replace(f, e);
-    atomic_abort(f); // by now with nothing to remove, if s is BPTT_OK
+    atomic_abort(f); // removes nothing if s is BPTT_OK
     return s;
 }
 

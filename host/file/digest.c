@@ -5,8 +5,8 @@
 
 // ---- CRC-32C: reflected, polynomial 0x82f63b78 ----------------------------------------------------------------------
 
-// table[k][i] is the CRC register that holds i, after k + 1 zero bytes. It is linear in i, so that its values at
-// i = 128, 64, ... 1 make all 256; and those are the polynomial itself, shifted 8 k + 0, 1, ... 7 times.
+// table[k][i] is the CRC register with value i after k + 1 zero bytes. It is linear in i, so the values at
+// i = 128, 64, ... 1 determine all 256; these are the polynomial shifted 8 k + 0, 1, ... 7 times.
 #define ENTRY(i, a, b, c, d, e, f, g, h) \
     (((i)&128 ? a : 0u) ^ ((i)&64 ? b : 0u) ^ ((i)&32 ? c : 0u) ^ ((i)&16 ? d : 0u) ^ ((i)&8 ? e : 0u) ^ \
      ((i)&4 ? f : 0u) ^ ((i)&2 ? g : 0u) ^ ((i)&1 ? h : 0u))
@@ -37,7 +37,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
 {
     const unsigned char *p = data;
     crc = ~crc;
-    for (; bytes >= 8; p += 8, bytes -= 8) { // byte 0 has the longest way to go: 7 zero bytes after its own
+    for (; bytes >= 8; p += 8, bytes -= 8) { // byte 0 is followed by 7 more bytes, hence table[7]
         crc = table[7][p[0] ^ (crc & 255)] ^ table[6][p[1] ^ (crc >> 8 & 255)] ^ table[5][p[2] ^ (crc >> 16 & 255)] ^
               table[4][p[3] ^ crc >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^ table[0][p[7]];
     }
@@ -47,7 +47,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
 
 // ---- SHA-256: names as in FIPS 180-4 --------------------------------------------------------------------------------
 
-// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+// First 32 bits of the fractional parts of the cube roots of the first 64 primes.
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -93,7 +93,7 @@ void sha256_hex(const void *data, size_t bytes, char out[65])
 {
     const unsigned char *p = data;
     const uint64_t bits = (uint64_t)bytes * 8;
-    // The first 32 bits of the fractional parts of the square roots of the first 8 primes.
+    // First 32 bits of the fractional parts of the square roots of the first 8 primes.
     uint32_t H[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     for (; bytes >= 64; p += 64, bytes -= 64) sha256_block(H, p);
 

@@ -5,6 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t bytes); // start with 0; goes on from an earlier value
+uint32_t crc32c(uint32_t crc, const void *data, size_t bytes); // crc: 0, or the result of the bytes before
 void sha256_hex(const void *data, size_t bytes, char out[65]); // lower case, NUL-terminated
 #endif

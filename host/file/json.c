@@ -1,4 +1,4 @@
-// The tokenizer: a state (what may come next), a depth, and one bit for each open container.
+// The tokenizer: a state (tokens allowed next), a depth, and one bit for each open container.
 #include "json.h"
 
 #include "number.h"
@@ -40,9 +40,9 @@ size_t json_utf8(const char *p, size_t n)
     if (bytes == 0 || n < bytes) return 0;
     for (size_t i = 1; i < bytes; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
-    if (s[0] == 0xe0 && s[1] < 0xa0) return 0; // 0x800 and up take three bytes, and no shorter text may
+    if (s[0] == 0xe0 && s[1] < 0xa0) return 0; // overlong: 3 bytes are for 0x800 and up
     if (s[0] == 0xed && s[1] > 0x9f) return 0; // surrogates
-    if (s[0] == 0xf0 && s[1] < 0x90) return 0; // 0x10000 and up take four
+    if (s[0] == 0xf0 && s[1] < 0x90) return 0; // overlong: 4 bytes are for 0x10000 and up
     if (s[0] == 0xf4 && s[1] > 0x8f) return 0; // beyond 0x10ffff
     return bytes;
 }
@@ -63,7 +63,7 @@ static bool hex4(const char *p, size_t n, unsigned *x)
     return true;
 }
 
-// The escape at p [n], which begins with a backslash: its length, and the code point. 0: not an escape.
+// Parses the escape at p [n], which begins with a backslash: length and code point. 0: not an escape.
 static size_t escape(const char *p, size_t n, unsigned *point)
 {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -127,10 +127,10 @@ bool json_string(const json_token *t, char *out, size_t room, size_t *n)
         size_t read = 1, made = 1;
         if (c[0] == '\\') {
             read = escape(t->text + i, t->bytes - i, &point);
-            if (read == 0) return false; // no token of json_next
+            if (read == 0) return false; // not a token of json_next
             made = put_utf8(c, point);
         }
-        if (made >= room - length) return false; // never shorter than length: one byte is kept for the NUL
+        if (made >= room - length) return false; // keeps one byte for the NUL
         memcpy(out + length, c, made);
         length += made;
         i += read;

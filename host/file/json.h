@@ -7,7 +7,7 @@
 //
 // Refused: invalid UTF-8, control characters and lone surrogates in strings, a byte-order mark, comments, NaN and
 // Infinity, leading zeros, a point without digits, trailing commas, anything after the value, too much depth.
-// Duplicate keys are the caller's affair: here no key is remembered.
+// Duplicate keys are not detected; that is up to the caller.
 #ifndef JSON_H
 #define JSON_H
 
@@ -16,13 +16,13 @@
 #include <stdint.h>
 
 typedef enum json_kind {
-    JSON_BAD, // json.at and json.why say where and why; every further call says the same
-    JSON_END, // the one value is complete and only blanks follow it
+    JSON_BAD, // json.at and json.why have position and reason; further calls return the same
+    JSON_END, // the value is complete, followed only by blanks
     JSON_OBJECT,
     JSON_OBJECT_END,
     JSON_ARRAY,
     JSON_ARRAY_END,
-    JSON_KEY, // of an object; its value is the next token, the colon is behind us
+    JSON_KEY, // key of an object; the next token is its value, the colon is consumed
     JSON_STRING,
     JSON_NUMBER,
     JSON_TRUE,
@@ -31,7 +31,7 @@ typedef enum json_kind {
 } json_kind;
 
 typedef struct json_token {
-    const char *text; // in the buffer; for strings and keys what is between the quotes, escapes and all
+    const char *text; // in the buffer; for strings and keys the raw text between the quotes, escapes included
     size_t bytes;
 } json_token;
 
@@ -40,23 +40,23 @@ typedef struct json {
     size_t bytes, at; // at: bytes read so far
     const char *why;  // NULL, or what is wrong
     unsigned depth, depth_max;
-    int next;         // what may come next
+    int next;         // tokens allowed next
     uint64_t objects; // bit d: the container at depth d + 1 is an object
 } json;
 
-#define JSON_DEPTH 64 // the most that depth_max may be; larger values mean this
+#define JSON_DEPTH 64 // upper limit of depth_max; larger values are reduced to it
 
 void json_start(json *j, const char *text, size_t bytes, unsigned depth_max);
 json_kind json_next(json *j, json_token *t);
 
-// All four return false, and leave *n and *x alone, where the token does not fit.
-// out receives the characters that a string or key stands for, and a NUL; *n counts them without it. t->bytes + 1 is
-// always room enough. "\u0000" is legal JSON: whoever wants a C string must compare *n with strlen(out).
+// All four return false and do not change *n and *x if the token has another kind.
+// out receives the decoded string or key and a NUL; *n is its length without the NUL. t->bytes + 1 bytes always
+// suffice. "\u0000" is legal JSON: for a C string, compare *n with strlen(out).
 bool json_string(const json_token *t, char *out, size_t room, size_t *n);
-bool json_is(const json_token *t, const char *ascii); // spelt exactly so, without escapes
+bool json_is(const json_token *t, const char *ascii); // exactly this text, without escapes
 bool json_u64(const json_token *t, uint64_t *x);      // a number of digits only, below 2^64
 bool json_real(const json_token *t, double *x);       // nearest double; finite; spelt in at most 255 characters
 
-// Bytes of the valid UTF-8 sequence that p [n] starts with, 0 if there is none.
+// Length in bytes of the valid UTF-8 sequence at the start of p [n], 0 if there is none.
 size_t json_utf8(const char *p, size_t n);
 #endif

@@ -1,4 +1,5 @@
-// Numbers as text under any locale: printf and strtod run under the "C" locale, of this thread only and for one call.
+// Locale-independent number formatting and parsing: printf and strtod run in the "C" locale, set for this thread and
+// one call.
 #define _POSIX_C_SOURCE 200809L
 
 #include "number.h"
@@ -12,8 +13,7 @@ typedef struct held {
     locale_t c, before;
 } held;
 
-// "C" is built in, so that newlocale takes no memory and does not fail for it (glibc, musl); if it did, the caller's
-// locale would stay in force.
+// newlocale("C") needs no memory and does not fail in glibc and musl. If it failed, the caller's locale would be used.
 static held hold_c_locale(void)
 {
     held h = {newlocale(LC_ALL_MASK, "C", (locale_t)0), (locale_t)0};
@@ -33,7 +33,7 @@ void format_real(char out[32], double x)
     const held h = hold_c_locale();
     for (int places = 15; places <= 17; places++) {
         snprintf(out, 32, "%.*g", places, x); // at most 24 characters: -d.16de-ddd
-        if (strtod(out, NULL) == x) break;    // never for NaN, which ends as "nan"
+        if (strtod(out, NULL) == x) break;    // never true for NaN, which is written as "nan"
     }
     release(h);
 }
@@ -44,7 +44,7 @@ static const char *digits(const char *s)
     return s;
 }
 
-// [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point at least.
+// Grammar: [+-] digits [. digits] [e [+-] digits], with at least one digit beside the point.
 static bool decimal(const char *s)
 {
     if (*s == '+' || *s == '-') s++;
@@ -67,7 +67,7 @@ static bool decimal(const char *s)
 
 bool parse_real(const char *s, double *x)
 {
-    if (!decimal(s)) return false; // strtod would also take blanks, hexadecimals, "inf" and "nan"
+    if (!decimal(s)) return false; // strtod also accepts blanks, hexadecimals, "inf" and "nan"
     const held h = hold_c_locale();
     char *end = NULL;
     const double value = strtod(s, &end);

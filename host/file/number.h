@@ -1,4 +1,4 @@
-// Numbers as text, the same under any locale of the calling program.
+// Locale-independent number formatting and parsing.
 #ifndef NUMBER_H
 #define NUMBER_H
 

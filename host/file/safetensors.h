@@ -5,7 +5,15 @@
 
 #include "bptt.h"
 
-typedef enum st_dtype { ST_F32, ST_F64, ST_I64, ST_U8, ST_F16, ST_BF16, ST_OTHER } st_dtype; // OTHER: known, not ours
+typedef enum st_dtype {
+    ST_F32,
+    ST_F64,
+    ST_I64,
+    ST_U8,
+    ST_F16,
+    ST_BF16,
+    ST_OTHER
+} st_dtype; // OTHER: valid, not used by bptt
 
 typedef struct st_tensor {
     char name[96];
@@ -19,19 +27,20 @@ typedef struct st_pair {
     const char *key, *value;
 } st_pair; // UTF-8
 
-#define ST_HEADER_DEFAULT ((size_t)16 << 20) // bytes: the reader's limit unless told, and the writer's
+#define ST_HEADER_DEFAULT ((size_t)16 << 20) // bytes: the reader's default limit, and the writer's limit
 #define ST_HEADER_MAX ((size_t)100000000)    // the format's own limit
 
-// ---- writer: path appears whole or not at all (temporary file beside it, fsync, rename, fsync of the folder) --------
+// ---- writer: replaces path atomically (temporary file, fsync, rename, fsync of the folder) --------------------------
 typedef struct st_writer st_writer;
-// Data follow in the order of t[0..n). metadata must not hold keys that start with "crc32c"; those are added:
+// Data must be written in the order of t[0..n). metadata must not have keys that start with "crc32c"; those are added:
 // crc32c.<name> for every tensor and crc32c (of the header with that one value as zeros), 8 lower-case hex digits each.
-// The header is what follows the 8 bytes of its length, padding included.
-// Errors: BAD_INPUT (names twice or not UTF-8, sizes that overflow, a header over 16 MiB), IO, NO_MEMORY.
+// The header starts after the 8 bytes of its length and includes the padding.
+// Errors: BAD_INPUT (duplicate names, names not in UTF-8, size overflow, header above 16 MiB), IO, NO_MEMORY.
 bptt_status st_write_open(const char *path, const st_tensor *t, size_t n, const st_pair *metadata, size_t m,
                           st_writer **w, bptt_error *e);
-bptt_status st_write(st_writer *w, const void *data, size_t bytes, bptt_error *e); // the next bytes, any chunks
-// Closes w, whatever it returns. BAD_INPUT if data are missing.
+bptt_status st_write(st_writer *w, const void *data, size_t bytes,
+                     bptt_error *e); // the next bytes, in chunks of any size
+// Always closes w. BAD_INPUT if data are missing.
 bptt_status st_write_commit(st_writer *w, bptt_error *e);
 void st_write_abort(st_writer *w); // closes w, removes the temporary file; NULL is fine
 
@@ -48,7 +57,7 @@ const st_tensor *st_find(const st_reader *r, const char *name); // NULL if absen
 const char *st_metadata(const st_reader *r, const char *key);   // NULL if absent; belongs to r
 size_t st_metadata_count(const st_reader *r);
 st_pair st_metadata_at(const st_reader *r, size_t i); // in the order of the keys' bytes
-// All bytes of t into out [t->end - t->begin]; if the file has a CRC for it, it is checked (BAD_FILE).
+// Reads all bytes of t into out [t->end - t->begin] and checks its CRC if the file has one (BAD_FILE).
 bptt_status st_read(st_reader *r, const st_tensor *t, void *out, bptt_error *e);
 
 size_t st_dtype_size(st_dtype d);      // bytes; 0 for ST_OTHER

@@ -1,4 +1,4 @@
-// The reader: the header is parsed without a tree, checked whole, and let go; data are read one tensor at a time.
+// The reader: parses the header without a tree, checks it, and frees it; reads data one tensor at a time.
 #define _POSIX_C_SOURCE 200809L
 
 #include "safetensors.h"
@@ -28,10 +28,10 @@ struct st_reader {
     const st_tensor **named; // the same, by name
     st_pair *pair;           // by key
     size_t pairs, pairs_room;
-    char *strings; // what pair points to
+    char *strings; // storage of the strings of `pair`
 };
 
-// While the header is read.
+// State of the parser of the header.
 typedef struct parse {
     json j;
     st_reader *r;
@@ -56,12 +56,12 @@ enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
 size_t st_dtype_size(st_dtype d)
 {
-    return d >= ST_F32 && d < ST_OTHER ? dtypes[d].bits / 8 : 0; // the table begins in the order of the enum
+    return d >= ST_F32 && d < ST_OTHER ? dtypes[d].bits / 8 : 0; // the table has the order of the enum
 }
 
 const char *st_dtype_name(st_dtype d) { return d >= ST_F32 && d < ST_OTHER ? dtypes[d].name : "other"; }
 
-// ---- failing --------------------------------------------------------------------------------------------------------
+// ---- errors ---------------------------------------------------------------------------------------------------------
 
 static bptt_status damaged(const st_reader *r, bptt_error *e, const char *what)
 {
@@ -72,7 +72,7 @@ static bptt_status damaged_tensor(const st_reader *r, bptt_error *e, const char 
 {
     char shown[sizeof(((st_tensor *)0)->name)];
     size_t i = 0;
-    for (; name[i] != '\0' && i < sizeof shown - 1; i++) // a hostile name must not talk to the terminal
+    for (; name[i] != '\0' && i < sizeof shown - 1; i++) // no control characters of the file reach the terminal
         shown[i] = (char)((unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i]);
     shown[i] = '\0';
     return bptt_fail(e, BPTT_BAD_FILE, "%.260s: tensor \"%s\" %s; fetch or save the file again", r->path, shown, what);
@@ -91,7 +91,7 @@ static bptt_status no_memory(const char *path, bptt_error *e)
 
 // ---- the header's grammar -------------------------------------------------------------------------------------------
 
-// The array with room for one item more, or NULL, the old one being still there.
+// Grows the array by room for one item; NULL on failure, the old array stays valid.
 static void *grown(void *array, size_t n, size_t *room, size_t item)
 {
     if (n < *room) return array;
@@ -106,7 +106,8 @@ static bptt_status expect(parse *p, json_kind kind, json_token *t, const char *o
     return json_next(&p->j, t) == kind ? BPTT_OK : damaged_at(p, otherwise);
 }
 
-// The next string or key, into r->strings: the room is the header's bytes, and each string leaves its quotes there.
+// Decodes the next string or key into r->strings. It has the size of the header, which suffices: decoding drops the
+// quotes and adds a NUL.
 static bptt_status keep_string(parse *p, const json_token *t, const char **kept)
 {
     size_t n;
@@ -147,7 +148,7 @@ static bptt_status parse_metadata(parse *p)
     return s == BPTT_OK && kind != JSON_OBJECT_END ? damaged_at(p, "a metadata key is missing") : s;
 }
 
-// An array of at most room counts.
+// Parses an array of at most `room` counts.
 static bptt_status parse_counts(parse *p, uint64_t *x, int room, int *n)
 {
     json_token t;
@@ -175,7 +176,7 @@ static bptt_status parse_dtype(parse *p, st_tensor *x, unsigned *bits)
     return damaged_at(p, "an unknown dtype");
 }
 
-// Bytes of n elements of so many bits. False: overflow, or half a byte at the end.
+// Bytes of n elements of `bits` bits. False: overflow, or not a multiple of 8 bits.
 static bool size_of(const st_tensor *x, unsigned bits, uint64_t *bytes)
 {
     uint64_t n = bits;
@@ -253,14 +254,14 @@ static bptt_status parse_header(parse *p)
     return expect(p, JSON_END, &t, "text after the end");
 }
 
-// ---- what the header says -------------------------------------------------------------------------------------------
+// ---- checks of the header -------------------------------------------------------------------------------------------
 
 static int by_data(const void *a, const void *b)
 {
     const st_tensor *x = a, *y = b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     if (x->end != y->end) return x->end < y->end ? -1 : 1;
-    return strcmp(x->name, y->name); // empty ones, which may share a place
+    return strcmp(x->name, y->name); // empty tensors may share an offset
 }
 
 static int by_name(const void *a, const void *b)
@@ -275,7 +276,7 @@ static int by_key(const void *a, const void *b)
     return strcmp(x->key, y->key);
 }
 
-// The data are tiled by the tensors: no hole, no overlap, no tail.
+// The tensors cover the data without gap, overlap or rest.
 static bptt_status check_tiling(st_reader *r, bptt_error *e)
 {
     uint64_t at = 0;
@@ -309,7 +310,7 @@ static bptt_status check_names(st_reader *r, bptt_error *e)
     return BPTT_OK;
 }
 
-// The header's own checksum, taken with zeros in place of its digits.
+// Checksum of the header, computed with zeros in place of its digits.
 static bptt_status check_header_crc(const parse *p, const char *header, size_t n)
 {
     if (!p->crc) return BPTT_OK;
@@ -333,7 +334,7 @@ static bptt_status read_at(const st_reader *r, uint64_t at, void *out, size_t by
         const ssize_t n = pread(r->fd, p, bytes, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return file_fail(e, BPTT_IO, r->path, "cannot read");
-        if (n == 0) return damaged(r, e, "became shorter while it was read");
+        if (n == 0) return damaged(r, e, "shrank while it was read");
         p += n;
         at += (uint64_t)n;
         bytes -= (size_t)n;
@@ -362,9 +363,9 @@ static bptt_status open_file(st_reader *r, const char *path, size_t header_max, 
 {
     struct stat f;
     unsigned char b[8];
-    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // does not wait for the writer of a pipe
+    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // O_NONBLOCK: does not block on a pipe
     if (r->fd < 0) return file_fail(e, BPTT_NO_INPUT, path, "cannot open");
-    if (fstat(r->fd, &f) != 0) return file_fail(e, BPTT_IO, path, "cannot tell its size");
+    if (fstat(r->fd, &f) != 0) return file_fail(e, BPTT_IO, path, "cannot get its size");
     if (!S_ISREG(f.st_mode)) return bptt_fail(e, BPTT_NO_INPUT, "%.300s: not a regular file", path);
     const uint64_t bytes = (uint64_t)f.st_size;
     if (bytes < sizeof b + 2) return damaged(r, e, "shorter than the smallest header");
@@ -414,7 +415,7 @@ void st_read_close(st_reader *r)
     free(r);
 }
 
-// ---- what the caller asks -------------------------------------------------------------------------------------------
+// ---- access ---------------------------------------------------------------------------------------------------------
 
 size_t st_count(const st_reader *r) { return r->tensors; }
 const st_tensor *st_at(const st_reader *r, size_t i) { return i < r->tensors ? &r->tensor[i] : NULL; }

@@ -1,5 +1,5 @@
-// The writer. The header goes out first with zeros for checksums, the data follow as they come, and at the end the
-// header is written once more with the checksums in it: one pass over the data, no copy of them.
+// The writer. Writes the header with zeros for the checksums, then the data, and rewrites the header with the checksums
+// at the end: one pass over the data, without a copy.
 #define _POSIX_C_SOURCE 200809L
 
 #include "safetensors.h"
@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64 }; // of the first byte of data in the file: for whoever maps it
+enum { ALIGNMENT = 64 }; // of the first byte of data in the file, for readers that use mmap
 
-typedef struct piece { // what is still to come, or has come, of one tensor
+typedef struct piece { // progress of one tensor
     uint64_t bytes;
     size_t crc_at; // of its 8 digits, in header
     uint32_t crc;
@@ -27,16 +27,16 @@ struct st_writer {
     atomic_file *file;
     int fd;
     char *path;   // for messages
-    char *header; // the 8 bytes of the length, too
+    char *header; // including the 8 bytes of the length
     size_t header_bytes, header_crc_at;
-    size_t now;    // the tensor that the next byte belongs to
-    uint64_t done; // bytes of it that are written
-    bool failed;   // a write failed, or there were too many data: only abort remains
+    size_t now;    // index of the tensor of the next byte
+    uint64_t done; // bytes of it already written
+    bool failed;   // a write failed or exceeded the size: only abort is possible
     size_t n;
     piece t[];
 };
 
-// ---- what may be written --------------------------------------------------------------------------------------------
+// ---- checks of the input --------------------------------------------------------------------------------------------
 
 static bool utf8(const char *s)
 {
@@ -72,11 +72,11 @@ static bptt_status check_metadata(const st_pair *p, bptt_error *e)
 {
     if (!utf8(p->key) || !utf8(p->value)) return bptt_fail(e, BPTT_BAD_INPUT, "metadata that are not UTF-8");
     if (strncmp(p->key, "crc32c", 6) == 0)
-        return bptt_fail(e, BPTT_BAD_INPUT, "the metadata key %s is the writer's own", p->key);
+        return bptt_fail(e, BPTT_BAD_INPUT, "the metadata key %s is reserved for checksums", p->key);
     return BPTT_OK;
 }
 
-// Everything at once, and the bytes of each tensor. Names are compared each with each: there are a few hundred at most.
+// Checks all tensors and computes their sizes. Compares every pair of names: there are a few hundred at most.
 static bptt_status check_all(st_writer *w, const st_tensor *t, const st_pair *metadata, size_t m, bptt_error *e)
 {
     uint64_t total = 0;
@@ -120,7 +120,7 @@ static void put_string(FILE *f, const char *s)
     fputc('"', f);
 }
 
-// Eight zeros as a string, to be replaced; returns where they begin.
+// Appends a string of eight zeros as a placeholder; returns its offset.
 static size_t put_place(FILE *f)
 {
     const long at = ftell(f);
@@ -139,7 +139,7 @@ static void put_tensor(FILE *f, const st_tensor *t, uint64_t begin, uint64_t end
 
 static void put_header(st_writer *w, FILE *f, const st_tensor *t, const st_pair *metadata, size_t m)
 {
-    fputs("length..{\"__metadata__\":{", f); // the 8 bytes of the length, for now
+    fputs("length..{\"__metadata__\":{", f); // placeholder for the 8 bytes of the length
     for (size_t i = 0; i < m; i++) {
         put_string(f, metadata[i].key);
         fputc(':', f);
@@ -206,7 +206,7 @@ bptt_status st_write_open(const char *path, const st_tensor *t, size_t n, const 
     return BPTT_OK;
 }
 
-static void skip_full(st_writer *w) // past tensors that have all their bytes
+static void skip_full(st_writer *w) // advances past complete tensors
 {
     for (; w->now < w->n && w->done == w->t[w->now].bytes; w->now++) w->done = 0;
 }
@@ -239,7 +239,7 @@ static bptt_status finish(st_writer *w, bptt_error *e)
 {
     skip_full(w);
     if (w->failed || w->now < w->n)
-        return bptt_fail(e, BPTT_BAD_INPUT, "the data of %.300s are not complete: it was not written", w->path);
+        return bptt_fail(e, BPTT_BAD_INPUT, "the data of %.300s are incomplete; the file was not written", w->path);
     for (size_t i = 0; i < w->n; i++) put_crc(w->header + w->t[i].crc_at, w->t[i].crc);
     put_crc(w->header + w->header_crc_at, crc32c(0, w->header + 8, w->header_bytes - 8));
     if (lseek(w->fd, 0, SEEK_SET) != 0) return file_fail(e, BPTT_IO, w->path, "cannot go back to the header");

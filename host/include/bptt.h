@@ -14,18 +14,18 @@
 // Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
-// its bptt_error if that is not NULL. Nothing prints or exits. Opening a model on backend cpu tells OpenBLAS, in the
-// whole process from then on, to use one thread a call; no other state is global. Backends in files of their own are
-// loaded when they are looked for (backend "cuda", "opencl", "auto") and stay loaded.
+// its bptt_error if that is not NULL. The library never prints or exits. Opening a model on backend cpu sets OpenBLAS
+// to one thread for the whole process; there is no other global state. Backend modules are loaded on first use
+// (backend "cuda", "opencl", "auto") and stay loaded.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
-// fork() does not copy threads: in the child, a model opened with threads > 1 before the fork hangs. Open it there.
+// fork() does not copy threads: a model opened with threads > 1 before a fork hangs in the child. Open it after fork().
 //
 // ABI: bptt_model_config, bptt_run_config, bptt_trainer_config and bptt_window begin with their size in the caller's
 // header, set by the _defaults function or as .size = sizeof(the type). Later versions add members at the end only. A
-// program of an older header goes on: members that it lacks have their defaults, and nothing is written behind its
-// struct. Members that the library does not know must be 0. A size of 0, and a member set for a newer bptt, are
-// BAD_CONFIG (BAD_INPUT in a window). A function that fills a struct is a macro, which adds the caller's sizeof, over
-// the function of that name with _sized. bptt_report, bptt_error, bptt_tensor and bptt_compute are frozen.
+// program built with an older header keeps working: missing members have their defaults, and nothing is written past
+// its struct. Unknown members must be 0. A size of 0, or a member of a newer version that is not 0, is BAD_CONFIG
+// (BAD_INPUT in a window). Functions that fill a struct are macros that pass the caller's sizeof to the function
+// NAME_sized. The layouts of bptt_report, bptt_error, bptt_tensor and bptt_compute are frozen.
 #ifndef BPTT_H
 #define BPTT_H
 
@@ -45,7 +45,7 @@ extern "C" {
 #define BPTT_VERSION_MINOR 1
 #define BPTT_VERSION_PATCH 0
 #define BPTT_VERSION "0.1.0"
-BPTT_API const char *bptt_version(void); // of the library that is loaded: BPTT_VERSION of its header
+BPTT_API const char *bptt_version(void); // version of the loaded library: BPTT_VERSION of its header
 
 // ---- status ---------------------------------------------------------------------------------------------------------
 #define BPTT_STATUS_LIST(X) \
@@ -69,12 +69,12 @@ typedef enum bptt_status {
 
 typedef struct bptt_error {
     bptt_status code;
-    char words[504]; // error message: one sentence, NUL-terminated, with what to do where something can be done
+    char words[504]; // error message: one sentence, NUL-terminated, with a remedy if there is one
 } bptt_error;
 BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NULL
 
 // ---- model ----------------------------------------------------------------------------------------------------------
-// Element types of arrays that cross this interface, and of a model's own numbers: float, double.
+// Element types of arrays passed to the library, and of the numbers of a model: float, double.
 typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1 } bptt_type;
 
 // Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell.
@@ -91,12 +91,13 @@ typedef enum bptt_optimizer { BPTT_SGD = 0, BPTT_RMSPROP = 1, BPTT_ADAM = 2 } bp
 // VALUE clamps every element to [-clip, clip] (char-rnn).
 typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 
-// First weights, all from one SplitMix64 stream seeded with `seed`, drawn row-major in the order of the tensors below:
+// Initial weights, from one SplitMix64 stream seeded with `seed`, drawn row-major in the order of the tensors below:
 //   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero and not drawn
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
-// Where and how a model computes. All zeros is the default. Frozen but for the reserved members, which must be 0.
+// Settings of the machine: backend, device, kernels, precision. The default is all zeros. The layout is frozen; the
+// reserved members must be 0.
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
 typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
 typedef enum bptt_precision {
@@ -106,23 +107,23 @@ typedef enum bptt_precision {
     BPTT_PRECISION_FP16 = 3  // 11 significant bits, 6e-8 .. 65504: gradients are scaled (loss scale)
 } bptt_precision;
 typedef struct bptt_compute {
-    // "cpu", "ref", "cuda", "opencl"; NULL or "auto": a GPU through cuda, else through opencl, else cpu; with type F64
-    // ref. With a precision that cpu lacks, "auto" is a GPU that has it, or fails
+    // "cpu", "ref", "cuda", "opencl"; NULL or "auto": a GPU with cuda, else a GPU with opencl, else cpu; ref for type
+    // F64. "auto" with a precision that cpu lacks: a GPU that has it, else NO_BACKEND
     const char *backend;
-    // NULL: the backend's first usable one, GPUs before others; "0", "1": by number; else by a part of its name or its
-    // platform's, in upper or lower case. With backend "auto" one of cuda, else of opencl; cpu and ref have "0"
+    // NULL: the first usable device of the backend, GPUs first; "0", "1": by number; else by a part of the name of the
+    // device or its platform, ignoring case. With backend "auto": a device of cuda, else of opencl. cpu, ref: "0"
     const char *device;
-    unsigned threads; // 0..1024 of the processor; 0: as many as the machine has cores. Results do not depend on it
-    // Kernels for a whole window (a layer through all T steps), if the backend has them: used where estimated faster,
-    // never, or wherever the device has room. Both ways give the same bits where the backend says so (opencl: yes)
+    unsigned threads; // 0..1024; CPU threads; 0: number of cores. Results do not depend on it
+    // Whole-window kernels (one layer through all T steps), if the backend has them: used where expected to be faster,
+    // never, or wherever they fit the device. Results are bit-identical on opencl
     bptt_lowering lowering;
-    // opencl: matrix products by its own kernels, or by CLBlast's, which are tested when the model is opened and give
-    // other bits, the same ones only in the same version on the same device
+    // GEMM implementation on opencl: its own or CLBlast, which is tested when the model is opened. CLBlast gives other
+    // bits, reproducible only with the same version on the same device
     bptt_product product;
-    // Rounding of the operands of matrix products; everything else is float. It changes the results. All but FP32 need
-    // a backend that has them (cuda); others refuse them (NO_BACKEND)
+    // Number format of GEMM operands; everything else is float. Changes the results. All except FP32 need backend cuda;
+    // other backends return NO_BACKEND
     bptt_precision precision;
-    int profile;          // 1: measure where the time goes (bptt_model_profile); training is slower meanwhile
+    int profile;          // 1: measure the time of each kind of op (bptt_model_profile); slows training
     unsigned reserved[3]; // 0
 } bptt_compute;
 
@@ -134,8 +135,8 @@ typedef struct bptt_model_config {
     size_t input;             // 0; 0..65536; I: width of dense vectors; 0: tokens, one-hot, I = V
     size_t hidden;            // 128; 1..65536; H
     size_t layers;            // 1; 1..64; L
-    int biases;               // 1; 1: one trained bias a layer (bias_ih), 2: both, as PyTorch and char-rnn train them
-    bptt_type type;           // BPTT_F32; or BPTT_F64 where the backend has it
+    int biases;               // 1; 1: one trained bias a layer (bias_ih), 2: both, as in PyTorch and char-rnn
+    bptt_type type;           // BPTT_F32; or BPTT_F64 if the backend has it
     bptt_init init;           // BPTT_INIT_REFERENCE
     uint64_t seed;            // 1
     bptt_optimizer optimizer; // BPTT_ADAM
@@ -145,16 +146,16 @@ typedef struct bptt_model_config {
     double epsilon;           // 1e-8; at least 1.18e-38; RMSProp, Adam
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; at least 0; 0: no clipping
-    bptt_compute compute;     // zeros; where and how to compute
+    bptt_compute compute;     // zeros; settings of the machine
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
 typedef struct bptt_model bptt_model;
-// Builds a model: parameters, gradient and optimizer moments, with its first weights.
+// Creates a model: initial weights, gradient and optimizer moments.
 // Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE. The caller closes *m.
 BPTT_API bptt_status bptt_model_open(const bptt_model_config *c, bptt_model **m, bptt_error *e);
-BPTT_API void bptt_model_close(bptt_model *m); // NULL is fine. Close its runs first.
-// compute.backend and device are resolved (device: its number as text; NULL: there is but one) and belong to m.
+BPTT_API void bptt_model_close(bptt_model *m); // NULL is allowed. Close its runs first.
+// compute.backend and device are resolved and belong to m. device: its number as text; NULL: the backend has only one.
 #define bptt_model_get_config(m, c) bptt_model_get_config_sized((m), (c), sizeof *(c))
 BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size);
 
@@ -167,128 +168,127 @@ typedef struct bptt_tensor {
     int rank;
 } bptt_tensor;
 
-// Arrays that a tensor has: the weights, the last gradient (before clipping), the optimizer's m and v.
+// Arrays of a tensor: weights, last gradient (before clipping), the optimizer's moments m and v.
 typedef enum bptt_part { BPTT_WEIGHTS = 0, BPTT_GRADIENT = 1, BPTT_MOMENT1 = 2, BPTT_MOMENT2 = 3 } bptt_part;
-BPTT_API size_t bptt_model_tensors(const bptt_model *m);    // how many
-BPTT_API size_t bptt_model_parameters(const bptt_model *m); // elements, all tensors
+BPTT_API size_t bptt_model_tensors(const bptt_model *m);    // number of tensors
+BPTT_API size_t bptt_model_parameters(const bptt_model *m); // number of elements of all tensors
 BPTT_API bptt_status bptt_model_tensor(const bptt_model *m, size_t i, bptt_tensor *t, bptt_error *e);
 // x holds rows*cols elements of type `as` (BPTT_F32 or BPTT_F64), PyTorch's layout.  Errors: BAD_INPUT, DEVICE.
 BPTT_API bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as,
                                       bptt_error *e);
-// Optimizer updates so far, on which Adam's corrections depend. Training resumes exactly once weights, moments,
-// carried state and this count are back (FP16: not its loss scale).  Errors: BAD_INPUT (windows submitted; n >= 2^53).
+// Optimizer updates so far; Adam's bias corrections depend on it. Training resumes exactly if weights, moments,
+// carried state and this count are restored (FP16: not the loss scale).  Errors: BAD_INPUT (in flight; n >= 2^53).
 BPTT_API uint64_t bptt_model_updates(const bptt_model *m);
 BPTT_API bptt_status bptt_model_set_updates(bptt_model *m, uint64_t n, bptt_error *e);
 
-// The bytes that tokens 0..V-1 stand for; n = 0 and *bytes = NULL when none were set. *bytes belongs to the model.
+// Vocabulary: the byte of each token 0..V-1; n = 0 and *bytes = NULL if none was set. *bytes belongs to the model.
 BPTT_API bptt_status bptt_model_set_vocabulary(bptt_model *m, const unsigned char *bytes, size_t n, bptt_error *e);
 BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **bytes, size_t *n);
 
-// One safetensors file: the weights under the names above (and, with one bias, bias_hh as zeros, which is what PyTorch
-// computes), vocabulary and configuration as metadata. Written whole or not at all.  Errors: IO, NO_MEMORY.
+// Writes a safetensors file: weights under the names above (with one bias, bias_hh as zeros, so that PyTorch computes
+// the same), vocabulary and configuration as metadata. The file is replaced atomically.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e);
-// Reads such a file, or a complete state of a trainer (its weights), or a file with just PyTorch's tensors. The
-// optimizer starts afresh: moments zero, no updates. From c (may be NULL: defaults) only compute and type are used, and
-// cell where the file does not name its cell (ours do): then bptt_model_cell_assumed is 1. Metadata keys that count in
-// foreign files: "cell" ("tanh", "relu"), "input" ("0": tokens, or the width of dense vectors; without it V columns of
-// rnn.weight_ih_l0 mean tokens, others dense vectors). Errors: NO_INPUT, BAD_FILE, those of open.
+// Reads such a file, the weights of a trainer's checkpoint, or a file with only PyTorch's tensors. The optimizer is
+// reset: moments zero, no updates. Only compute and type of c (may be NULL: defaults) are used, and cell if the file
+// does not name its cell (files of bptt do): then bptt_model_cell_assumed is 1. Metadata keys read from other files:
+// "cell" ("tanh", "relu"), "input" ("0": tokens, or the width of dense vectors; without it V columns of
+// rnn.weight_ih_l0 mean tokens, any other number dense vectors). Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
 // ---- run ------------------------------------------------------------------------------------------------------------
-// All that depends on B and T: the unrolled hidden-state buffer, the carried state, working memory. A model may have
-// many runs (training, validation, sampling); they share its weights and gradient, never their states.
+// A run holds everything that depends on B and T: hidden states of a window, carried state, workspace. A model may have
+// many runs (training, validation, sampling), which share weights and gradient but not states.
 typedef struct bptt_run bptt_run;
 typedef struct bptt_run_config {
     size_t size;        // sizeof(bptt_run_config), set by bptt_run_defaults
     size_t batch;       // B >= 1
     size_t steps;       // T >= 1
-    int gradient;       // 1: can compute gradients; 0: forward only, memory independent of T
-    int keep;           // 1: windows may have keep
-    int input_gradient; // 1: gradient to dense inputs is kept (needs gradient)
+    int gradient;       // 1: compute gradients; 0: forward only, memory independent of T
+    int keep;           // 1: windows may set keep
+    int input_gradient; // 1: keep the gradient of dense inputs (needs gradient)
     int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
-} bptt_run_config;      // by default batch and steps are 1, the others 0
+} bptt_run_config;      // defaults: batch and steps 1, others 0
 #define bptt_run_defaults(c) bptt_run_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_run_defaults_sized(bptt_run_config *c, size_t size);
-// The input of one call. In a language model target (t, b) is the token that follows token (t, b) in the text.
+// Input of one call: T steps of B streams. In a language model target (t, b) is the token after token (t, b).
 typedef struct bptt_window {
     size_t size;           // sizeof(bptt_window)
     const int32_t *token;  // [T][B] in 0..V-1; NULL for a dense model
     const void *dense;     // [T][B][I] for a dense model, else NULL
     bptt_type dense_type;  // BPTT_F32 or BPTT_F64
     const int32_t *target; // [T][B] in 0..V-1
-    const float *weight;   // [T][B] >= 0, finite: of each position in the loss and its gradient; NULL: ones
-    const float *keep;     // [T][B]: multiplies the state before step t: 0 starts a new document, 1 goes on; NULL: ones
+    const float *weight;   // [T][B] >= 0, finite: weight of a position in the loss and its gradient; NULL: ones
+    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones
 } bptt_window;
 typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
     double weight;    // the sum of weights: B*T by default
     double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
-    // 1: the gradient overflowed in fp16, so this update was skipped: weights and moments are as they were, the loss
-    // scale was halved, grad_norm is infinite. It counts as an update. Only from train and collect, with FP16
+    // 1: the gradient overflowed in fp16 and the update was skipped: weights and moments unchanged, loss scale halved,
+    // grad_norm infinite. It counts as an update. Only from train and collect, with FP16
     int skipped;
 } bptt_report;
 // Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
 BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e);
-BPTT_API void bptt_run_close(bptt_run *r); // NULL is fine
-// The carried state becomes 0: of all streams, or of stream b alone.  Errors: BAD_INPUT (b is not below B), DEVICE.
+BPTT_API void bptt_run_close(bptt_run *r); // NULL is allowed
+// Sets the carried state of all streams, or of stream b, to 0.  Errors: BAD_INPUT (b >= B), DEVICE.
 BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
 BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
-// h: [L][B][H] of type `as`: the state before the next window.
+// Carried state, the state before the next window: h [L][B][H] of type `as`.
 BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e);
 
-// Each of the three reads the carried state, goes T steps forward, and carries the last state on; report may be NULL.
+// All three start from the carried state, compute T steps forward and carry the last state on; report may be NULL.
 //   evaluate   the loss
-//   gradient   the loss, and its gradient into the model (overwriting the last one), through the T steps, none beyond
-//              them (truncated BPTT); weights unchanged
-//   train      gradient, then clipping and one update with that rate. With BPTT_PRECISION_FP16 gradients are computed
-//              times a loss scale: 65536 at first, doubled after 2000 good windows, up to 2^24. Where that makes them
-//              overflow it is halved, and this update is skipped: report->skipped, no error
-// Errors: BAD_INPUT (a token out of range, a NULL that is needed; nothing has happened), DEVICE, NOT_FINITE (weights,
-// moments are as they were, the state is not).
+//   gradient   the loss, and its gradient through the T steps of the window (truncated BPTT), which overwrites the
+//              model's gradient; weights unchanged
+//   train      gradient, then clipping and one update with learning rate `rate`. With BPTT_PRECISION_FP16 gradients are
+//              multiplied by a loss scale: initially 65536, doubled after 2000 good windows, at most 2^24. If they
+//              overflow, the scale is halved and the update is skipped: report->skipped, no error
+// Errors: BAD_INPUT (token out of range, NULL where an array is needed; no effect), DEVICE, NOT_FINITE (weights and
+// moments are unchanged, the carried state is undefined).
 BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e);
 // For a run with last_gradient = 1. dh [L][B][H] of type `as`: a gradient with respect to the states after the window,
-// which gradient and train add to that of the window's own loss; zeros at first, kept until written again. So a long
-// sequence goes through a run in pieces, the last one first: BPTT_GRAD_STATE of one is dh of the one before. Losses are
-// means: between pieces of weights w and v pass dh v / w, and gradients add up by their shares of the weight.
+// which gradient and train add to that of the window's own loss; initially zero, used until written again. It allows
+// BPTT through a long sequence in pieces, the last one first: BPTT_GRAD_STATE of a piece is dh of the piece before it.
+// Losses are means: scale dh by v / w between pieces of weights w and v, and weight the gradients by their share.
 // Errors: BAD_INPUT, DEVICE.
 BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e);
-// train in two halves, so that a device need not wait for the host: submit queues the work and returns (the window may
-// be changed then); collect waits for the oldest window submitted and gives its report. At most BPTT_SUBMITTED windows
-// may be submitted and not collected (BAD_INPUT beyond that; from evaluate, gradient, train and predictions of this run
-// while there is one). Everything else, other runs of the model too, sees the state after all that was submitted; but
-// only one run of a model at a time may have windows submitted (BAD_INPUT from submit and train of another).
+// Asynchronous train: submit queues the work and returns (the window may be changed then); collect waits for the oldest
+// window in flight and returns its report. At most BPTT_SUBMITTED windows are in flight (BAD_INPUT beyond that).
+// While a window is in flight, evaluate, gradient, train and predictions of this run, and submit and train of other
+// runs of the model, are BAD_INPUT. All other calls see the state after all submitted windows.
 // Errors of submit: BAD_INPUT, DEVICE; of collect: NOT_FINITE, DEVICE, BAD_INPUT if there is nothing to collect. After
-// a NOT_FINITE no window submitted meanwhile has changed weights or moments, and collect gives NOT_FINITE for each of
-// them too; when all are collected training can go on. bptt_model_updates counts a window from submit on, unless its
+// NOT_FINITE the windows behind it in flight change no weights or moments, and collect returns NOT_FINITE for each of
+// them; after all are collected training can continue. bptt_model_updates counts a window from submit on, unless its
 // collect fails.
 #define BPTT_SUBMITTED 2
 BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e);
 BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e);
-// Predictions: natural log-probabilities of the V outputs, from the carried state, which goes on; in any run.
+// Predictions: natural log-probabilities of the V outputs, from the carried state, which advances; for any run.
 //   next        one step: token [B] -> logp [B][V]
 //   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V]
-//   predict     the T steps of a window, as evaluate sees them -> logp [T][B][V]; target and weight may be NULL. Waits
-//               for the device at every step; the device needs no memory besides the run's
+//   predict     the T steps of a window, as in evaluate -> logp [T][B][V]; target and weight may be NULL. Synchronizes
+//               with the device at every step; needs no additional device memory
 // Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
 BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);
 BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *logp, bptt_error *e);
 
-// After gradient or train, and until the next call that runs: tensors of that window.
+// Tensors of the last window, readable after gradient or train until the next call that computes.
 typedef enum bptt_result {
-    BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state the window began with, block t+1 that after step t
-    BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to that first state
+    BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state before the window, block t+1 the state after step t
+    BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to the state before the window
     BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
 
-// Samples a token from one row logp [V] at a temperature: softmax(logp / temperature); 0 takes the largest.
-// *random is a SplitMix64 state and moves by one draw (by none at 0). Always in 0..V-1.
+// Samples a token from one row logp [V] at a temperature: softmax(logp / temperature); 0: argmax.
+// *random is a SplitMix64 state, advanced by one draw (by none at temperature 0). The result is in 0..V-1.
 BPTT_API int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random);
 
 // ---- trainer --------------------------------------------------------------------------------------------------------
@@ -300,37 +300,37 @@ typedef struct bptt_trainer bptt_trainer;
 typedef struct bptt_trainer_config {
     size_t size;             // sizeof(bptt_trainer_config), set by bptt_trainer_defaults
     bptt_model_config model; // vocab is taken from the text
-    int change_precision;    // resume: 1: with compute.precision, not that of the file
+    int change_precision;    // 0; resume: 1: use compute.precision instead of that of the file
     size_t batch, steps;     // 32, 64; 1..2^31 - 1 each; B, T
     double rate;             // 2e-3; above 0; learning rate, constant
-    double valid;            // 0.05; 0 <= valid < 1; part of the text for validation
-    uint64_t valid_every;    // 500; 0..2^53; scheduled validation after every so many updates; 0: never
-    uint64_t iterations;     // 0; 0..2^53; updates in all; 0: by epochs
+    double valid;            // 0.05; 0 <= valid < 1; fraction of the text for validation
+    uint64_t valid_every;    // 500; 0..2^53; updates between scheduled validations; 0: none
+    uint64_t iterations;     // 0; 0..2^53; total number of updates; 0: from epochs
     double epochs;           // 10; above 0, below 1e15; used when iterations is 0
 } bptt_trainer_config;
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
-// Default H, L, B, T, valid_every, epochs for a text of n bytes and c->valid. Nothing happens if a size in c is wrong.
+// Sets H, L, B, T, valid_every and epochs for a text of n bytes and c->valid. No effect if a size in c is wrong.
 BPTT_API void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
     size_t text, vocab, n_train, n_valid, stream, windows; // bytes; V; bytes; bytes; len; windows in an epoch
     size_t parameters;
-    uint64_t iteration, iterations; // updates done, updates in all
-    size_t memory;                  // bytes that model, runs and text take
+    uint64_t iteration, iterations; // updates done, total number of updates
+    size_t memory;                  // bytes of model, runs and text
     double best_loss;               // lowest scheduled validation loss, in nats
     uint64_t best_iteration;        // 0: none yet
 } bptt_trainer_info;
-// text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (a text too short for B and T: says what would fit).
+// text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (text too short for B and T; says which T fits).
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
                                        bptt_error *e);
-// Goes on from a file written by bptt_trainer_save, byte for byte as if never stopped. The same text must be given
-// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs and model.compute are used, its precision
-// with change_precision alone; iterations and epochs both 0 keep what the file says. Where the backend lacks the file's
-// precision (NO_BACKEND), a change to FP32 goes on. Errors: NO_INPUT, BAD_FILE, those of open.
+// Resumes from a file written by bptt_trainer_save, byte for byte as if never stopped. The text must be the same
+// (length and SHA-256 are checked: BAD_INPUT). Of c only iterations, epochs and model.compute are used, and its
+// precision only with change_precision; iterations and epochs both 0 mean those of the file. If the backend lacks the
+// file's precision (NO_BACKEND), a change to FP32 is possible. Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
                                          bptt_trainer **t, bptt_error *e);
-BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is fine
+BPTT_API void bptt_trainer_close(bptt_trainer *t); // NULL is allowed
 #define bptt_trainer_get_info(t, info) bptt_trainer_get_info_sized((t), (info), sizeof *(info))
 BPTT_API void bptt_trainer_get_info_sized(const bptt_trainer *t, bptt_trainer_info *info, size_t size);
 #define bptt_trainer_get_config(t, c) bptt_trainer_get_config_sized((t), (c), sizeof *(c), sizeof((c)->model))
@@ -340,67 +340,67 @@ BPTT_API bptt_model *bptt_trainer_model(bptt_trainer *t); // belongs to the trai
 
 // One update.  Errors: NOT_FINITE, DEVICE.
 BPTT_API bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *e);
-// The same in two halves (see bptt_run_submit); info.iteration and validation_due count updates submitted. step,
-// validate and save need all of them collected first (BAD_INPUT). Where collect fails, iteration falls back by one:
-// once all are collected it is the number of updates that were made.
+// Asynchronous step (see bptt_run_submit); info.iteration and validation_due include updates in flight. step, validate
+// and save are BAD_INPUT while updates are in flight. A failed collect decrements iteration: after all are collected
+// it is the number of updates made.
 BPTT_API bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e);
 BPTT_API bptt_status bptt_trainer_collect(bptt_trainer *t, bptt_report *report, bptt_error *e);
-// step, and keeps that update's window as one file in a folder, which is made if need be: inputs, states, dz, losses,
-// gradient, and the weights before it, for `bptt verify trace`. Training goes on as after step, to the last byte, even
-// where the file could not be written (*kept says so and why). Takes the memory of another run meanwhile.
+// step that also writes the window to a file in folder (created if missing): inputs, states, dz, losses, gradient, and
+// the weights before the update, for `bptt verify trace`. Training continues bit for bit as after step, even if the
+// file cannot be written (the reason is in *kept). Needs the memory of a second run during the call.
 // Errors: those of step.
 BPTT_API bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report *report, bptt_error *kept,
                                         bptt_error *e);
-// Validation loss now; training state, carried state and best_loss are untouched. stop, if not NULL, is called now and
-// then and ends the work with CANCELLED by returning non-zero.  BAD_INPUT when there is no validation part.
+// Computes the validation loss; training state, carried state and best_loss do not change. stop, if not NULL, is
+// polled; a non-zero return cancels (CANCELLED).  Errors: BAD_INPUT (no validation part).
 BPTT_API bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *user, bptt_report *report,
                                            bptt_error *e);
-// 1: a validation is due after the last update done or submitted. The second records its loss: *best = 1 if it is the
-// lowest so far. Call it for scheduled validations only: it is part of the saved state.
+// validation_due is 1 if a validation is scheduled after the last update done or submitted. record_validation records
+// its loss: *best = 1 if it is the lowest so far. Call it for scheduled validations only: the result is saved.
 BPTT_API int bptt_trainer_validation_due(const bptt_trainer *t);
 BPTT_API void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *best);
-// The complete state: bptt_model_load reads its weights. Whole or not at all.  Errors: IO, NO_MEMORY.
+// Writes the checkpoint: the complete state; bptt_model_load reads its weights. Atomic.  Errors: IO, NO_MEMORY.
 BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e);
 
 // ---- text -----------------------------------------------------------------------------------------------------------
 // Mean loss per byte of text [n] under a model with a vocabulary, one stream from zero state: the n - 1 bytes after the
-// first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte the model never saw: says which and where;
-// n < 2), CANCELLED, DEVICE. progress, if not NULL, hears how many are done and ends the work by returning non-zero.
+// first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte that is not in the vocabulary;
+// n < 2), CANCELLED, DEVICE. progress, if not NULL, gets the number done; a non-zero return cancels.
 BPTT_API bptt_status bptt_score(bptt_model *m, const void *text, size_t n,
                                 int (*progress)(void *user, size_t done, size_t total), void *user, bptt_report *report,
                                 bptt_error *e);
-// Bytes in the training part of a text of n bytes: floor((1 - valid) n).
+// Size in bytes of the training part of a text of n bytes: floor((1 - valid) n).
 BPTT_API size_t bptt_split(size_t n, double valid);
 
 // ---- devices --------------------------------------------------------------------------------------------------------
 typedef enum bptt_kind { BPTT_CPU = 0, BPTT_GPU = 1, BPTT_ACCELERATOR = 2 } bptt_kind;
 typedef struct bptt_device_info {
     char backend[16];  // the name for bptt_compute.backend
-    unsigned number;   // of this device within its backend, from 0: bptt_compute.device
-    char platform[64]; // cuda, opencl: whose implementation, and its version; else empty
-    char device[128];  // what it runs on
+    unsigned number;   // number within its backend, from 0: bptt_compute.device
+    char platform[64]; // cuda, opencl: implementation and version; else empty
+    char device[128];  // name of the device
     bptt_kind kind;
     uint64_t memory;   // bytes
-    char bits[128];    // whether its arithmetic gives the host's bits: "same bits", "within 2 ulp ..."
-    char why_not[256]; // empty if usable, else the reason in words
-    char why[256];     // from bptt_model_device: why this one was chosen
+    char bits[128];    // agreement with the host's arithmetic: "same bits", "within 2 ulp ..."
+    char why_not[256]; // empty if usable, else the reason
+    char why[256];     // from bptt_model_device: reason for the choice
     int usable;
-    unsigned threads; // what threads = 0 means; 1 where it has no meaning
+    unsigned threads; // number of threads for bptt_compute.threads = 0; 1 if not applicable
 } bptt_device_info;
-// The i-th device of all backends this library knows, usable or not (a backend without any is one row that says why);
-// it is opened to see whether it works. BAD_INPUT past the last.
+// Describes device i of all backends, usable or not, and opens it to test it. A backend without devices is one row with
+// the reason.  Errors: BAD_INPUT past the last.
 #define bptt_device_describe(i, info, e) bptt_device_describe_sized((i), (info), sizeof *(info), (e))
 BPTT_API bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info, size_t size, bptt_error *e);
 // The device of a model; info->why is the reason for the choice.
 #define bptt_model_device(m, info) bptt_model_device_sized((m), (info), sizeof *(info))
 BPTT_API void bptt_model_device_sized(const bptt_model *m, bptt_device_info *info, size_t size);
-// Time of a model with compute.profile = 1 since the last reset: the i-th row, a static name ("gemm", "transfer_in",
-// ...) and seconds; reset = 1 sets the row to 0. Waits for queued work.  Errors: BAD_INPUT past the last row, DEVICE.
+// Row i of the profile (compute.profile = 1) since its last reset: a static name ("gemm", "transfer_in", ...) and
+// seconds; reset = 1 sets the row to 0. Waits for submitted work.  Errors: BAD_INPUT past the last row, DEVICE.
 BPTT_API bptt_status bptt_model_profile(bptt_model *m, size_t i, int reset, const char **name, double *seconds,
                                         bptt_error *e);
 
-// Rate of a device's matrix product at its best size, multiply-adds counted as 2, in GFLOP/s, measured for `seconds` or
-// so.  Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
+// GEMM rate of a device at its best size in GFLOP/s (a multiply-add counts as 2), measured for about `seconds`.
+// Errors: BAD_CONFIG, NO_BACKEND, NO_MEMORY, DEVICE.
 BPTT_API bptt_status bptt_gemm_rate(const bptt_compute *c, double seconds, double *gflops, bptt_error *e);
 
 #ifdef __cplusplus

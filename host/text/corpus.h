@@ -19,8 +19,8 @@ size_t corpus_windows(const corpus *c, size_t B, size_t T); // windows of T in a
 // Window k: token[t*B + b] = id[b*len + k*T + t], target one byte later. Both [T][B].
 void corpus_window(const corpus *c, size_t B, size_t T, size_t k, int32_t *token, int32_t *target);
 
-// Tokens first .. first + T - 1 of one stream id [n] and what follows each; beyond the end token 0 with weight 0.
-// token, target, weight [T]. Returns how many predictions the window holds.
+// Tokens first .. first + T - 1 of one stream id [n] and their targets; beyond the end token 0 with weight 0.
+// token, target, weight [T]. Returns the number of predictions in the window.
 size_t stream_window(const unsigned char *id, size_t n, size_t first, size_t T, int32_t *token, int32_t *target,
                      float *weight);
 

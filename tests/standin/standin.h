@@ -62,7 +62,7 @@ typedef struct standin_area {
     const char *name;
 } standin_area;
 
-// Whether two areas have a byte in common: exact.
+// True if two areas share a byte (exact test).
 STANDIN_SHOWN bool standin_overlap(const standin_area *a, const standin_area *b);
 // The two of them that overlap while one is written; false: none.
 bool standin_clash(const standin_area *a, size_t as, const standin_area *b, size_t bs, const standin_area **x,
@@ -146,7 +146,7 @@ struct cu_context_of {
     size_t used;              // bytes
 };
 
-// How far each stream has come: of what happened before.
+// Vector clock: progress of each stream that is ordered before this point.
 typedef struct standin_clock {
     unsigned at[STANDIN_STREAMS];
 } standin_clock;
@@ -235,7 +235,7 @@ STANDIN_SHOWN int standin_leave(int code);
 STANDIN_SHOWN STANDIN_FORMAT(1, 2) __attribute__((noreturn)) void standin_die(const char *format, ...);
 // Says why on stderr and returns code.
 STANDIN_SHOWN STANDIN_FORMAT(2, 3) int standin_refuse(int code, const char *format, ...);
-// Where in which allocation, for words; belongs to the library.
+// Text that names the allocation of an address and the offset in it, for messages. The library owns it.
 STANDIN_SHOWN const char *standin_where(uint64_t at);
 
 STANDIN_SHOWN cu_context standin_current(void);

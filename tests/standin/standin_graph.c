@@ -23,7 +23,7 @@ static unsigned begun;
 
 bool standin_capturing(cu_stream s) { return s->capture != NULL; }
 
-// Whether a call that may not be made during a capture is made during one: that is lost then.
+// True if a call that is forbidden during capture is made during one, which invalidates the capture.
 bool standin_unsafe_capture(void)
 {
     bool found = false;

@@ -1,10 +1,10 @@
-// The calls that send windows and single steps through a run: at once, or in two halves.
+// Submits windows to the device and collects their reports, synchronously or asynchronously; single-step predictions.
 #include "run.h"
 #include "sized.h"
 
 #include <math.h>
 
-_Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend keeps as many runs as may be submitted");
+_Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend has a slot for each window in flight");
 
 static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
 {
@@ -29,7 +29,7 @@ static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_err
     return check_type("dense_type", w->dense_type, e);
 }
 
-// The sum of the weights of a window.
+// Sum of the weights of a window.
 static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
 {
     const size_t N = r->T * r->B;
@@ -43,7 +43,7 @@ static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double
     return BPTT_OK;
 }
 
-// The caller's window as one of ours, checked. Predictions need no target.
+// Converts the caller's window to the current layout and checks it. Predictions need no target.
 static bptt_status take_window(const bptt_run *r, const bptt_window *from, bool predict, bptt_window *w, double *weight,
                                bptt_error *e)
 {
@@ -68,7 +68,7 @@ static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
     r->keeping = w->keep != NULL;
 }
 
-// Adam's corrections depend on how many updates there were; see BPTT_RATE, BPTT_ROOT.
+// Folds Adam's bias corrections, which depend on the number of updates, into BPTT_RATE and BPTT_ROOT.
 static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
 {
     const bptt_model_config *c = &m->config;
@@ -78,34 +78,33 @@ static void fill_rate(const bptt_model *m, double rate, bptt_slots *slots)
     slots->scalar[BPTT_ROOT] = adam ? sqrt(1 - pow(c->beta2, n)) : 1;
 }
 
-static bptt_status needs_gradient(const bptt_run *r, bptt_error *e)
+static bptt_status require_gradient(const bptt_run *r, bptt_error *e)
 {
     return r->config.gradient ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without gradient");
 }
 
-static bptt_status needs_rest(const bptt_run *r, bptt_error *e)
+static bptt_status require_nothing_in_flight(const bptt_run *r, bptt_error *e)
 {
     if (r->submitted == 0) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_INPUT, "%zu windows are submitted and not collected; call bptt_run_collect first",
-                     r->submitted);
+    return bptt_fail(e, BPTT_BAD_INPUT, "%zu windows are in flight; call bptt_run_collect first", r->submitted);
 }
 
-// stat: what a plan put out. NOT_FINITE leaves *report alone.
-static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], double weight, bptt_report *report,
-                        bptt_error *e)
+// Fills *report from the statistics of a plan. On NOT_FINITE it does not change.
+static bptt_status report_from_stat(const bptt_model *m, const double stat[BPTT_OUTPUTS], double weight,
+                                    bptt_report *report, bptt_error *e)
 {
-    // A blocked window leaves STAT_SKIPPED as an earlier one wrote it.
+    // A blocked window does not write STAT_SKIPPED, which keeps the value of an earlier one.
     const bool skipped = stat[STAT_BLOCKED] == 0 && stat[STAT_SKIPPED] != 0;
     if (!isfinite(stat[STAT_LOSS]))
-        return bptt_fail(e, BPTT_NOT_FINITE, "the loss is not finite; the weights are as they were before this window");
+        return bptt_fail(e, BPTT_NOT_FINITE, "the loss is not finite; the weights are unchanged");
     if (!isfinite(stat[STAT_SUMSQ]) && !skipped)
-        return bptt_fail(e, BPTT_NOT_FINITE,
-                         "the gradient is not finite; the weights are as they were before this window%s",
-                         m->scale.buf ? " (fp16 overflows where a gradient times the loss scale, which training lowers "
-                                        "down to 1, is above 65504; bf16 and fp32 do not)"
-                                      : "");
+        return bptt_fail(e, BPTT_NOT_FINITE, "the gradient is not finite; the weights are unchanged%s",
+                         m->scale.buf
+                             ? " (a gradient times the loss scale, which training lowers down to 1, exceeds the "
+                               "largest fp16 number, 65504; use `precision` bf16 or fp32)"
+                             : "");
     if (stat[STAT_BLOCKED] != 0)
-        return bptt_fail(e, BPTT_NOT_FINITE, "a window before this one was not finite, so this one changed nothing");
+        return bptt_fail(e, BPTT_NOT_FINITE, "an earlier window was not finite, so this one made no update");
     if (report)
         *report = (bptt_report){.loss = weight > 0 ? stat[STAT_LOSS] / weight : 0,
                                 .weight = weight,
@@ -114,13 +113,13 @@ static bptt_status tell(const bptt_model *m, const double stat[BPTT_OUTPUTS], do
     return BPTT_OK;
 }
 
-static bptt_status go(bptt_run *r, work kind, const bptt_window *from, bptt_report *report, bptt_error *e)
+static bptt_status run_and_collect(bptt_run *r, work kind, const bptt_window *from, bptt_report *report, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     bptt_slots slots = {0};
     bptt_window w;
     double stat[BPTT_OUTPUTS] = {0};
-    bptt_status s = needs_rest(r, e);
+    bptt_status s = require_nothing_in_flight(r, e);
     if (!s) s = take_window(r, from, false, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
     fill_slots(r, &w, &slots);
@@ -128,29 +127,29 @@ static bptt_status go(bptt_run *r, work kind, const bptt_window *from, bptt_repo
     if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
     if (s) return s;
     if (kind == EVALUATE) stat[STAT_SUMSQ] = 0;
-    stat[STAT_BLOCKED] = stat[STAT_SKIPPED] = 0; // only TRAIN is guarded
-    return tell(r->model, stat, slots.scalar[BPTT_WEIGHT], report, e);
+    stat[STAT_BLOCKED] = stat[STAT_SKIPPED] = 0; // only TRAIN sets these
+    return report_from_stat(r->model, stat, slots.scalar[BPTT_WEIGHT], report, e);
 }
 
 bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
 {
-    return go(r, EVALUATE, w, report, e);
+    return run_and_collect(r, EVALUATE, w, report, e);
 }
 
 bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e)
 {
-    const bptt_status s = needs_gradient(r, e);
-    return s ? s : go(r, GRADIENT, w, report, e);
+    const bptt_status s = require_gradient(r, e);
+    return s ? s : run_and_collect(r, GRADIENT, w, report, e);
 }
 
 bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e)
 {
-    bptt_status s = needs_rest(r, e);
+    bptt_status s = require_nothing_in_flight(r, e);
     if (!s) s = bptt_run_submit(r, w, rate, e);
     return s ? s : bptt_run_collect(r, report, e);
 }
 
-// ---- in two halves --------------------------------------------------------------------------------------------------
+// ---- submit and collect ---------------------------------------------------------------------------------------------
 
 bptt_status bptt_run_submit(bptt_run *r, const bptt_window *from, double rate, bptt_error *e)
 {
@@ -158,35 +157,36 @@ bptt_status bptt_run_submit(bptt_run *r, const bptt_window *from, double rate, b
     bptt_device *d = m->device;
     bptt_slots slots = {0};
     bptt_window w;
-    bptt_status s = needs_gradient(r, e);
+    bptt_status s = require_gradient(r, e);
     if (s) return s;
     if (r->submitted == BPTT_SUBMITTED)
-        return bptt_fail(e, BPTT_BAD_INPUT, "%d windows are submitted already; call bptt_run_collect first",
-                         BPTT_SUBMITTED);
-    if (m->ahead && m->ahead != r)
         return bptt_fail(e, BPTT_BAD_INPUT,
-                         "another run of this model has windows submitted; collect those first, since an update "
-                         "counts on the one before it");
+                         "%d windows are in flight already, the maximum; call bptt_run_collect first", BPTT_SUBMITTED);
+    if (m->run_in_flight && m->run_in_flight != r)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "another run of this model has windows in flight; collect those first, since updates "
+                         "depend on each other");
     s = take_window(r, from, false, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
-    if (!isfinite((float)rate)) return bptt_fail(e, BPTT_BAD_INPUT, "a rate of %g is no step length", rate);
+    if (!isfinite((float)rate))
+        return bptt_fail(e, BPTT_BAD_INPUT, "`rate` (learning rate) is %g, but must be finite", rate);
     fill_slots(r, &w, &slots);
     fill_rate(m, rate, &slots);
     s = d->backend.run(d, r->handle[TRAIN], &slots, e);
     if (s) return s;
     r->weight_of[r->submitted++] = slots.scalar[BPTT_WEIGHT];
-    m->ahead = r;
+    m->run_in_flight = r;
     m->updates++;
     return BPTT_OK;
 }
 
-// After a window that was not finite the device refuses updates until the host says that it has seen it: once no window
-// is left that was submitted before that was known.
+// Clears STAT_BLOCKED. After a window that was not finite the device blocks updates until the host clears it, which it
+// does when no window is in flight that was submitted before the failure was known.
 static bptt_status allow_updates(bptt_run *r, bptt_error *e)
 {
     bptt_device *d = r->model->device;
     const double seen = 0;
-    r->refusing = false;
+    r->updates_blocked = false;
     return d->backend.write(d, bptt_cols(r->mem.stat, STAT_BLOCKED, 1), &seen, BPTT_F64, e);
 }
 
@@ -195,23 +195,23 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
     bptt_model *m = r->model;
     bptt_device *d = m->device;
     double stat[BPTT_OUTPUTS] = {0};
-    if (r->submitted == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no window is submitted, so there is none to collect");
+    if (r->submitted == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no window is in flight, so there is none to collect");
     const double weight = r->weight_of[0];
     bptt_status s = d->backend.collect(d, r->handle[TRAIN], stat, e);
     for (size_t i = 1; i < r->submitted; i++) r->weight_of[i - 1] = r->weight_of[i];
     r->submitted--;
-    if (r->submitted == 0) m->ahead = NULL;
-    if (!s) s = tell(m, stat, weight, report, e);
+    if (r->submitted == 0) m->run_in_flight = NULL;
+    if (!s) s = report_from_stat(m, stat, weight, report, e);
     if (s) m->updates--;
-    r->refusing = r->refusing || stat[STAT_BLOCKED] != 0;
-    if (!r->refusing || r->submitted > 0) return s;
+    r->updates_blocked = r->updates_blocked || stat[STAT_BLOCKED] != 0;
+    if (!r->updates_blocked || r->submitted > 0) return s;
     const bptt_status allowed = allow_updates(r, e);
     return allowed ? allowed : s;
 }
 
-// ---- single steps, and what a window left behind --------------------------------------------------------------------
+// ---- predictions, and tensors of the last window --------------------------------------------------------------------
 
-// Step t of a window that was checked: the B rows of each of its arrays. logp [B][V].
+// Runs step t of a checked window: the B rows of step t of each array. logp [B][V].
 static bptt_status one_step(bptt_run *r, const bptt_window *w, size_t t, float *logp, bptt_error *e)
 {
     bptt_device *d = r->model->device;
@@ -220,14 +220,15 @@ static bptt_status one_step(bptt_run *r, const bptt_window *w, size_t t, float *
     if (w->token) slots.input[IN_TOKEN] = w->token + first;
     if (w->dense) slots.input[IN_DENSE] = (const char *)w->dense + first * r->model->I * bptt_type_size(w->dense_type);
     slots.input[IN_KEEP] = w->keep ? w->keep + first : r->keeping ? r->ones : NULL;
-    r->keeping = r->keeping || w->keep; // of later steps the device keeps what it has
+    r->keeping = r->keeping || w->keep; // the device keeps its values for later steps
     const bptt_status s = d->backend.run(d, r->handle[NEXT], &slots, e);
     return s ? s : d->backend.read(d, logp, BPTT_F32, bptt_rows(r->mem.logits, 0, r->B), e);
 }
 
 static bptt_status needs_place(const float *logp, bptt_error *e)
 {
-    return logp ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the log-probabilities");
+    return logp ? BPTT_OK
+                : bptt_fail(e, BPTT_BAD_INPUT, "`logp` is NULL, but must point to memory for log-probabilities");
 }
 
 bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
@@ -235,7 +236,7 @@ bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_e
     if (r->model->config.input)
         return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input: call bptt_run_next_dense");
     bptt_status s = needs_place(logp, e);
-    if (!s) s = needs_rest(r, e);
+    if (!s) s = require_nothing_in_flight(r, e);
     if (!s) s = check_tokens(r, "token", token, r->B, e);
     return s ? s : one_step(r, &(bptt_window){.token = token}, 0, logp, e);
 }
@@ -243,10 +244,10 @@ bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_e
 bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e)
 {
     if (!r->model->config.input) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens: call bptt_run_next");
-    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "x is NULL, but this call needs it");
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for the result");
     bptt_status s = needs_place(logp, e);
     if (!s) s = check_type("as", as, e);
-    if (!s) s = needs_rest(r, e);
+    if (!s) s = require_nothing_in_flight(r, e);
     return s ? s : one_step(r, &(bptt_window){.dense = x, .dense_type = as}, 0, logp, e);
 }
 
@@ -256,11 +257,11 @@ bptt_status bptt_run_predict(bptt_run *r, const bptt_window *from, float *logp, 
     bptt_window w;
     double weight = 0;
     bptt_status s = needs_place(logp, e);
-    if (!s) s = needs_rest(r, e);
+    if (!s) s = require_nothing_in_flight(r, e);
     if (!s) s = take_window(r, from, true, &w, &weight, e);
     for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * V, e);
     for (size_t i = 0; !s && i < r->T * r->B; i++)
-        if (isnan(logp[i * V])) // then all of the row are
+        if (isnan(logp[i * V])) // NaN in one element means NaN in the whole row
             s = bptt_fail(e, BPTT_NOT_FINITE, "the prediction of step %zu, row %zu is not a number", i / r->B,
                           i % r->B);
     return s;
@@ -270,9 +271,9 @@ bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, 
 {
     bptt_device *d = r->model->device;
     const run_memory *mem = &r->mem;
-    bptt_status s = needs_gradient(r, e);
+    bptt_status s = require_gradient(r, e);
     if (s) return s;
-    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "no memory was given for the result");
+    if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for the result");
     s = check_type("as", as, e);
     if (s) return s;
     if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
