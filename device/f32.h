@@ -238,8 +238,8 @@ F32_INLINE float f32_divide(float a, float b)
     return F32_FROM_BITS(f32_choose(none, 0x7fc00000u, r | sign));
 }
 
-// g = sqrt m and h = 1 / (2 sqrt m) together (Goldschmidt), for x = 2^(2k) m with m in [1, 4), from a guess within
-// 3.5 % made of the bits; the last step corrects g by what is left of m.
+// g = sqrt m and h = 1 / (2 sqrt m) together (Goldschmidt), for x = 2^(2k) m with m in [1, 4). The estimate from
+// the bits is within 3.5 %; the last step corrects g by the residual of m.
 F32_INLINE float f32_sqrt(float x)
 {
     const f32_bits u = F32_TO_BITS(x), odd = ~(u >> 23) & 1u; // exponents are biased by an odd number

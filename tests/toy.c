@@ -42,7 +42,7 @@ static bptt_status toy_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_
     if (!b || !stored) {
         free(b);
         free(stored);
-        return bptt_fail(e, BPTT_NO_MEMORY, "%s: no memory for a block of %zu bytes; lower --hidden", d->backend.name,
+        return bptt_fail(e, BPTT_NO_MEMORY, "%s: no memory for a block of %zu bytes; lower `hidden`", d->backend.name,
                          bytes);
     }
     *b = (bptt_buf){bytes, stored};
