@@ -203,7 +203,7 @@ bptt_status pick_device(const bptt_compute *m, bptt_type type, choice *c, bptt_e
 {
     const char *const name = m->backend;
     if (type != BPTT_F32 && type != BPTT_F64)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "type is %d, but must be BPTT_F32 or BPTT_F64", (int)type);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`type` is %d, but must be BPTT_F32 or BPTT_F64", (int)type);
     const bptt_status checked = compute_check(m, e);
     if (checked) return checked;
     if (!name || strcmp(name, "auto") == 0) {

@@ -50,7 +50,7 @@ static bool module_row(const char *name, size_t *i, bptt_device_info *info)
     return true;
 }
 
-static bptt_status describe(size_t i, bptt_device_info *info, bptt_error *error)
+static bptt_status describe_device(size_t i, bptt_device_info *info, bptt_error *error)
 {
     static const char *const built_in[] = {"cpu", "ref"};
     enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
@@ -70,7 +70,7 @@ bptt_status bptt_device_describe_sized(size_t i, bptt_device_info *info, size_t 
 {
     bptt_device_info whole = {0};
     if (!info) return bptt_fail(error, BPTT_BAD_INPUT, "`info` is NULL, but must point to a struct");
-    const bptt_status s = describe(i, &whole, error);
+    const bptt_status s = describe_device(i, &whole, error);
     if (!s) struct_out(info, size, &whole, sizeof whole);
     return s;
 }

@@ -5,7 +5,7 @@
 enum { GRAIN = 64 };
 
 // Block of a type: reals, sums, indices.
-static size_t block_of(const bptt_backend *b, bptt_type t) { return t == BPTT_I32 ? 2 : t == b->real ? 0 : 1; }
+static size_t block_of_type(const bptt_backend *b, bptt_type t) { return t == BPTT_I32 ? 2 : t == b->real ? 0 : 1; }
 
 static size_t leading(const bptt_backend *b, const shape *s)
 {
@@ -20,7 +20,7 @@ static bptt_status place_all(const bptt_backend *b, const shape *table, size_t n
     for (size_t i = 0; i < n; i++) {
         const shape *s = &table[i];
         if (s->rows == 0) continue;
-        const size_t k = block_of(b, s->type), ld = leading(b, s);
+        const size_t k = block_of_type(b, s->type), ld = leading(b, s);
         size_t bytes;
         bptt_status st = bptt_size(s->rows, ld, 2 * bptt_type_size(s->type), &bytes, e);
         if (!st && (s->rows * ld > SIZE_MAX / 64 || elements[k] > SIZE_MAX / 64 - s->rows * ld))

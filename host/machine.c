@@ -10,7 +10,7 @@ size_t machine_memory(void)
     return (size_t)pages * (size_t)bytes;
 }
 
-static bptt_status fits(size_t bytes, size_t most, const char *whose, const char *what, bptt_error *e)
+static bptt_status require_bytes(size_t bytes, size_t most, const char *whose, const char *what, bptt_error *e)
 {
     if (bytes <= most) return BPTT_OK;
     return bptt_fail(e, BPTT_NO_MEMORY,
@@ -21,7 +21,7 @@ static bptt_status fits(size_t bytes, size_t most, const char *whose, const char
 bptt_status check_memory(const bptt_device *d, size_t bytes, size_t host, const char *what, bptt_error *e)
 {
     const size_t sum = bytes > SIZE_MAX - host ? SIZE_MAX : bytes + host;
-    if (!d || d->memory == 0) return fits(sum, machine_memory(), "the machine", what, e);
-    const bptt_status s = fits(bytes, d->memory, d->backend.describe(d), what, e);
-    return s ? s : fits(host, machine_memory(), "the machine", what, e);
+    if (!d || d->memory == 0) return require_bytes(sum, machine_memory(), "the machine", what, e);
+    const bptt_status s = require_bytes(bytes, d->memory, d->backend.describe(d), what, e);
+    return s ? s : require_bytes(host, machine_memory(), "the machine", what, e);
 }

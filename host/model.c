@@ -13,7 +13,7 @@
 #include <string.h>
 
 // The k-th tensor of layer l, or of the decoder when l = L.
-static void describe(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
+static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
 {
     static const char *const name[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
@@ -53,8 +53,8 @@ static bptt_status make_tensors(bptt_model *m, bptt_error *e)
     shape *table = calloc(m->tensors, sizeof *table);
     bptt_status s = m->tensor && table ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of tensors");
     for (size_t i = 0; !s && i < m->tensors; i++)
-        describe(&m->tensor[i].info, c, i / m->per_layer < m->L ? i / m->per_layer : m->L,
-                 i / m->per_layer < m->L ? i % m->per_layer : i - m->L * m->per_layer);
+        describe_tensor(&m->tensor[i].info, c, i / m->per_layer < m->L ? i / m->per_layer : m->L,
+                        i / m->per_layer < m->L ? i % m->per_layer : i - m->L * m->per_layer);
     for (bptt_part p = BPTT_WEIGHTS; !s && p <= BPTT_MOMENT2; p++) {
         if (!part_needed(c, p)) continue;
         part_table(m, m->tensor, p, table);
@@ -205,7 +205,7 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
         for (size_t k = 0; k < (l == c->layers ? 2 : c->biases == 2 ? 4 : 3); k++) {
             bptt_tensor t;
             bptt_mat view;
-            describe(&t, c, l, k);
+            describe_tensor(&t, c, l, k);
             size_t one;
             const bptt_status st =
                 layout_size(b, &(shape){&view, t.rank == 2 ? t.cols : 1, t.rows, b->real}, 1, &one, e);
@@ -262,7 +262,7 @@ bptt_status check_type(const char *name, bptt_type t, bptt_error *e)
 {
     // the last three are used by verify
     if (t == BPTT_F32 || t == BPTT_F64 || t == BPTT_C128 || t == BPTT_FP || t == BPTT_DUAL) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_INPUT, "%s is %d, but must be BPTT_F32 or BPTT_F64", name, (int)t);
+    return bptt_fail(e, BPTT_BAD_INPUT, "`%s` is %d, but must be BPTT_F32 or BPTT_F64", name, (int)t);
 }
 
 // View of a part of a tensor with PyTorch's rows and columns.
@@ -273,7 +273,7 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
         return bptt_fail(e, BPTT_BAD_INPUT, "tensor %zu does not exist: the model has %zu, numbered from 0", i,
                          m->tensors);
     if ((unsigned)part >= PARTS || !m->tensor[i].part[part].buf)
-        return bptt_fail(e, BPTT_BAD_INPUT, "this model's optimizer keeps no part %d", (int)part);
+        return bptt_fail(e, BPTT_BAD_INPUT, "the optimizer of this model has no part %d", (int)part);
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for %s", m->tensor[i].info.name);
     const bptt_status s = check_type("as", as, e);
     if (s) return s;
@@ -287,7 +287,7 @@ static size_t blocks(const bptt_model *m, size_t i)
     return i < m->L * m->per_layer && *bptt_cell_row_of(m->config.cell)->order ? m->G : 1;
 }
 
-static bptt_mat block_of(const bptt_model *m, bptt_mat view, size_t n, size_t k)
+static bptt_mat gate_rows(const bptt_model *m, bptt_mat view, size_t n, size_t k)
 {
     if (n == 1) return view;
     const size_t gate = (size_t)(bptt_cell_row_of(m->config.cell)->order[k] - '0');
@@ -300,7 +300,7 @@ bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bp
     bptt_status s = outside_view(m, part, i, x, as, &view, e);
     for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
         const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
-        s = m->device->backend.read(m->device, (char *)x + at, as, block_of(m, view, n, k), e);
+        s = m->device->backend.read(m->device, (char *)x + at, as, gate_rows(m, view, n, k), e);
     }
     return s;
 }
@@ -311,7 +311,7 @@ bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void
     bptt_status s = outside_view(m, part, i, x, as, &view, e);
     for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
         const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
-        s = m->device->backend.write(m->device, block_of(m, view, n, k), (const char *)x + at, as, e);
+        s = m->device->backend.write(m->device, gate_rows(m, view, n, k), (const char *)x + at, as, e);
     }
     return s;
 }

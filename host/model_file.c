@@ -100,7 +100,7 @@ bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt
 
 // ---- tensors --------------------------------------------------------------------------------------------------------
 
-static void describe(st_tensor *t, const bptt_model *m, const bptt_tensor *info, const char *before)
+static void describe_entry(st_tensor *t, const bptt_model *m, const bptt_tensor *info, const char *before)
 {
     *t = (st_tensor){.dtype = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32, .rank = info->rank};
     t->shape[0] = info->rows;
@@ -116,7 +116,7 @@ static bool zeros_follow(const bptt_model *m, size_t i)
 
 static void describe_zeros(st_tensor *t, size_t i, const bptt_model *m)
 {
-    describe(t, m, &m->tensor[i].info, "");
+    describe_entry(t, m, &m->tensor[i].info, "");
     (void)snprintf(t->name, sizeof t->name, "rnn.bias_hh_l%zu", i / m->per_layer);
 }
 
@@ -124,7 +124,7 @@ size_t weight_entries(const bptt_model *m, st_tensor *t)
 {
     size_t n = 0;
     for (size_t i = 0; i < m->tensors; i++) {
-        if (t) describe(&t[n], m, &m->tensor[i].info, "");
+        if (t) describe_entry(&t[n], m, &m->tensor[i].info, "");
         n++;
         if (!zeros_follow(m, i)) continue;
         if (t) describe_zeros(&t[n], i, m);
@@ -138,7 +138,7 @@ size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_
     if (!m->whole[part].buf) return 0;
     char before[32];
     (void)snprintf(before, sizeof before, "train.%s.", prefix);
-    for (size_t i = 0; t && i < m->tensors; i++) describe(&t[i], m, &m->tensor[i].info, before);
+    for (size_t i = 0; t && i < m->tensors; i++) describe_entry(&t[i], m, &m->tensor[i].info, before);
     return m->tensors;
 }
 

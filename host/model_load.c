@@ -170,14 +170,14 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (c) made.compute = c->compute, made.type = c->type;
     if (c && !cell_named) made.cell = c->cell;
     if (!cell_named && (size_t)made.cell >= bptt_cells)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "cell is %d, but must be from 0 to %d", (int)made.cell,
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`cell` is %d, but must be from 0 to %d", (int)made.cell,
                          (int)bptt_cells - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // checks the sizes against the file before any allocation
     s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
     if (s) return s;
     bptt_error why = {0};
     if (model_check(&made, &why))
-        return bptt_fail(e, BPTT_BAD_FILE, "the file describes no model that can be built: %.300s", why.words);
+        return bptt_fail(e, BPTT_BAD_FILE, "the file does not describe a valid model: %.300s", why.words);
     bptt_model *opened = NULL;
     s = bptt_model_open(&made, &opened, e);
     if (s) return s;

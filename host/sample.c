@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static int32_t largest(const float *logp, size_t V)
+static int32_t argmax(const float *logp, size_t V)
 {
     size_t best = 0;
     for (size_t v = 1; v < V; v++)
@@ -16,7 +16,7 @@ static int32_t largest(const float *logp, size_t V)
 // Inverts the cumulative distribution. If rounding leaves its end below the draw, the last token of probability > 0.
 int32_t bptt_pick(const float *logp, size_t V, double temperature, uint64_t *random)
 {
-    const size_t top = (size_t)largest(logp, V);
+    const size_t top = (size_t)argmax(logp, V);
     if (!(temperature > 0)) return (int32_t)top;
     double sum = 0;
     for (size_t v = 0; v < V; v++) sum += exp(((double)logp[v] - (double)logp[top]) / temperature);

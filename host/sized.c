@@ -56,7 +56,8 @@ static bptt_status check_size(const kind *k, size_t size, bptt_error *e)
 }
 
 // Copies `size` bytes of a caller's struct over *whole [whole_size], which holds the defaults.
-static bptt_status take(const kind *k, void *whole, size_t whole_size, const void *from, size_t size, bptt_error *e)
+static bptt_status copy_struct(const kind *k, void *whole, size_t whole_size, const void *from, size_t size,
+                               bptt_error *e)
 {
     const unsigned char *byte = from;
     for (size_t i = whole_size; i < size; i++)
@@ -76,7 +77,7 @@ static bptt_status struct_in(const kind *k, void *whole, const void *from, bptt_
     size_t size;
     memcpy(&size, from, sizeof size);
     bptt_status s = check_size(k, size, e);
-    if (!s) s = take(k, whole, k->whole, from, size, e);
+    if (!s) s = copy_struct(k, whole, k->whole, from, size, e);
     memcpy(whole, &k->whole, sizeof k->whole);
     return s;
 }
@@ -113,7 +114,7 @@ bptt_status trainer_config_in(bptt_trainer_config *whole, const bptt_trainer_con
                       model);
     if (!s) s = struct_in(&nested_kind, &whole->model, from + MODEL_AT, e);
     const size_t rest = s ? 0 : c->size - MODEL_AT - model;
-    if (!s) s = take(&trainer_kind, (unsigned char *)whole + REST_AT, REST, from + MODEL_AT + model, rest, e);
+    if (!s) s = copy_struct(&trainer_kind, (unsigned char *)whole + REST_AT, REST, from + MODEL_AT + model, rest, e);
     return s;
 }
 

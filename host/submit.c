@@ -8,7 +8,7 @@ _Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend has a slot for each 
 
 static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
 {
-    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "%s is NULL, but this call needs it", what);
+    if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "`%s` is NULL, but this call needs it", what);
     for (size_t i = 0; i < n; i++)
         if (id[i] < 0 || (size_t)id[i] >= r->model->V)
             return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
@@ -20,12 +20,13 @@ static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_err
 {
     const bool dense = r->model->config.input > 0;
     if (dense && w->token)
-        return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input of width %zu, so token must be NULL",
+        return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input of width %zu, so `token` must be NULL",
                          r->model->I);
-    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens, so dense must be NULL");
+    if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens, so `dense` must be NULL");
     if (!dense) return check_tokens(r, "token", w->token, r->T * r->B, e);
     if (!w->dense)
-        return bptt_fail(e, BPTT_BAD_INPUT, "dense is NULL, but the model takes dense input of width %zu", r->model->I);
+        return bptt_fail(e, BPTT_BAD_INPUT, "`dense` is NULL, but the model takes dense input of width %zu",
+                         r->model->I);
     return check_type("dense_type", w->dense_type, e);
 }
 
@@ -47,7 +48,7 @@ static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double
 static bptt_status take_window(const bptt_run *r, const bptt_window *from, bool predict, bptt_window *w, double *weight,
                                bptt_error *e)
 {
-    if (!from) return bptt_fail(e, BPTT_BAD_INPUT, "no window was given");
+    if (!from) return bptt_fail(e, BPTT_BAD_INPUT, "the window is NULL, but this call needs it");
     bptt_status s = window_in(w, from, e);
     if (s) return s;
     if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
@@ -278,7 +279,7 @@ bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, 
     if (s) return s;
     if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
     if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
-    if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run keeps no result %d", (int)what);
+    if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run does not store result %d", (int)what);
     for (size_t l = 0; !s && l < r->model->L; l++) {
         const size_t each = mem->h[l].rows * mem->h[l].cols * bptt_type_size(as);
         s = d->backend.read(d, (char *)x + l * each, as, mem->h[l], e);

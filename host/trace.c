@@ -95,7 +95,7 @@ static bptt_status write_after(tracing *k, bptt_error *e)
 
 // ---- before and after -----------------------------------------------------------------------------------------------
 
-static bptt_status open_file(tracing *k, const char *folder, bptt_error *e)
+static bptt_status open_trace_file(tracing *k, const char *folder, bptt_error *e)
 {
     const size_t n = trace_entries(k->t, NULL), room = strlen(folder) + sizeof "/" TRACE_FILE;
     st_tensor *list = calloc(n, sizeof *list);
@@ -124,7 +124,7 @@ static bptt_status copy_state(bptt_run *from, bptt_run *to, void *scratch, bptt_
 }
 
 // Allocates memory and opens the file, before the state of the training changes.
-static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
+static bptt_status begin_trace(tracing *k, const char *folder, bptt_error *e)
 {
     const bptt_trainer_config *c = &k->t->config;
     const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
@@ -135,7 +135,7 @@ static bptt_status begin(tracing *k, const char *folder, bptt_error *e)
     if (s) return s;
     k->scratch = malloc((states > carried ? states : carried) * sizeof(double)); // tokens, losses and dz are fewer
     if (!k->scratch) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write a trace");
-    s = open_file(k, folder, e);
+    s = open_trace_file(k, folder, e);
     if (!s) s = write_before(k, e);
     return s ? s : copy_state(k->t->run, k->run, k->scratch, e);
 }
@@ -160,7 +160,7 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
     tracing k = {.t = t};
     *kept = (bptt_error){0};
     corpus_window(&t->corpus, t->config.batch, t->config.steps, window, t->token, t->target);
-    kept->code = begin(&k, folder, kept);
+    kept->code = begin_trace(&k, folder, kept);
     const bptt_window seen = {.size = sizeof(bptt_window), .token = t->token, .target = t->target};
     s = bptt_run_train(kept->code ? t->run : k.run, &seen, t->config.rate, report, e);
     if (!s) t->iteration++;

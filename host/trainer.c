@@ -167,15 +167,15 @@ bptt_status bptt_trainer_step(bptt_trainer *t, bptt_report *report, bptt_error *
 }
 
 // Adapter: passes a stop callback as the progress callback of score_stream.
-typedef struct stopper {
+typedef struct stop_callback {
     int (*stop)(void *);
     void *user;
-} stopper;
+} stop_callback;
 
-static int ask(void *user, size_t done, size_t total)
+static int call_stop(void *user, size_t done, size_t total)
 {
     (void)done, (void)total;
-    const stopper *s = user;
+    const stop_callback *s = user;
     return s->stop(s->user);
 }
 
@@ -186,9 +186,9 @@ bptt_status bptt_trainer_validate(bptt_trainer *t, int (*stop)(void *), void *us
                          t->corpus.n_train, t->corpus.n);
     const bptt_status rest = trainer_require_idle(t, e);
     if (rest) return rest;
-    stopper s = {stop, user};
+    stop_callback s = {stop, user};
     return score_stream(t->validation_run, t->corpus.id + t->corpus.n_train, t->corpus.n - t->corpus.n_train,
-                        stop ? ask : NULL, &s, report, e);
+                        stop ? call_stop : NULL, &s, report, e);
 }
 
 int bptt_trainer_validation_due(const bptt_trainer *t)

@@ -148,7 +148,7 @@ static bptt_status read_scale(bptt_trainer *t, const st_reader *r, bptt_error *e
     if (s) return s;
     if (!(scale[0] >= 1 && scale[0] <= 0x1p24) || frexp(scale[0], &exponent) != 0.5 || count >= 2000)
         return bptt_fail(e, BPTT_BAD_FILE,
-                         "the file's loss scale is no power of two from 1 to 2^24, or its count of good "
+                         "the file's loss scale is not a power of two from 1 to 2^24, or its count of good "
                          "windows is not below 2000");
     scale[1] = (double)count;
     return model_write_scale(t->model, scale, e);

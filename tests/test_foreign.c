@@ -122,7 +122,7 @@ START_TEST(a_file_that_does_not_name_its_cell_has_the_callers_and_says_so)
     bptt_error e = {0};
     c = asked((bptt_cell)7);
     ck_assert_int_eq(bptt_model_load(path, &c, &m, &e), BPTT_BAD_CONFIG);
-    CK_TRUE(strstr(e.words, "cell is 7") && !m, "%s", e.words);
+    CK_TRUE(strstr(e.words, "`cell` is 7") && !m, "%s", e.words);
     remove_folder();
 }
 END_TEST

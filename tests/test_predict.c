@@ -196,8 +196,8 @@ START_TEST(what_cannot_be_predicted_is_refused_with_nothing_changed)
         int32_t wrong[12] = {9};
         bptt_window w[6] = {n.w, n.w, n.w, n.w, n.w, n.w};
         static const char *const words[2][6] = {
-            {"token is NULL", "dense must be NULL", "token 9", "target 9", "weight -1", "without keep"},
-            {"dense is NULL", "token must be NULL", "dense_type is 2, but must be", "target 9", "weight -1",
+            {"`token` is NULL", "`dense` must be NULL", "token 9", "target 9", "weight -1", "without keep"},
+            {"`dense` is NULL", "`token` must be NULL", "`dense_type` is 2, but must be", "target 9", "weight -1",
              "without keep"}};
         w[0].token = NULL, w[0].dense = NULL;
         w[1].token = n.token, w[1].dense = I ? (void *)n.dense : (void *)n.keep;

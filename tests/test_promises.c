@@ -352,9 +352,9 @@ START_TEST(bad_windows_are_refused_with_nothing_changed)
         {.token = n.token, .target = n.target, .keep = n.keep}, // opened without keep
         {.dense = state, .dense_type = BPTT_F64, .target = n.target},
     };
-    static const char *const wrong[] = {"token -1",      "token 9",        "target -1",   "target 9",
-                                        "token is NULL", "target is NULL", "weight -1",   "weight nan",
-                                        "weight inf",    "without keep",   "takes tokens"};
+    static const char *const wrong[] = {"token -1",        "token 9",          "target -1",   "target 9",
+                                        "`token` is NULL", "`target` is NULL", "weight -1",   "weight nan",
+                                        "weight inf",      "without keep",     "takes tokens"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         bptt_error e = {0};
         bad[i].size = sizeof bad[i];
@@ -376,7 +376,7 @@ START_TEST(bad_windows_are_refused_with_nothing_changed)
     ck_assert_int_eq(bptt_model_read(n.m, BPTT_WEIGHTS, 0, NULL, BPTT_F32, NULL), BPTT_BAD_INPUT);
     bptt_error e = {0};
     ck_assert_int_eq(bptt_model_write(n.m, BPTT_WEIGHTS, 0, logp, BPTT_I32, &e), BPTT_BAD_INPUT);
-    ck_assert_str_eq(e.words, "as is 2, but must be BPTT_F32 or BPTT_F64");
+    ck_assert_str_eq(e.words, "`as` is 2, but must be BPTT_F32 or BPTT_F64");
     ck_assert_int_eq(bptt_run_read(n.r, BPTT_STATES, logp, BPTT_F16, NULL), BPTT_BAD_INPUT);
     ck_assert_int_eq(bptt_run_read_state(n.r, logp, (bptt_type)9, NULL), BPTT_BAD_INPUT);
     double *after = net_state(n.r, 21);

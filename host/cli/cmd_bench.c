@@ -15,10 +15,10 @@
 #define MOST_TIMES 1000000
 
 // Time of one profile row over all measured updates.
-typedef struct spent {
+typedef struct profile_row {
     const char *name; // static
     double seconds;
-} spent;
+} profile_row;
 
 typedef struct bench {
     bptt_trainer_config c; // model, B, T, rate
@@ -31,7 +31,7 @@ typedef struct bench {
     unsigned threads; // of the device
     double gemm;      // GEMM rate in GFLOP/s; NaN: not measured
     bptt_device_info device;
-    spent *row;            // [rows] of --profile, the largest first; NULL without it
+    profile_row *row;      // [rows] of --profile, the largest first; NULL without it
     size_t rows, profiled; // profiled: number of updates in the rows
 } bench;
 
@@ -92,12 +92,12 @@ static int ascending(const void *x, const void *y)
 
 static int descending(const void *x, const void *y)
 {
-    const double a = ((const spent *)x)->seconds, b = ((const spent *)y)->seconds;
+    const double a = ((const profile_row *)x)->seconds, b = ((const profile_row *)y)->seconds;
     return (a < b) - (a > b);
 }
 
 // Reads all rows of the profile and resets them.
-static bptt_status read_spent(bench *b, bptt_error *e)
+static bptt_status read_profile(bench *b, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     size_t rows = 0;
@@ -106,7 +106,7 @@ static bptt_status read_spent(bench *b, bptt_error *e)
     b->row = calloc(rows + 1, sizeof *b->row);
     if (!b->row) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %zu rows of a profile", rows);
     for (b->rows = 0; s == BPTT_OK && b->rows < rows; b->rows++) {
-        spent *row = &b->row[b->rows];
+        profile_row *row = &b->row[b->rows];
         s = bptt_model_profile(b->model, b->rows, 1, &row->name, &row->seconds, e);
     }
     qsort(b->row, b->rows, sizeof *b->row, descending);
@@ -122,7 +122,7 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
     bptt_status s = bptt_run_submit(b->run, &w, b->c.rate, e);
     for (size_t i = 0; s == BPTT_OK && i < WARM_UPS + MOST_TIMES; i++) {
         if (i == WARM_UPS - 1 && b->c.model.compute.profile)
-            s = read_spent(b, e); // resets the profile; synchronizes, so these updates are not timed
+            s = read_profile(b, e); // resets the profile; synchronizes, so these updates are not timed
         if (i == WARM_UPS) start = before = bptt_seconds();
         if (i >= WARM_UPS + LEAST_TIMES && before - start >= seconds) break;
         for (size_t k = 0; s == BPTT_OK && k < b->together; k++) {
@@ -133,7 +133,7 @@ static bptt_status measure(bench *b, double seconds, bptt_error *e)
         if (i >= WARM_UPS) b->time[b->times++] = (now - before) / (double)b->together;
         before = now;
     }
-    if (s == BPTT_OK && b->c.model.compute.profile) s = read_spent(b, e);
+    if (s == BPTT_OK && b->c.model.compute.profile) s = read_profile(b, e);
     b->profiled = (b->times + 1) * b->together;
     if (s == BPTT_OK) s = bptt_run_collect(b->run, &report, e);
     qsort(b->time, b->times, sizeof *b->time, ascending);
@@ -154,7 +154,7 @@ typedef struct summary {
 } summary;
 
 // Fraction of the total; 0 if the total is 0.
-static double share_of(const bench *b, const spent *row)
+static double share_of(const bench *b, const profile_row *row)
 {
     double sum = 0;
     for (size_t i = 0; i < b->rows; i++) sum += b->row[i].seconds;
@@ -184,7 +184,7 @@ static void add_profile(const bench *b, jsonl *j)
     jsonl_close(j, ']');
 }
 
-static void print_table(const bench *b, const summary *r)
+static void print_bench_table(const bench *b, const summary *r)
 {
     const bptt_trainer_config *c = &b->c;
     char cell[32], optimizer[32], precision[32];
@@ -206,7 +206,7 @@ static void print_table(const bench *b, const summary *r)
     if (b->row) print_profile(b);
 }
 
-static exit_code print_json(const bench *b, const summary *r)
+static exit_code print_bench_json(const bench *b, const summary *r)
 {
     const bptt_trainer_config *c = &b->c;
     char word[32];
@@ -247,8 +247,8 @@ static exit_code print_bench(const bench *b, bool as_json)
     r.chars = (double)b->c.batch * (double)b->c.steps / r.median;
     r.gflops = flops(b) / r.median / 1e9;
     r.share = r.gflops / b->gemm;
-    if (as_json) return print_json(b, &r);
-    print_table(b, &r);
+    if (as_json) return print_bench_json(b, &r);
+    print_bench_table(b, &r);
     return CODE_OK;
 }
 

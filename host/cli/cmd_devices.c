@@ -27,7 +27,7 @@ static void put_bits(const char *bits)
     if (*bits) printf("; results %s%s", n ? "bit-identical to the host" : "", bits + n);
 }
 
-static void put_reason(int at, const char *why_not)
+static void print_reason(int at, const char *why_not)
 {
     char text[sizeof((bptt_device_info){0}.why_not) + 16];
     snprintf(text, sizeof text, "not usable: %s", why_not);
@@ -38,7 +38,7 @@ static void print_device(const bptt_device_info *d)
 {
     char memory[24];
     if (!d->usable && !d->device[0]) {
-        put_reason(printf("%-8s -  ", d->backend), d->why_not);
+        print_reason(printf("%-8s -  ", d->backend), d->why_not);
         return;
     }
     printf("%-8s %u  %s\n", d->backend, d->number, d->device);
@@ -46,7 +46,7 @@ static void print_device(const bptt_device_info *d)
     put_bits(d->bits);
     putchar('\n');
     if (d->platform[0]) printf("            %s\n", d->platform);
-    if (!d->usable) put_reason(0, d->why_not);
+    if (!d->usable) print_reason(0, d->why_not);
 }
 
 static void add_device(jsonl *j, const bptt_device_info *d)

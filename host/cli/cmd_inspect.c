@@ -88,7 +88,7 @@ static void put_summary(const st_reader *r)
     putchar('\n');
 }
 
-static void print_table(const st_reader *r, const char *path)
+static void print_file_table(const st_reader *r, const char *path)
 {
     char number[32];
     uint64_t bytes = 0;
@@ -120,7 +120,7 @@ static void print_table(const st_reader *r, const char *path)
     printf("checksums: %zu\n", checksums);
 }
 
-static exit_code print_json(const st_reader *r)
+static exit_code print_file_json(const st_reader *r)
 {
     jsonl j = {0};
     jsonl_start(&j);
@@ -151,9 +151,9 @@ exit_code run_inspect(const options *o)
     if (st_read_open(o->argument[0], 0, &r, &e) != BPTT_OK) return complain_of(&e);
     exit_code code = CODE_OK;
     if (o->value[OPT_JSON].given)
-        code = print_json(r);
+        code = print_file_json(r);
     else
-        print_table(r, o->argument[0]);
+        print_file_table(r, o->argument[0]);
     st_read_close(r);
     return code;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int show(void *user, size_t done, size_t total)
+static int show_score_progress(void *user, size_t done, size_t total)
 {
     int *percent = user;
     const int now = total ? (int)((double)done / (double)total * 100) : 100;
@@ -50,7 +50,7 @@ exit_code run_score(const options *o)
     bptt_status s = bptt_model_load(o->argument[0], &c.model, &m, &e);
     if (s == BPTT_OK) code = check_cell(o, bptt_model_cell_assumed(m));
     if (s == BPTT_OK && code == CODE_OK)
-        s = bptt_score(m, text + first, n - first, watched ? show : NULL, &percent, &report, &e);
+        s = bptt_score(m, text + first, n - first, watched ? show_score_progress : NULL, &percent, &report, &e);
     if (percent >= 0) fputs("\r    \r", stderr);
     bptt_model_close(m);
     free(text);

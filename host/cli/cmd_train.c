@@ -93,7 +93,7 @@ static exit_code check_resumed(const char *path, const char *text_name)
 }
 
 // Checks that the log is not one of the other files.
-static exit_code check_log(const train *w, const char *log)
+static exit_code check_log_path(const train *w, const char *log)
 {
     const char *const taken[] = {w->output, w->best, w->text_name, w->o->value[OPT_RESUME].text};
     for (size_t i = 0; log && i < sizeof taken / sizeof taken[0]; i++)
@@ -179,7 +179,7 @@ static size_t forecast_bytes(const train *w)
 }
 
 // Prints the reason for the choice of device, on the same line if there is room.
-static void tell_device(const train *w)
+static void print_device_line(const train *w)
 {
     const bptt_device_info *d = &w->device;
     char line[400];
@@ -198,7 +198,7 @@ static void tell_device(const train *w)
     }
 }
 
-static void tell_text(const train *w)
+static void print_text_line(const train *w)
 {
     const bptt_trainer_info *i = &w->info;
     char n[32], held[32], updates[32], all[32];
@@ -227,14 +227,14 @@ static void tell_resumed(const train *w)
         complain("resumed after %s of %s updates", done, all);
 }
 
-static void tell(const train *w)
+static void print_summary(const train *w)
 {
     const bptt_model_config *c = &w->config.model;
     const bool rounds = c->compute.precision != BPTT_PRECISION_FP32;
     char cell[32], precision[32] = "", parameters[32];
     if (w->quiet) return;
-    tell_device(w);
-    tell_text(w);
+    print_device_line(w);
+    print_text_line(w);
     if (rounds) option_word(OPT_PRECISION, c->compute.precision, precision);
     complain("%s, %zu layer%s of %zu, %s%s%s parameters, about %.1f MB of memory", option_word(OPT_CELL, c->cell, cell),
              c->layers, plural(c->layers), c->hidden, precision, rounds ? ", " : "",
@@ -246,7 +246,7 @@ static void tell(const train *w)
 // ---- the command ---------------------------------------------------------------------------------------------------
 
 // Prints the source of the text before reading it, since reading may block.
-static void tell_source(const train *w)
+static void print_source(const train *w)
 {
     char n[32];
     if (w->quiet || w->text_given) return;
@@ -263,7 +263,7 @@ static exit_code set_up(train *w)
     const unsigned char *text = bptt_default_text;
     size_t n = bptt_default_text_size;
     exit_code code = CODE_OK;
-    tell_source(w);
+    print_source(w);
     if (w->text_name) {
         code = read_text(w->text_name, &read, &n);
         text = read;
@@ -290,7 +290,7 @@ exit_code run_train(const options *o)
     w.best = beside(w.output, ".best");
     exit_code code = w.best ? CODE_OK : CODE_MEMORY;
     if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text, w.text_name);
-    if (code == CODE_OK) code = check_log(&w, v[OPT_LOG].text);
+    if (code == CODE_OK) code = check_log_path(&w, v[OPT_LOG].text);
     if (code == CODE_OK) code = check_output(w.output, w.text_name);
     if (code == CODE_OK) code = check_output(w.best, w.text_name);
     if (code == CODE_OK) code = check_trace(&w);
@@ -301,7 +301,7 @@ exit_code run_train(const options *o)
             w.saved = w.info.iteration;
             w.best_there = access(w.best, F_OK) == 0;
         }
-        tell(&w);
+        print_summary(&w);
         code = train_loop(&w);
     }
     sampler_close(&w.sampler);

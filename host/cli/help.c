@@ -9,7 +9,7 @@ static void put_examples(const command_row *row)
     for (size_t i = 0; i < EXAMPLES && row->example[i]; i++) printf("  %s\n", row->example[i]);
 }
 
-static void put_option(const option_row *row)
+static void put_option_help(const option_row *row)
 {
     char text[400], range[64], standard[80] = "";
     char letter[8] = "    ";
@@ -36,7 +36,7 @@ void print_help(command_id c)
     print_wrapped(stdout, row->about, 0, 0);
     printf("\nOptions:\n");
     for (size_t i = 0; i < OPTIONS; i++)
-        if (option_belongs((option_id)i, c)) put_option(&option_table[i]);
+        if (option_belongs((option_id)i, c)) put_option_help(&option_table[i]);
 }
 
 void print_overview(void)

@@ -20,7 +20,7 @@
 
 // ---- builder -------------------------------------------------------------------------------------------------------
 
-static void add(jsonl *j, const char *text, size_t n)
+static void append(jsonl *j, const char *text, size_t n)
 {
     if (j->failed) return;
     if (n > j->room - j->n) {
@@ -35,44 +35,44 @@ static void add(jsonl *j, const char *text, size_t n)
     j->n += n;
 }
 
-static void add_word(jsonl *j, const char *text) { add(j, text, strlen(text)); }
+static void append_word(jsonl *j, const char *text) { append(j, text, strlen(text)); }
 
 static void add_string(jsonl *j, const unsigned char *s, size_t n)
 {
     char code[8];
-    add(j, "\"", 1);
+    append(j, "\"", 1);
     for (size_t i = 0; i < n;) {
         const size_t length = json_utf8((const char *)s + i, n - i);
         if (length == 0) {
-            add_word(j, "\\ufffd");
+            append_word(j, "\\ufffd");
         } else if (s[i] == '"' || s[i] == '\\') {
-            add(j, (const char[]){'\\', (char)s[i]}, 2);
+            append(j, (const char[]){'\\', (char)s[i]}, 2);
         } else if (s[i] < 0x20 || s[i] == 0x7F) {
             snprintf(code, sizeof code, "\\u%04x", (unsigned)s[i]);
-            add_word(j, code);
+            append_word(j, code);
         } else {
-            add(j, (const char *)s + i, length);
+            append(j, (const char *)s + i, length);
         }
         i += length ? length : 1;
     }
-    add(j, "\"", 1);
+    append(j, "\"", 1);
 }
 
 // Writes the comma before a member, and its key.
 static void add_key(jsonl *j, const char *key)
 {
     const char last = j->n ? j->text[j->n - 1] : '{';
-    if (last != '{' && last != '[') add(j, ",", 1);
+    if (last != '{' && last != '[') append(j, ",", 1);
     if (!key) return;
     add_string(j, (const unsigned char *)key, strlen(key));
-    add(j, ":", 1);
+    append(j, ":", 1);
 }
 
 void jsonl_start(jsonl *j)
 {
     j->n = 0;
     j->failed = false;
-    add(j, "{", 1);
+    append(j, "{", 1);
 }
 
 void jsonl_free(jsonl *j)
@@ -94,7 +94,7 @@ void jsonl_count(jsonl *j, const char *key, uint64_t x)
     char digits[24];
     snprintf(digits, sizeof digits, "%llu", (unsigned long long)x);
     add_key(j, key);
-    add_word(j, digits);
+    append_word(j, digits);
 }
 
 void jsonl_real(jsonl *j, const char *key, double x)
@@ -102,24 +102,24 @@ void jsonl_real(jsonl *j, const char *key, double x)
     char digits[32] = "null";
     if (isfinite(x)) format_real(digits, x);
     add_key(j, key);
-    add_word(j, digits);
+    append_word(j, digits);
 }
 
 void jsonl_flag(jsonl *j, const char *key, bool x)
 {
     add_key(j, key);
-    add_word(j, x ? "true" : "false");
+    append_word(j, x ? "true" : "false");
 }
 
 void jsonl_open(jsonl *j, const char *key, char bracket)
 {
     add_key(j, key);
-    add(j, &bracket, 1);
+    append(j, &bracket, 1);
 }
 
-void jsonl_close(jsonl *j, char bracket) { add(j, &bracket, 1); }
+void jsonl_close(jsonl *j, char bracket) { append(j, &bracket, 1); }
 
-void jsonl_finish(jsonl *j) { add(j, "}\n", 2); }
+void jsonl_finish(jsonl *j) { append(j, "}\n", 2); }
 
 bool jsonl_print(jsonl *j)
 {

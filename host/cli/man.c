@@ -18,7 +18,7 @@ static void put_word(const char *word, int n)
 }
 
 // Prints text and a newline: each sentence starts a new line, as mdoc recommends, and long sentences are wrapped.
-static void put_text(const char *text)
+static void put_sentences(const char *text)
 {
     int at = 0;
     while (*text) {
@@ -43,7 +43,7 @@ static void put_text(const char *text)
 }
 
 // Prints arguments of a macro; escapes single punctuation, which mdoc would interpret.
-static void put_words(const char *text)
+static void put_arguments(const char *text)
 {
     for (const char *c = text; *c; c++)
         if (*c == '|')
@@ -54,7 +54,7 @@ static void put_words(const char *text)
             putchar(*c);
 }
 
-static void put_option(const option_row *row)
+static void put_option_mdoc(const option_row *row)
 {
     char text[400], range[64];
     fputs(".It", stdout);
@@ -62,7 +62,7 @@ static void put_option(const option_row *row)
     printf(" Fl \\-%s", row->name);
     if (row->kind == KIND_WORD) {
         fputs(" Cm ", stdout);
-        put_words(row->value);
+        put_arguments(row->value);
     } else if (row->value) {
         printf(" Ar %s", row->value);
     }
@@ -71,22 +71,22 @@ static void put_option(const option_row *row)
         snprintf(text, sizeof text, "%s (%s).", row->help, range);
     else
         snprintf(text, sizeof text, "%s.", row->help);
-    put_text(text);
+    put_sentences(text);
     const char *const by = option_standard(row);
     if (!by) return;
     const bool words = by[0] == '(';
     snprintf(text, sizeof text, "Default: %.*s.", (int)strlen(by) - (words ? 2 : 0), by + words);
-    put_text(text);
+    put_sentences(text);
 }
 
 static void put_command(command_id c)
 {
     const command_row *row = &command_table[c];
     printf(".Ss bptt %s\n", row->name);
-    put_text(row->about);
+    put_sentences(row->about);
     fputs(".Bl -tag -width Ds\n", stdout);
     for (size_t i = 0; i < OPTIONS; i++)
-        if (i != OPT_HELP && option_belongs((option_id)i, c)) put_option(&option_table[i]);
+        if (i != OPT_HELP && option_belongs((option_id)i, c)) put_option_mdoc(&option_table[i]);
     puts(".El");
 }
 

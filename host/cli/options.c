@@ -110,7 +110,7 @@ static void set_defaults(command_id c, options *o)
 // ---- parser --------------------------------------------------------------------------------------------------------
 
 // Finds the option `name` [n] or `letter` of this command; OPTIONS if there is none.
-static option_id find(command_id c, const char *name, size_t n, char letter)
+static option_id find_option(command_id c, const char *name, size_t n, char letter)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
         const option_row *row = &option_table[i];
@@ -154,7 +154,7 @@ static bool take_value(options *o, option_id id, const char *attached, int argc,
 static bool take_name(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     const char *name = argv[*i] + 2, *rest = name + strcspn(name, "=");
-    const option_id id = find(o->command, name, (size_t)(rest - name), 0);
+    const option_id id = find_option(o->command, name, (size_t)(rest - name), 0);
     if (id == OPTIONS) return unknown(o->command, argv[*i], words);
     if (*rest && option_table[id].kind == KIND_FLAG) return wrong(words, "--%s takes no value", option_table[id].name);
     return take_value(o, id, *rest ? rest + 1 : NULL, argc, argv, i, words);
@@ -164,7 +164,7 @@ static bool take_name(options *o, int argc, char *const *argv, int *i, char word
 static bool take_letters(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     for (const char *c = argv[*i] + 1; *c; c++) {
-        const option_id id = find(o->command, NULL, 0, *c);
+        const option_id id = find_option(o->command, NULL, 0, *c);
         if (id == OPTIONS) return unknown(o->command, (const char[]){'-', *c, '\0'}, words);
         if (option_table[id].kind != KIND_FLAG) return take_value(o, id, c[1] ? c + 1 : NULL, argc, argv, i, words);
         if (!take_value(o, id, NULL, argc, argv, i, words)) return false;
@@ -173,7 +173,7 @@ static bool take_letters(options *o, int argc, char *const *argv, int *i, char w
 }
 
 // Parses the option at argv[*i] and its value. *i becomes the last argument used.
-static bool take(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
+static bool parse_option(options *o, int argc, char *const *argv, int *i, char words[OPTIONS_WORDS])
 {
     return argv[*i][1] == '-' ? take_name(o, argc, argv, i, words) : take_letters(o, argc, argv, i, words);
 }
@@ -187,7 +187,7 @@ bool options_parse(command_id c, int argc, char *const *argv, options *o, char w
         if (open && strcmp(argv[i], "--") == 0) {
             open = false;
         } else if (open && argv[i][0] == '-' && argv[i][1] != '\0') {
-            if (!take(o, argc, argv, &i, words)) return false;
+            if (!parse_option(o, argc, argv, &i, words)) return false;
             if (o->value[OPT_HELP].given) return true;
         } else if (o->arguments == row->most) {
             return wrong(words, "unexpected argument '%.100s': bptt %s %s", argv[i], row->name, row->arguments);

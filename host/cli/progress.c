@@ -44,7 +44,7 @@ void progress_time(char out[24], double seconds)
         snprintf(out, 24, "%lu:%02lu", s / 60, s % 60);
 }
 
-static void cut(char *line, size_t columns)
+static void truncate_line(char *line, size_t columns)
 {
     if (columns > 0 && strlen(line) > columns) line[columns] = '\0';
 }
@@ -68,7 +68,7 @@ void progress_line(char out[160], const progress *p, uint64_t iteration, const b
                  without < 3 ? " " : "", time, skipped);
         if (columns == 0 || strlen(out) <= columns) break;
     }
-    cut(out, columns);
+    truncate_line(out, columns);
 }
 
 static bool is_time(const progress *p, double now)
@@ -85,7 +85,7 @@ static size_t columns_of(const progress *p)
 }
 
 // end: true for the last line, which is not erased.
-static void show(progress *p, const char *line, bool end)
+static void show_line(progress *p, const char *line, bool end)
 {
     if (!p->terminal) {
         fprintf(stderr, "%s\n", line);
@@ -119,7 +119,7 @@ void progress_update(progress *p, uint64_t iteration, const bptt_report *report)
     const double left = done > 0 ? (now - p->started) / done * (double)(p->last - iteration) : -1;
     char line[160];
     progress_line(line, p, iteration, report, left, columns_of(p));
-    show(p, line, end);
+    show_line(p, line, end);
 }
 
 void share_start(share_progress *p, bool quiet)
@@ -149,8 +149,8 @@ void share_update(share_progress *p, const char *what, double done)
     p->line.shown = now;
     char line[160];
     share_line(line, what, done, now - p->line.started);
-    cut(line, columns_of(&p->line));
-    show(&p->line, line, false);
+    truncate_line(line, columns_of(&p->line));
+    show_line(&p->line, line, false);
 }
 
 void progress_clear(progress *p)

@@ -2,14 +2,14 @@
 #include "error.h"
 #include "train.h"
 
-static void start(train *w, const char *event, uint64_t iteration)
+static void start_line(train *w, const char *event, uint64_t iteration)
 {
     jsonl_start(&w->line);
     jsonl_text(&w->line, "event", event);
     jsonl_count(&w->line, "iteration", iteration);
 }
 
-static void finish(train *w)
+static void finish_line(train *w)
 {
     bptt_error e = {0};
     if (log_append(w->log, &w->line, &e) == BPTT_OK) return;
@@ -24,7 +24,7 @@ void log_start(train *w)
 {
     if (!w->log) return;
     jsonl *j = &w->line;
-    start(w, "start", w->info.iteration);
+    start_line(w, "start", w->info.iteration);
     jsonl_text(j, "version", bptt_version());
     if (w->text_name) jsonl_text(j, "text", w->text_name);
     jsonl_text(j, "output", w->output);
@@ -39,45 +39,45 @@ void log_start(train *w)
     jsonl_count(j, "windows", w->info.windows);
     jsonl_count(j, "parameters", w->info.parameters);
     jsonl_count(j, "memory", w->memory);
-    finish(w);
+    finish_line(w);
 }
 
 void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s)
 {
     if (!w->log) return;
-    start(w, "step", iteration);
+    start_line(w, "step", iteration);
     jsonl_real(&w->line, "loss", r->loss);
     jsonl_real(&w->line, "grad_norm", r->grad_norm);
     if (r->skipped) jsonl_flag(&w->line, "skipped", true);
     jsonl_real(&w->line, "chars_per_s", chars_per_s);
-    finish(w);
+    finish_line(w);
 }
 
 void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool best)
 {
     if (!w->log) return;
-    start(w, "valid", iteration);
+    start_line(w, "valid", iteration);
     jsonl_real(&w->line, "loss", loss);
     jsonl_real(&w->line, "bpc", loss / NATS_PER_BIT);
     jsonl_flag(&w->line, "best", best);
     jsonl_flag(&w->line, "scheduled", scheduled);
-    finish(w);
+    finish_line(w);
 }
 
 void log_sample(train *w, uint64_t iteration, const void *text, size_t n)
 {
     if (!w->log) return;
-    start(w, "sample", iteration);
+    start_line(w, "sample", iteration);
     jsonl_bytes(&w->line, "text", text, n);
-    finish(w);
+    finish_line(w);
 }
 
 void log_end(train *w, uint64_t iteration, const char *reason)
 {
     if (!w->log) return;
-    start(w, "end", iteration);
+    start_line(w, "end", iteration);
     jsonl_text(&w->line, "reason", reason);
     jsonl_real(&w->line, "seconds", bptt_seconds() - w->started);
     jsonl_flag(&w->line, "saved", w->saved == iteration);
-    finish(w);
+    finish_line(w);
 }

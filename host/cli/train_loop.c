@@ -53,7 +53,7 @@ static exit_code written(const train *w)
 // ---- updates --------------------------------------------------------------------------------------------------------
 
 // Submits the next update. It is in flight while the loop waits for the report of the one before.
-static bptt_status submit(train *w, bptt_error *e)
+static bptt_status submit_update(train *w, bptt_error *e)
 {
     if (iteration_now(w) == w->done) w->since = bptt_seconds();
     return bptt_trainer_submit(w->trainer, e);
@@ -70,7 +70,7 @@ static double recent_rate(train *w, double seconds)
 }
 
 // Processes the report of an update.
-static void take_in(train *w, const bptt_report *r)
+static void process_report(train *w, const bptt_report *r)
 {
     const double now = bptt_seconds();
     log_step(w, ++w->done, r, recent_rate(w, now - w->since));
@@ -79,35 +79,35 @@ static void take_in(train *w, const bptt_report *r)
 }
 
 // Collects the oldest update in flight.
-static bptt_status collect(train *w, bptt_error *e)
+static bptt_status collect_update(train *w, bptt_error *e)
 {
     bptt_report r;
     const bptt_status s = bptt_trainer_collect(w->trainer, &r, e);
-    if (s == BPTT_OK) take_in(w, &r);
+    if (s == BPTT_OK) process_report(w, &r);
     return s;
 }
 
 // Collects updates until at most `behind` are in flight.
-static bptt_status catch_up(train *w, uint64_t behind, bptt_error *e)
+static bptt_status collect_down_to(train *w, uint64_t behind, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
-    while (s == BPTT_OK && iteration_now(w) - w->done > behind) s = collect(w, e);
+    while (s == BPTT_OK && iteration_now(w) - w->done > behind) s = collect_update(w, e);
     return s;
 }
 
 // Runs the traced update synchronously. A failed trace prints a message and sets trace_failed; training continues.
-static bptt_status trace(train *w, bptt_error *e)
+static bptt_status trace_update(train *w, bptt_error *e)
 {
     bptt_error kept = {0};
     bptt_report r;
     char words[ERROR_WORDS];
-    bptt_status s = catch_up(w, 0, e);
+    bptt_status s = collect_down_to(w, 0, e);
     if (s != BPTT_OK) return s;
     w->since = bptt_seconds();
     s = bptt_trainer_trace(w->trainer, w->trace, &r, &kept, e);
     if (s != BPTT_OK) return s;
     w->trace_failed = kept.code != BPTT_OK;
-    take_in(w, &r);
+    process_report(w, &r);
     if (w->trace_failed || !w->quiet) progress_clear(&w->progress);
     if (w->trace_failed)
         complain("no trace of update %" PRIu64 ": %s", w->done, parameters_to_flags(kept.words, words));
@@ -119,14 +119,15 @@ static bptt_status trace(train *w, bptt_error *e)
 // Submits the next update, or runs it synchronously if it is traced.
 static bptt_status next_update(train *w, bptt_error *e)
 {
-    return w->trace && iteration_now(w) + 1 == w->trace_at ? trace(w, e) : submit(w, e);
+    return w->trace && iteration_now(w) + 1 == w->trace_at ? trace_update(w, e) : submit_update(w, e);
 }
 
 // ---- failures and signals ------------------------------------------------------------------------------------------
 
 static exit_code broken(train *w, const bptt_error *e)
 {
-    (void)catch_up(w, 0, NULL); // an update in flight may be good (submitted before the failure) or blocked (after it)
+    (void)collect_down_to(w, 0,
+                          NULL); // an update in flight may be good (submitted before the failure) or blocked (after it)
     const uint64_t iteration = iteration_now(w);
     char words[ERROR_WORDS];
     progress_clear(&w->progress);
@@ -266,7 +267,7 @@ static void tell_files(const train *w, uint64_t iteration, double loss)
 }
 
 // Final validation: printed and logged, but not recorded in the state.
-static exit_code finish(train *w, uint64_t iteration)
+static exit_code finish_training(train *w, uint64_t iteration)
 {
     bptt_error e = {0};
     bptt_report r = {.loss = w->valid_loss};
@@ -302,11 +303,11 @@ exit_code train_loop(train *w)
         if ((s = next_update(w, &e)) != BPTT_OK) return broken(w, &e);
         const uint64_t iteration = iteration_now(w);
         const bool pause = pauses(w, iteration, &save_now, &scheduled);
-        if ((s = catch_up(w, pause ? 0 : 1, &e)) != BPTT_OK) return broken(w, &e);
+        if ((s = collect_down_to(w, pause ? 0 : 1, &e)) != BPTT_OK) return broken(w, &e);
         if (scheduled && (s = validate(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
         if (save_now) save(w, iteration);
         if (due(samples, iteration) && (s = sample(w, iteration, &e)) != BPTT_OK) return broken(w, &e);
     }
-    if ((s = catch_up(w, 0, &e)) != BPTT_OK) return broken(w, &e);
-    return signals_leave() ? interrupted(w, w->done) : finish(w, w->done);
+    if ((s = collect_down_to(w, 0, &e)) != BPTT_OK) return broken(w, &e);
+    return signals_leave() ? interrupted(w, w->done) : finish_training(w, w->done);
 }

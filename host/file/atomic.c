@@ -105,7 +105,7 @@ static bptt_status open_folder(atomic_file *f, bptt_error *e)
 }
 
 // State of the existing file: *present and *mode. Only a file that the caller may write to is replaced.
-static bptt_status look(const atomic_file *f, bool *present, mode_t *mode, bptt_error *e)
+static bptt_status stat_target(const atomic_file *f, bool *present, mode_t *mode, bptt_error *e)
 {
     struct stat s;
     *present = fstatat(f->folder, f->name, &s, AT_SYMLINK_NOFOLLOW) == 0;
@@ -135,7 +135,7 @@ static bptt_status create_temporary(atomic_file *f, bptt_error *e)
     return file_fail(e, BPTT_IO, f->path, "cannot create a temporary file beside it");
 }
 
-static bptt_status begin(atomic_file *f, const char *path, bptt_error *e)
+static bptt_status open_temporary(atomic_file *f, const char *path, bptt_error *e)
 {
     bool present;
     mode_t mode = 0;
@@ -143,7 +143,7 @@ static bptt_status begin(atomic_file *f, const char *path, bptt_error *e)
     if (!f->path) return no_memory(path, e);
     bptt_status s = follow(f, path, e);
     if (s == BPTT_OK) s = open_folder(f, e);
-    if (s == BPTT_OK) s = look(f, &present, &mode, e);
+    if (s == BPTT_OK) s = stat_target(f, &present, &mode, e);
     if (s == BPTT_OK) s = create_temporary(f, e);
     if (s == BPTT_OK && present && fchmod(f->fd, mode) != 0)
         s = file_fail(e, BPTT_IO, path, "cannot keep its permissions");
@@ -155,7 +155,7 @@ bptt_status atomic_open(const char *path, atomic_file **out, int *fd, bptt_error
     atomic_file *f = calloc(1, sizeof *f);
     if (!f) return no_memory(path, e);
     f->fd = f->folder = -1;
-    const bptt_status s = begin(f, path, e);
+    const bptt_status s = open_temporary(f, path, e);
     if (s != BPTT_OK) {
         atomic_abort(f);
         return s;

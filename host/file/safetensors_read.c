@@ -156,7 +156,7 @@ static bptt_status parse_counts(parse *p, uint64_t *x, int room, int *n)
     const bptt_status s = expect(p, JSON_ARRAY, &t, "not an array of numbers");
     if (s != BPTT_OK) return s;
     for (*n = 0; (kind = json_next(&p->j, &t)) == JSON_NUMBER; ++*n) {
-        if (*n == room) return damaged_at(p, "more numbers than can be (two offsets, at most 8 dimensions)");
+        if (*n == room) return damaged_at(p, "too many numbers (two offsets, at most 8 dimensions)");
         if (!json_u64(&t, &x[*n])) return damaged_at(p, "not a whole number from 0 to 2^64 - 1");
     }
     return kind == JSON_ARRAY_END ? BPTT_OK : damaged_at(p, "not a number");
@@ -203,7 +203,7 @@ static bptt_status parse_tensor(parse *p, st_tensor *x)
                                                            : 0;
         int n = 2;
         if (key == 0) return damaged_at(p, "an unknown key in a tensor");
-        if (seen & key) return damaged_at(p, "a key twice in a tensor");
+        if (seen & key) return damaged_at(p, "a duplicate key in a tensor");
         seen |= key;
         if (key == DTYPE)
             s = parse_dtype(p, x, &bits);
@@ -218,7 +218,7 @@ static bptt_status parse_tensor(parse *p, st_tensor *x)
     if (seen != (DTYPE | SHAPE | OFFSETS)) return damaged_at(p, "dtype, shape or data_offsets is missing");
     x->begin = offset[0];
     x->end = offset[1];
-    if (!size_of(x, bits, &bytes)) return damaged_tensor(p->r, p->e, x->name, "has a shape that cannot be");
+    if (!size_of(x, bits, &bytes)) return damaged_tensor(p->r, p->e, x->name, "has an impossible shape");
     if (x->end < x->begin || x->end - x->begin != bytes)
         return damaged_tensor(p->r, p->e, x->name, "has offsets that do not fit its shape");
     return BPTT_OK;
@@ -244,7 +244,7 @@ static bptt_status parse_header(parse *p)
             s = parse_tensor(p, x);
             r->tensors++;
         } else {
-            if (metadata) return damaged_at(p, "__metadata__ twice");
+            if (metadata) return damaged_at(p, "__metadata__ appears twice");
             metadata = true;
             s = parse_metadata(p);
         }
@@ -303,10 +303,10 @@ static bptt_status check_names(st_reader *r, bptt_error *e)
     qsort(r->named, r->tensors, sizeof r->named[0], by_name);
     for (size_t i = 1; i < r->tensors; i++)
         if (strcmp(r->named[i - 1]->name, r->named[i]->name) == 0)
-            return damaged_tensor(r, e, r->named[i]->name, "is there twice");
+            return damaged_tensor(r, e, r->named[i]->name, "appears twice");
     if (r->pairs > 0) qsort(r->pair, r->pairs, sizeof r->pair[0], by_key);
     for (size_t i = 1; i < r->pairs; i++)
-        if (strcmp(r->pair[i - 1].key, r->pair[i].key) == 0) return damaged(r, e, "a metadata key twice");
+        if (strcmp(r->pair[i - 1].key, r->pair[i].key) == 0) return damaged(r, e, "a duplicate metadata key");
     return BPTT_OK;
 }
 
@@ -322,7 +322,7 @@ static bptt_status check_header_crc(const parse *p, const char *header, size_t n
     uint32_t crc = crc32c(0, header, at);
     crc = crc32c(crc, "00000000", 8);
     crc = crc32c(crc, header + at + 8, n - at - 8);
-    return crc == said ? BPTT_OK : damaged(p->r, p->e, "the header does not have its checksum");
+    return crc == said ? BPTT_OK : damaged(p->r, p->e, "the checksum of the header is wrong");
 }
 
 // ---- the file -------------------------------------------------------------------------------------------------------
@@ -348,7 +348,8 @@ static bptt_status read_header(st_reader *r, char *header, size_t n, bptt_error 
     if (s != BPTT_OK) return s;
     size_t end = n;
     while (end > 0 && header[end - 1] == ' ') end--;
-    if (header[0] != '{' || header[end - 1] != '}') return damaged(r, e, "the header is no object padded with spaces");
+    if (header[0] != '{' || header[end - 1] != '}')
+        return damaged(r, e, "the header is not an object padded with spaces");
     r->strings = malloc(n);
     if (!r->strings) return no_memory(r->path, e);
     parse p = {.r = r, .strings = r->strings, .e = e};
@@ -448,7 +449,7 @@ bptt_status st_read(st_reader *r, const st_tensor *t, void *out, bptt_error *e)
     char key[sizeof t->name + 8] = "crc32c.";
     uint32_t said;
     if (t->begin > t->end || t->end > r->data_bytes)
-        return bptt_fail(e, BPTT_BAD_INPUT, "%.95s is no tensor of %.300s", t->name, r->path);
+        return bptt_fail(e, BPTT_BAD_INPUT, "%.95s is not a tensor of %.300s", t->name, r->path);
     const size_t bytes = (size_t)(t->end - t->begin);
     const bptt_status s = read_at(r, r->data_at + t->begin, out, bytes, e);
     if (s != BPTT_OK) return s;
@@ -456,6 +457,6 @@ bptt_status st_read(st_reader *r, const st_tensor *t, void *out, bptt_error *e)
     const char *digits = st_metadata(r, key);
     if (!digits) return BPTT_OK;
     if (!hex8(digits, strlen(digits), &said) || said != crc32c(0, out, bytes))
-        return damaged_tensor(r, e, t->name, "does not have its checksum");
+        return damaged_tensor(r, e, t->name, "has a wrong checksum");
     return BPTT_OK;
 }

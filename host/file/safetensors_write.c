@@ -94,7 +94,7 @@ static bptt_status check_all(st_writer *w, const st_tensor *t, const st_pair *me
         s = check_metadata(&metadata[i], e);
         for (size_t k = 0; k < i && s == BPTT_OK; k++)
             if (strcmp(metadata[i].key, metadata[k].key) == 0)
-                s = bptt_fail(e, BPTT_BAD_INPUT, "two metadata keys %s", metadata[i].key);
+                s = bptt_fail(e, BPTT_BAD_INPUT, "the metadata key %s appears twice", metadata[i].key);
     }
     return s;
 }
@@ -235,7 +235,7 @@ bptt_status st_write(st_writer *w, const void *data, size_t bytes, bptt_error *e
     return BPTT_OK;
 }
 
-static bptt_status finish(st_writer *w, bptt_error *e)
+static bptt_status finish_header(st_writer *w, bptt_error *e)
 {
     skip_full(w);
     if (w->failed || w->now < w->n)
@@ -248,7 +248,7 @@ static bptt_status finish(st_writer *w, bptt_error *e)
 
 bptt_status st_write_commit(st_writer *w, bptt_error *e)
 {
-    bptt_status s = finish(w, e);
+    bptt_status s = finish_header(w, e);
     if (s == BPTT_OK) {
         s = atomic_commit(w->file, e);
         w->file = NULL;

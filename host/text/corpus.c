@@ -14,10 +14,10 @@ size_t bptt_split(size_t n, double valid)
 
 bptt_status corpus_open(const void *text, size_t n, double valid, corpus *c, bptt_error *e)
 {
-    if (!text || n < 2) return bptt_fail(e, BPTT_BAD_INPUT, "a text needs at least two bytes, this one has %zu", n);
+    if (!text || n < 2)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the text has %zu byte%s, but needs at least 2", n, n == 1 ? "" : "s");
     if (!(valid >= 0 && valid < 1))
-        return bptt_fail(e, BPTT_BAD_CONFIG, "the part for validation is %g, but must be at least 0 and below 1",
-                         valid);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`valid` is %g, but must be at least 0 and below 1", valid);
     corpus made = {.n = n, .n_train = bptt_split(n, valid)};
     const unsigned char *const byte = text;
     bool seen[256] = {false};
