@@ -1,4 +1,4 @@
-// The main of a test program: one suite, one case, a time limit; each test is a function whose name is what it proves.
+// The main of a test program: one suite, one case, a time limit. The name of each test states the property it proves.
 #ifndef SUITE_H
 #define SUITE_H
 

@@ -1,5 +1,5 @@
-// The choice of a device: which is taken and why, what takes the place of one that does not open, what is refused in
-// which words, and whose memory counts.
+// Choice of a device: the selected device and the reason, the fallback if it does not open, error messages of refusals,
+// and the memory check.
 #include "backends.h"
 #include "host_memory.h"
 #include "machine.h"

@@ -9,7 +9,7 @@
 #include "stage.h"
 #include "suite.h"
 
-// A model on `ref` whose rows are laid out as CUDA's.
+// A model on `ref` with CUDA's row padding.
 typedef struct lowered {
     bptt_model *m;
     bptt_run *r;

@@ -1,4 +1,4 @@
-// Lowering for OpenCL devices: which loops become a whole-window kernel and what it is told; grids of the small
+// Lowering for OpenCL devices: loops that become a whole-window kernel, and its operands; grids of the small
 // kernels. Needs no device: plans are those of real runs.
 #include "cl_tiles.h"
 #include "nets.h"

@@ -1,5 +1,4 @@
-// Backends in files of their own: what is loaded, what is refused in which words; what is known of devices, and where
-// the time goes.
+// Backend modules: loading, refusals and their messages; device descriptions; profiles.
 #include "backends.h"
 #include "host_memory.h"
 #include "machine.h"

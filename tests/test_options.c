@@ -10,7 +10,7 @@
 
 static char words[OPTIONS_WORDS];
 
-// Parses a line at its blanks; what options point to lives until the next call.
+// Parses a line split at its blanks; strings in the options are valid until the next call.
 static bool parse(command_id c, const char *line, options *o)
 {
     static char text[400];

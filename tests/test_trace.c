@@ -1,4 +1,4 @@
-// A kept update: training is as without, the file holds what was computed, its certificate sees what is wrong in it.
+// A traced update: training is unchanged, the file holds the computed numbers, and `verify trace` detects wrong ones.
 #include "suite.h"
 #include "trace.h"
 #include "trace_window.h"

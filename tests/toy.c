@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Begins with a number where host memory has its pointer: who takes one for the other crashes.
+// Starts with a number where a host buffer has its pointer: code that confuses the two crashes.
 struct bptt_buf {
     size_t bytes;
     unsigned char *stored;

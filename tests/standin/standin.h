@@ -3,7 +3,7 @@
 // leave undefined ends the program here, with words that start with "standin:". One lock: everything happens between
 // standin_enter and standin_leave.
 //
-//   STANDIN_MODE     lazy: what is queued is executed when something waits for it (default); eager: at the call
+//   STANDIN_MODE     lazy: queued work is executed when something waits for it (default); eager: at the call
 //   STANDIN_ORDER    of a graph's nodes: fifo, as captured (default); lifo: of those that are ready the one captured
 //                    last; a number: at random from this seed
 //   STANDIN_FAIL     Name:n:code[,...]: the n-th call of a member of cu_api.h's lists returns code and does nothing;
@@ -223,7 +223,7 @@ enum { // what a call needs
     STANDIN_WAITS = 32 | 8  // may wait for all of a context: while another thread captures it ends the program, too
 };
 
-// Takes the lock; what it returns, unless 0, is what the call returns through standin_leave.
+// Takes the lock. A result other than 0 must be returned by the call through standin_leave.
 STANDIN_SHOWN int standin_enter(const char *name, unsigned needs);
 STANDIN_SHOWN int standin_leave(int code);
 #define STANDIN_CALL(name, needs, work) \

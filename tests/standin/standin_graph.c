@@ -74,7 +74,7 @@ void standin_free_nodes(standin_nodes *nodes)
     *nodes = (standin_nodes){0};
 }
 
-// A node after all that the stream has come to, which then is what the stream has come to.
+// Adds a node that depends on the stream's tail nodes, and makes it the only tail.
 cu_result standin_add_node(cu_stream s, const standin_op *op)
 {
     standin_capture *c = s->capture;
