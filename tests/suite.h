@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { PATIENCE = 4 }; // how much slower than an idle core a busy or small machine may be
+enum { PATIENCE = 4 }; // allowed slowdown of a busy or small machine against an idle core
 
 // add() calls tcase_add_test for each test; seconds: limit for each of them on an idle core.
 static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)

@@ -1,6 +1,6 @@
-// The CUDA module's words and manners, on the stand-ins for CUDA: what cannot be used says why; whatever call fails, at
-// open or later, is told and leaves nothing; a device that is lost stays lost; settings of the environment that would
-// change results are ignored; the loss scale of fp16 finds its place. On a GPU there is nothing to do here.
+// Error handling of the CUDA module, on the stand-ins for CUDA: unusable devices are reported with the reason; every
+// failing call, at open or later, is reported and leaks nothing; a lost device stays lost; environment settings that
+// would change results are ignored; the loss scale of fp16 converges. Not for GPUs.
 #include "modules.h"
 #include "nets.h"
 #include "run.h"
@@ -31,7 +31,7 @@ static void settings(const char *words)
     }
 }
 
-// ---- what cannot be used --------------------------------------------------------------------------------------------
+// ---- unusable devices -----------------------------------------------------------------------------------------------
 
 START_TEST(what_cannot_be_used_says_why)
 {

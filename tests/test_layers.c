@@ -218,7 +218,7 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, the_layers_parts_have_the_bits_of_the_whole);
-    if (placed_precision() != BPTT_PRECISION_FP32) return; // what follows chooses its own
+    if (placed_precision() != BPTT_PRECISION_FP32) return; // the rest sets its own precision
     tcase_add_test(c, layers_give_the_plain_nets_states_and_gradients);
     tcase_add_test(c, whole_numbers_come_out_exactly_from_every_backend);
 }

@@ -139,7 +139,7 @@ START_TEST(a_window_in_a_loop_of_blocks_moves_with_it)
 }
 END_TEST
 
-// ---- what must be refused -------------------------------------------------------------------------------------------
+// ---- refusals -------------------------------------------------------------------------------------------------------
 
 // A copy of the loop of that kind in a training plan.
 static bptt_op *loop_of(const net *w, bptt_loop_kind kind)

@@ -72,7 +72,7 @@ START_TEST(a_module_that_cannot_be_used_is_refused_in_words)
 }
 END_TEST
 
-// ---- what is known of devices -------------------------------------------------------------------------------------
+// ---- device descriptions ------------------------------------------------------------------------------------------
 
 START_TEST(every_device_is_described_or_says_why_not)
 {

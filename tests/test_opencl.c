@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <time.h>
 
-// ---- which device -------------------------------------------------------------------------------
+// ---- device selection ---------------------------------------------------------------------------
 
 START_TEST(every_device_is_listed_under_its_number)
 {
@@ -194,7 +194,7 @@ START_TEST(a_gpu_comes_before_an_accelerator_before_a_processor)
 }
 END_TEST
 
-// ---- what moves ---------------------------------------------------------------------------------
+// ---- transfers ----------------------------------------------------------------------------------
 
 // Packed rows x cols of a type, and back.
 static void set(void *x, bptt_type type, size_t i, double v)
@@ -296,7 +296,7 @@ START_TEST(new_memory_is_zero)
 }
 END_TEST
 
-// ---- what runs ----------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 enum { N = 33, W = 7 };
 

@@ -250,7 +250,7 @@ START_TEST(a_drawn_token_is_in_range_and_of_the_right_frequency)
 }
 END_TEST
 
-// ---- what is not finite -------------------------------------------------------------------------
+// ---- numbers that are not finite ----------------------------------------------------------------
 
 static void poison(net *n, size_t tensor, double value)
 {

@@ -105,7 +105,7 @@ START_TEST(an_update_that_cannot_be_kept_is_made_all_the_same)
 }
 END_TEST
 
-// ---- what the file holds ------------------------------------------------------------------------------
+// ---- contents of the file -----------------------------------------------------------------------------
 
 START_TEST(the_file_holds_the_weights_before_and_the_state_after)
 {

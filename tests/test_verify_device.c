@@ -246,7 +246,7 @@ START_TEST(every_bug_in_a_backend_is_noticed)
 }
 END_TEST
 
-// ---- what it stands on --------------------------------------------------------------------------
+// ---- assumptions --------------------------------------------------------------------------------
 
 START_TEST(the_cell_of_whole_numbers_is_exact_wherever_float_is)
 {

@@ -1,4 +1,4 @@
-// The toy: each byte is stored scrambled, with a key that depends on where it lies.
+// The toy backend: bytes are stored scrambled with a key that depends on their address, so raw access shows.
 #include "toy.h"
 #include "number_f32.h"
 

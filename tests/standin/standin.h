@@ -53,7 +53,7 @@ enum { // more of CUresult
 
 enum { STANDIN_STREAMS = 64, STANDIN_AREAS = 8 };
 
-// ---- what is touched ------------------------------------------------------------------------------------------------
+// ---- memory accesses ------------------------------------------------------------------------------------------------
 
 // Elements of `size` bytes at + i*down + j*across, in bytes: of device memory or of pinned host memory.
 typedef struct standin_area {
@@ -212,9 +212,9 @@ typedef struct standin_settings {
 STANDIN_SHOWN const standin_settings *standin_set(void);
 const char *standin_call(void); // the one that is going on
 bool standin_lost(void);
-bool standin_fails(void); // whether this call, which gives something back, is to return an error
+bool standin_fails(void); // true if this release call must return an error
 
-enum { // what a call needs
+enum { // requirements of a call
     STANDIN_INIT = 1,
     STANDIN_CONTEXT = 3,
     STANDIN_GIVES_BACK = 4, // does its work even where it returns an error of STANDIN_FAIL

@@ -186,7 +186,7 @@ static cu_result end_capture(cu_stream s, cu_graph *graph)
     cu_stream left = unjoined(c);
     cu_result code = 0;
     if (standin_fails())
-        code = CU_CAPTURE_INVALIDATED; // what is returned is STANDIN_FAIL's, or that the context is lost
+        code = CU_CAPTURE_INVALIDATED; // the call returns STANDIN_FAIL's code, or "context lost"
     else if (c->invalid)
         code = standin_refuse(CU_CAPTURE_INVALIDATED, "StreamEndCapture: a call during the capture was not allowed");
     else if (left)

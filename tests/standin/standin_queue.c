@@ -1,5 +1,4 @@
-// The stand-in's streams and events: what is queued, when it is executed, and that nothing touches what other queued
-// work touches without waiting for it.
+// The stand-in's streams and events: queues, execution, and race detection between queued work on different streams.
 #include "standin.h"
 
 #include <stdio.h>
