@@ -2,7 +2,7 @@
 //
 //   bare_open(r, &b, &e);  bare_write(&b, x, dy, BPTT_F32, &e);
 //   bare_go(&b, LAYERS_BOTH, 20, &e);        // twenty times, then waits: the region to time
-//   bptt_run_read, bptt_model_read            // states, dx, dh0; gradients. Weights and first state: written as ever
+//   bptt_run_read, bptt_model_read            // states, dx, dh0; gradients. bptt.h writes weights and first state
 #ifndef BARE_LAYERS_H
 #define BARE_LAYERS_H
 

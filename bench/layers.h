@@ -99,8 +99,8 @@ typedef struct race_rules {
     bool json;
 } race_rules;
 
-// Opens, compares, times, prints and closes n contestants. A contestant whose backward pass is refused keeps its
-// forward times beside row.why. Returns the number of those with times.
+// Opens, compares, times, prints and closes n contestants. A contestant without a backward pass keeps its forward
+// times, and row.why has the reason. Returns the number of contestants with times.
 size_t race(const race_rules *rules, contestant *c, size_t n, const problem *p, const outcome *reference,
             const outcome *out);
 

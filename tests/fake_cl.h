@@ -1,5 +1,5 @@
-// The real OpenCL, with a hand on some of its functions: they count what is made and given back, fail on command, and
-// tell lies about the device.
+// The real OpenCL with some functions intercepted: they count objects, inject failures, and report made-up device
+// properties.
 #ifndef FAKE_CL_H
 #define FAKE_CL_H
 

@@ -1,6 +1,6 @@
-// cuDNN and the CUDA runtime as host C, for the driver in bench/peers/cudnn_rnn.c: device memory is memory, what is
-// queued runs at once or is recorded into a graph, layers are computed by the bench's reference, weights lie in an
-// order of its own. It counts what is alive, fails on command, and minds the order of calls.
+// cuDNN and the CUDA runtime as host C, for the driver in bench/peers/cudnn_rnn.c: device memory is host
+// memory, queued work runs at once or is recorded into a graph, the bench's reference computes the layers, weights have
+// a different order. It counts live objects, injects failures, and checks the order of calls.
 #ifndef FAKE_CUDNN_H
 #define FAKE_CUDNN_H
 

@@ -21,8 +21,8 @@ static inline double gamma_of(double k, double u) { return k * u / (1 - k * u); 
 typedef struct nearness {
     bool close;       // every element is within its bound
     double worst;     // largest |got - want| / bound; infinite where a NaN is
-    size_t at;        // where that is
-    double got, want; // what stands there
+    size_t at;        // its index
+    double got, want; // values at that index
 } nearness;
 
 static inline void near_note(nearness *n, size_t i, double got, double want, double bound)

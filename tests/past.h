@@ -55,7 +55,7 @@ static inline past live(net *n)
     return p;
 }
 
-// Both are freed. NULL: all the same; else what is not.
+// Frees both. Returns NULL if they are equal, else the name of a difference.
 static inline const char *other_past(past *a, past *b)
 {
     static const char *const part[] = {"weights", "gradient", "first moments", "second moments"};

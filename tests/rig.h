@@ -4,11 +4,11 @@
 #define RIG_H
 
 #include "backend.h"
+#include "host_backend.h"
 #include "near.h"
 #include "ops.h"
 #include "place.h"
 #include "toy.h"
-#include "host_backend.h"
 
 typedef struct rig {
     bptt_backend b;

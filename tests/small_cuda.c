@@ -2,11 +2,11 @@
 // three layers, both clipping modes, as one graph and launch by launch. On the stand-ins for CUDA (standin/), which sum
 // products in the order of the host build, results are bit-identical; with BPTT_GPU=1 they run on a GPU with cuBLAS's
 // products and are compared within float rounding. BPTT_TEST_FEW: the smallest nets only, for compute-sanitizer.
+#include "host_backend.h"
 #include "modules.h"
 #include "past.h"
 #include "suite.h"
 #include "trainer_on.h"
-#include "host_backend.h"
 
 static bool on_gpu(void)
 {

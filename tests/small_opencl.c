@@ -5,10 +5,10 @@
 //                          BPTT_TEST_FEW: some: each kernel a few times, not every combination; one: one small net;
 //                          BPTT_TEST_PLAIN: for Oclgrind's check of memory that was never written (below)
 //   small_opencl --text    prints the program
+#include "host_backend.h"
 #include "past.h"
 #include "suite.h"
 #include "trainer_on.h"
-#include "host_backend.h"
 
 #include "cl_internal.h"
 #include "cl_program_text.h"

@@ -1,12 +1,12 @@
-// verify activation on a sample: what it says of our functions, that its reference is right, and that it sees mistakes
-// planted in them. All floats: bptt verify activation --exhaustive, exhaust_f32.
+// `bptt verify activation` on a sample: its verdict on our functions, its reference, and detection of planted bugs. All
+// floats: bptt verify activation --exhaustive, exhaust_f32.
 #include "every_float.h"
+#include "host_backend.h"
 #include "near.h"
 #include "planted_f32.h"
 #include "reference.h"
 #include "suite.h"
 #include "sweep.h"
-#include "host_backend.h"
 #include "verify.h"
 
 #define TANH_ULP 0.730

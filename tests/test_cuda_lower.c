@@ -1,5 +1,5 @@
-// Lowering for CUDA, without CUDA: the launches of real plans, what they wait for, on which streams; which copies in 16
-// bits are up to date. The references are plain: pairs of launches, and a version number for every element.
+// Lowering for CUDA, without CUDA: launches of real plans, their dependencies and streams, validity of 16-bit copies.
+// The references are plain: pairs of launches, and a version number for every element.
 #include "half_type.h"
 #include "host_memory.h"
 #include "lower/lower_plan.h"
@@ -9,7 +9,7 @@
 #include "stage.h"
 #include "suite.h"
 
-// A model on `ref` whose rows are laid out as CUDA's.
+// A model on `ref` with CUDA's row padding.
 typedef struct lowered {
     bptt_model *m;
     bptt_run *r;

@@ -1,4 +1,4 @@
-// Numbers of 16 bits (device/half.h): each of them comes back, and every float becomes the nearest.
+// 16-bit floats (device/half.h): each value survives a round trip, and every float is rounded to the nearest.
 #include "half_reference.h"
 #include "near.h"
 #include "suite.h"

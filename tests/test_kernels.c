@@ -22,7 +22,7 @@ static pthread_barrier_t barrier;
 
 enum { ROOM = 8 * 3001, OPERANDS = 3 };
 
-// Five rows of numbers, and what the kernels make of them.
+// Five rows of inputs, and the kernels' results.
 typedef struct state {
     float x[ROOM], out[ROOM], loss[8];
     int id[8];

@@ -51,7 +51,7 @@ static field field_copy(const field *f)
     return c;
 }
 
-// The same matrix lying across: element (i, j) of what comes back is (j, i) of f's memory.
+// Transposed view: element (i, j) of the result is (j, i) of f's memory.
 static field field_across(field f)
 {
     f.at = (view){f.at.at, f.at.cols, f.at.rows, f.at.across, f.at.down};
@@ -330,7 +330,7 @@ START_TEST(every_kernel_has_a_number_and_types_and_no_other_name_has)
 }
 END_TEST
 
-// ---- what they write ------------------------------------------------------------------------------------------------
+// ---- written elements -----------------------------------------------------------------------------------------------
 
 enum { SQUARE = 4 };
 

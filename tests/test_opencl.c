@@ -1,11 +1,11 @@
-// The OpenCL backend on a real device: which one is opened, what moves, what runs, where time goes.
+// The OpenCL backend on a real device: device selection, transfers, plans, profile.
 #include "fake_cl.h"
 #include "opencl_rig.h"
 
 #include <dlfcn.h>
 #include <time.h>
 
-// ---- which device -------------------------------------------------------------------------------
+// ---- device selection ---------------------------------------------------------------------------
 
 START_TEST(every_device_is_listed_under_its_number)
 {
@@ -194,7 +194,7 @@ START_TEST(a_gpu_comes_before_an_accelerator_before_a_processor)
 }
 END_TEST
 
-// ---- what moves ---------------------------------------------------------------------------------
+// ---- transfers ----------------------------------------------------------------------------------
 
 // Packed rows x cols of a type, and back.
 static void set(void *x, bptt_type type, size_t i, double v)
@@ -214,7 +214,7 @@ static double get(const void *x, bptt_type type, size_t i)
                               : ((const double *)x)[i];
 }
 
-// Writes a view into a buffer of counted numbers; all of the buffer is then what it should be, and the view reads back.
+// Writes a view into a buffer filled with its indices; checks the whole buffer, and reads the view back.
 static void one_view(bptt_device *d, bptt_mat m, bptt_type as)
 {
     enum { ROOM = 4096 };
@@ -296,7 +296,7 @@ START_TEST(new_memory_is_zero)
 }
 END_TEST
 
-// ---- what runs ----------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 enum { N = 33, W = 7 };
 
@@ -335,7 +335,7 @@ static void summing_close(summing *s)
     s->d->backend.free(s->d, s->index);
 }
 
-// Run number k: token k % 5 everywhere but once, dense values k + 1; what was given is then overwritten.
+// Queues run k with token k % 5 everywhere except once and dense values k + 1, then overwrites the caller's arrays.
 static bptt_status summing_run(summing *s, size_t k, bool dense, bptt_error *e)
 {
     int32_t id[N];

@@ -3,7 +3,7 @@
 #include "fake_cl.h"
 #include "opencl_rig.h"
 
-// ---- what the driver refuses ------------------------------------------------------------------------
+// ---- refusals of the driver -------------------------------------------------------------------------
 
 static cl_int no_platform(cl_uint n, cl_platform_id *p, cl_uint *found)
 {
@@ -143,7 +143,7 @@ START_TEST(memory_that_is_not_there_is_refused_with_numbers)
 }
 END_TEST
 
-// ---- what fails while it runs -------------------------------------------------------------------
+// ---- failures at run time -----------------------------------------------------------------------
 
 // y = value, out = sum of y.
 typedef struct filling {
@@ -356,7 +356,7 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
 }
 END_TEST
 
-// ---- what is given back -------------------------------------------------------------------------
+// ---- leaks --------------------------------------------------------------------------------------
 
 START_TEST(twenty_opens_and_closes_leave_nothing)
 {

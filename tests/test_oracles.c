@@ -165,7 +165,7 @@ static void next_case(size_t net, const judged *who)
 START_TEST(log_probabilities_one_step_at_a_time_are_pytorchs) { each(next_case); }
 END_TEST
 
-// The change of a weight is judged, to the oracle's tolerance, beside the rounding of the weight itself.
+// Compares the change of a weight within the oracle's tolerance plus the rounding of the weight itself.
 static void update_case(size_t net, const judged *who)
 {
     static const char *const rule[] = {"sgd", "rmsprop", "adam"};

@@ -1,5 +1,5 @@
-// Precisions and the loss scale, as the host sees them: a window whose gradient overflows in fp16 is reported, changes
-// nothing but the scale and stops nothing; scale and precision are in the file and come back. On a module that says it
+// Precisions and the loss scale on the host: a gradient overflow in fp16 is reported, changes only the scale and does
+// not stop training; scale and precision are saved in the file and restored. On a module that says it
 // is cuda and computes with `ref` (fake_module.c).
 #include "model.h"
 #include "run.h"

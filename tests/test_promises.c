@@ -193,7 +193,7 @@ START_TEST(a_forward_only_run_finds_the_loss_that_a_gradient_run_finds)
 }
 END_TEST
 
-// Character by character, the log-probability of what comes next adds up to the loss of the window.
+// The log-probabilities of the next characters, predicted one by one, add up to the loss of the window.
 START_TEST(sampling_and_scoring_see_the_same_probabilities)
 {
     for (size_t i = 0; i < WHOS; i++) {
@@ -250,7 +250,7 @@ START_TEST(a_drawn_token_is_in_range_and_of_the_right_frequency)
 }
 END_TEST
 
-// ---- what is not finite -------------------------------------------------------------------------
+// ---- numbers that are not finite ----------------------------------------------------------------
 
 static void poison(net *n, size_t tensor, double value)
 {

@@ -1,11 +1,11 @@
-// The stand-in for cuBLAS: its products, against plain sums in double, and what it demands.
+// The stand-in for cuBLAS: its products against plain sums in double, and its requirements.
 #include "standin_rig.h"
 
 #include <pthread.h>
 
 enum { M = 33, N = 7, K = 50, LD = 56, ROOM = LD * LD };
 
-// Both operands [ROOM] in every type; what the numbers are after rounding to it.
+// Both operands [ROOM] in every type, and their values after rounding to it.
 typedef struct numbers {
     float single[ROOM];
     uint16_t half[ROOM], brain[ROOM];

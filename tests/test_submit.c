@@ -1,5 +1,5 @@
-// Windows in two halves: what is submitted ahead gives what one call after the other gives; what is not finite stops
-// all that was submitted after it; what is refused meanwhile.
+// Submit and collect: submitted windows give the results of synchronous calls; a window that is not finite stops all
+// that were submitted after it; calls that are refused while windows are in flight.
 #include "model.h"
 #include "nets.h"
 #include "suite.h"
@@ -68,7 +68,7 @@ START_TEST(windows_submitted_ahead_give_what_steps_give)
 END_TEST
 
 // A window of NaN, then one that would be finite (the state is reset between the two): neither changes anything.
-// Afterwards all goes on as in a model that never saw them.
+// Afterwards training continues as in a model that never saw them.
 START_TEST(after_a_window_that_is_not_finite_nothing_in_flight_changes_anything)
 {
     for (size_t who = 0; who < WHOS; who++)
@@ -147,7 +147,7 @@ START_TEST(while_windows_are_submitted_the_run_takes_nothing_else)
 }
 END_TEST
 
-// Another run of the model reads what all submitted updates made, and may not put its own among them.
+// Another run of the model sees the result of all submitted updates, and may not submit its own in between.
 START_TEST(one_run_of_a_model_is_ahead_at_a_time)
 {
     for (size_t who = 0; who < WHOS; who++) {

@@ -1,4 +1,4 @@
-// The trainer: how a text becomes streams and windows, what a step is, that validation changes nothing.
+// The trainer: division of a text into streams and windows, updates, and validation without side effects.
 #include "suite.h"
 #include "trainers.h"
 
@@ -405,7 +405,7 @@ START_TEST(a_trainer_with_updates_in_flight_refuses_what_needs_their_end)
 }
 END_TEST
 
-// NaN goes into a weight between two updates in flight; the first of them is good.
+// A weight becomes NaN between two updates in flight; the first of them is valid.
 START_TEST(the_count_of_updates_falls_back_to_those_that_were_made)
 {
     unsigned char *text = text_of(100, 9, 3);

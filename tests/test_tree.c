@@ -1,5 +1,5 @@
-// The rules of the house that a program can check: sizes of files, functions and lines, unique names, who includes
-// what, no #if inside functions, and that the program printed in README.md is the one that is compiled.
+// House rules that a program can check: sizes of files, functions and lines, unique names, include rules, no #if inside
+// functions, and the program printed in README.md is the one that is compiled.
 #include "near.h"
 #include "suite.h"
 

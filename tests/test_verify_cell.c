@@ -1,5 +1,5 @@
-// `bptt verify cell`: what holds is reported as holding, and every planted bug is noticed. And the arithmetic that the
-// exact checks depend on: the check and the checked code multiply in different ways and agree.
+// `bptt verify cell`: correct cells pass, and every planted bug is detected. Also the arithmetic that the exact checks
+// depend on: the check and the checked code multiply in different ways and agree.
 #include "field.h"
 #include "identity.h"
 #include "modp.h"

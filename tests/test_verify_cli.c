@@ -39,7 +39,7 @@ static bptt_status impossible(const verify_options *o, size_t *failures, bptt_er
 static const verify_row ROWS[] = {
     {"good", holding, true}, {"bad", broken, true}, {"none", impossible, false}, {"trace", holding, false}};
 
-// Runs a command line; what it printed into out.
+// Runs a command line; captures its output in out.
 static exit_code run(int argc, char *const *argv, char *out, size_t room)
 {
     options o;

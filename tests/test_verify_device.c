@@ -1,5 +1,5 @@
-// `bptt verify device`: its claims hold wherever the tests compute, every planted bug is noticed, and what the part
-// stands on is right: the cell of whole numbers, the bound, that no model can have that cell.
+// `bptt verify device`: its claims hold on all backends of the tests, every planted bug is detected, and its
+// assumptions hold: the whole-number cell, the bound, and that no model can have that cell.
 #include "device_exact.h"
 #include "f32.h"
 #include "nets.h"
@@ -246,7 +246,7 @@ START_TEST(every_bug_in_a_backend_is_noticed)
 }
 END_TEST
 
-// ---- what it stands on --------------------------------------------------------------------------
+// ---- assumptions --------------------------------------------------------------------------------
 
 START_TEST(the_cell_of_whole_numbers_is_exact_wherever_float_is)
 {
@@ -272,7 +272,7 @@ START_TEST(no_model_has_the_cell_of_whole_numbers)
 }
 END_TEST
 
-// Full weights over so many steps grow beyond what float holds.
+// Full weights over so many steps grow beyond exact floats.
 START_TEST(a_net_that_adds_up_too_much_is_refused)
 {
     static const whole_shape sizes = {5, 0, 33, 1, 3, 30, 1, false, false, true};

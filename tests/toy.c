@@ -1,4 +1,4 @@
-// The toy: each byte is stored scrambled, with a key that depends on where it lies.
+// The toy backend: bytes are stored scrambled with a key that depends on their address, so raw access shows.
 #include "toy.h"
 #include "number_f32.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Begins with a number where host memory has its pointer: who takes one for the other crashes.
+// Starts with a number where a host buffer has its pointer: code that confuses the two crashes.
 struct bptt_buf {
     size_t bytes;
     unsigned char *stored;

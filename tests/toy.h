@@ -9,7 +9,7 @@ typedef struct toy {
     shim shim;
     size_t transfers; // reads and writes asked for so far
     size_t until;     // that many more work, the next one fails, once; 0: all work
-    size_t cells;     // how often its own CELL_FORWARD ran
+    size_t cells;     // runs of its own CELL_FORWARD
 } toy;
 
 bptt_backend bptt_toy(void);        // sums in double, as ref

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- where ----------------------------------------------------------------------------------------------------------
+// ---- places ---------------------------------------------------------------------------------------------------------
 
 enum { PLACES = 7, NAMES = 160 };
 
@@ -52,12 +52,12 @@ static bptt_status find_places(const verify_options *o, compute_place at[PLACES]
     return s;
 }
 
-// ---- saying it ------------------------------------------------------------------------------------------------------
+// ---- report ---------------------------------------------------------------------------------------------------------
 
 typedef struct sentence {
     const char *claim;
     evidence kind;
-    const char *of; // what was tried
+    const char *of; // the cases
 } sentence;
 
 static const sentence CHAIN_SAYS[CHAIN_LAWS] = {

@@ -38,7 +38,7 @@ typedef enum window_law {
     GLUE_BITS,      // [0, k) and [k, T) joined by dh(k): states, dz, dh(0) are those of [0, T), to the last bit
     GLUE_SUMS,      // dW, db within the roundings of their sums
     GLUE_WHOLE,     // everything, exactly, in whole numbers
-    CAUSAL_FORWARD, // what comes from k on reaches no state or loss before
+    CAUSAL_FORWARD, // inputs from step k on do not change states or losses before
     CAUSAL_BACK,    // nor the gradient of losses before; gradients of inputs after the last weight are 0
     DOCUMENTS,      // weight, keep: a packed window is its documents one by one, exactly, in whole numbers
     WINDOW_LAWS

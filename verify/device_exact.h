@@ -16,8 +16,8 @@ enum {
     WHOLE_WINDOWS = 2, // one after the other
     WHOLE_LAYERS = 3,
     WHOLE_TENSORS = 4 * WHOLE_LAYERS + 2,
-    WHOLE_SUM = 1 << 24,    // what a sum of |a| |b| stays below
-    WHOLE_OPERAND = 1 << 8, // what bf16 holds; TF32 and fp16 hold 2^11
+    WHOLE_SUM = 1 << 24,    // bound of every sum of |a| |b|
+    WHOLE_OPERAND = 1 << 8, // largest integer range exact in bf16; TF32 and fp16: 2^11
     WHOLE_APART = 1024,     // logits: exp(-1024) is 0 in double, too
     WHOLE_TRIES = 24        // draws, each sparser than the one before
 };
@@ -70,7 +70,7 @@ size_t whole_below(uint64_t *random, size_t n);
 int64_t whole_value(int64_t z);
 int64_t whole_slope(int64_t y);
 
-// ---- where it is computed -------------------------------------------------------------------------------------------
+// ---- places ---------------------------------------------------------------------------------------------------------
 
 typedef struct whole_place {
     const char *name; // "2 threads"

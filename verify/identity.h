@@ -22,7 +22,7 @@ typedef struct cell_calls {
 typedef struct cell_case {
     bptt_cell cell;
     size_t B, I, H;
-    unsigned slots; // which of the five cotangents are given: bits for x, h, concat, pre, next
+    unsigned slots; // cotangents given, as bits for x, h, concat, pre, next
 } cell_case;
 enum { CELL_SLOTS = 5, CELL_ALL_SLOTS = (1 << CELL_SLOTS) - 1 };
 
@@ -50,7 +50,7 @@ typedef struct net_tables {
 
 typedef enum net_claim {
     NET_CELLS,  // every state is the seed's cell of the states before and below it; nothing of gated cells
-    NET_CARRY,  // what is carried to the next window is the last state, and that window starts from it
+    NET_CARRY,  // the carried state is the last state, and the next window starts from it
     NET_LAYERS, // the identity for the layers, any cotangent of the top states, two windows one after the other
     NET_LOSS,   // the identity for the mean loss: decoder, softmax, weights; forward only in pieces
     NET_CLAIMS

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum leaf { X, HID, WEIGHT, BIAS, LEAVES };              // what the cell depends on
+enum leaf { X, HID, WEIGHT, BIAS, LEAVES };              // inputs of the cell
 enum trace { S_X, S_H, S_CONCAT, S_PRE, S_NEXT, TRACE }; // the tensors of its trace
 
 typedef struct cell_work {

@@ -5,7 +5,7 @@
 #include "identity.h"
 
 typedef struct step_found {
-    size_t elements; // judged
+    size_t elements; // compared
     double worst;    // largest |got - want| of a tensor over the largest |want| of it; infinite where one is no number
     char where[120]; // that tensor and net
 } step_found;

@@ -17,7 +17,7 @@ typedef struct sweep_way {
 enum { SWEEP_CHUNK = 4096, SWEEP_WAYS = 8 };
 
 typedef struct sweep {
-    const sweep_way *way; // the first is judged, the others are compared with it
+    const sweep_way *way; // the first is checked, the others must equal it bit for bit
     size_t ways;
     double (*exact)(double x);
     double (*exact_slope)(double y); // where way[0] has slopes: f' from the exact value f
@@ -41,7 +41,7 @@ typedef struct sweep_verdict {
     float where;
     double worst_slope; // absolute
     float where_slope;
-    uint64_t decreasing, outside, nan, odd, sign, flush; // counts of what must not be, see sweep.c
+    uint64_t decreasing, outside, nan, odd, sign, flush; // counts of violations, see sweep.c
     uint64_t slopes_outside;                             // of 0..1
     uint64_t flushed;                                    // values that may_flush let pass as zeros
     uint64_t unlike[SWEEP_WAYS];                         // bits of way i that differ from those of way 0
@@ -50,6 +50,6 @@ typedef struct sweep_verdict {
 
 // Errors: those of the ways, NO_MEMORY.
 bptt_status sweep_floats(const sweep *s, sweep_verdict *v, bptt_error *e);
-uint64_t sweep_wrong(const sweep_verdict *v); // sum of all that must not be
+uint64_t sweep_wrong(const sweep_verdict *v); // sum of all violations
 
 #endif

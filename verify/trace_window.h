@@ -49,7 +49,7 @@ typedef struct finding {
     double ratio; // largest error / sum of |terms|
     double share; // largest error / what an honest product stays below; see trace_terms.c
     size_t at;    // element with the largest error, as stored
-    size_t n;     // how many were looked at
+    size_t n;     // numbers compared
     bool holds;   // all finite, and no share above 1
 } finding;
 

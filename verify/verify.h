@@ -30,7 +30,7 @@ typedef struct verify_options {
     bool exhaustive;
     const char *trace; // folder of a trace
     void (*line)(void *user, const verify_line *line);
-    // NULL, or called now and then, on the caller's thread, by what takes minutes: how much of `what` is done, 0..1.
+    // NULL, or a callback that slow checks call on the caller's thread: the fraction of `what` that is done, 0..1.
     void (*progress)(void *user, const char *what, double done);
     void *user;
 } verify_options;

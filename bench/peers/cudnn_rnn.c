@@ -1,5 +1,5 @@
 // A driver of cuDNN's recurrent layers (API of versions 8 and 9); see cudnn_rnn.h. Every call is checked: ok() and
-// good() are false after a failure, whose words then stand in r->e.
+// good() are false after a failure, with the message in r->e.
 #include "cudnn_rnn.h"
 
 #include "narrow.h"

@@ -1,4 +1,4 @@
-// The stand-in for libcublas: handles, and what a product demands.
+// The stand-in for libcublas: handles, and the requirements of a product.
 #include "standin_gemm.h"
 
 #include <inttypes.h>
