@@ -35,8 +35,8 @@ archive() {
     echo "$file"
 }
 
-# OpenBLAS is loaded by name at run time. It and its own libraries come along; those of C and of the compiler stay,
-# because lib/ stands first in LD_LIBRARY_PATH of every program there.
+# OpenBLAS is loaded by name at run time. The pack contains it and its dependencies, but not the C and compiler
+# runtimes: lib/ comes first in LD_LIBRARY_PATH of every program on the GPU machine.
 pack_blas() {
     mkdir "$build/lib"
     blas=$(cc -print-file-name=libopenblas.so.0)
@@ -51,8 +51,8 @@ pack_blas() {
     done
 }
 
-# What running does not need: objects, makefiles, tests of other labels than cuda; nor the stand-ins for CUDA's
-# libraries, so that no test can pass on them there.
+# Removes files that running does not need: objects, makefiles, tests without the label cuda, and the stand-ins for
+# CUDA's libraries (so that no test can pass on them there).
 pack_less() {
     find "$build" -name CMakeFiles -prune -exec rm -rf {} +
     find "$build" \( -name '*.[oa]' -o -name '*ninja*' -o -name Makefile -o -name '*.cmake' ! -name 'CTest*' \
@@ -102,7 +102,7 @@ pack() {
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
-# quote TEXT: as a JSON string.
+# quote TEXT: prints TEXT as a JSON string.
 quote() {
     printf '"%s"' "$(printf '%s\n' "$1" | tr '\t\r' '  ' | tr -d '\000-\011\013-\037' |
         sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | awk '{ printf "%s%s", (NR > 1 ? "\\n" : ""), $0 }')"
@@ -243,7 +243,7 @@ tell_clocks() {
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
-# The most telling shapes first: cell,H,L,B,T.
+# Shapes as cell,H,L,B,T, the most informative first.
 shapes='tanh,512,1,128,100 tanh,256,1,128,100 tanh,128,1,32,100 lstm,512,1,128,100 tanh,1024,1,128,100
     tanh,512,2,128,100 tanh,256,1,32,100 tanh,512,1,128,400 tanh,384,1,64,100 tanh,512,1,64,100 lstm,128,1,32,100
     gru,512,1,128,100 tanh,768,1,128,100 tanh,2048,1,64,50 tanh,640,1,64,100 lstm,1024,1,64,100 relu,512,1,128,100'

@@ -1,5 +1,5 @@
-// bptt_layers: recurrent layers of bptt and of cuDNN beside each other, in one process, in turn, on the same numbers.
-// What a row means: README.md in this folder.
+// bptt_layers: benchmarks recurrent layers of bptt and cuDNN in one process, alternating, on the same numbers.
+// README.md in this folder explains the columns of a row.
 #include "layers.h"
 
 #include "prng.h"

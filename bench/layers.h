@@ -1,4 +1,4 @@
-// What bptt_layers times: one problem, several contestants, one row each.
+// Interface of the bptt_layers benchmark: one problem, several contestants, one result row for each.
 #ifndef LAYERS_H
 #define LAYERS_H
 
@@ -21,7 +21,7 @@ typedef struct problem {
     unsigned threads;     // for bptt
 } problem;
 
-// What comes out, by whatever was computed in, as doubles.
+// Results of a contestant, converted to double from its own precision.
 typedef struct outcome {
     double *y, *dx, *dw;
 } outcome;
@@ -35,7 +35,7 @@ typedef struct contestant_name {
     char word[LAYERS_WORDS][20]; // empty after the last
 } contestant_name;
 
-// A way to compete. open makes *own and says what it is: each text at most 100 characters.
+// Implementation of a contestant. open creates *own and fills in its description; each text has at most 100 characters.
 typedef struct contestant_kind {
     const char *name, *clock;
     unsigned timed; // bit for each of layers_timed
@@ -73,11 +73,11 @@ typedef struct quartiles {
     double q1, median, q3;
 } quartiles;
 quartiles quartiles_of(double *x, size_t n);
-// Seconds that the simplest lowering would take on an H100: what rows are compared with.
+// Model: seconds of the simplest lowering on an H100. Rows report their ratio to it.
 double v0_seconds(const problem *p, bool both);
 // Largest |got - want| over largest |want|.
 double worst_of(const double *got, const double *want, size_t n);
-// The same of every weight tensor by itself, the largest of them.
+// Largest relative error over the weight tensors, each scaled by its own maximum.
 double worst_tensor(const problem *p, const double *got, const double *want);
 uint64_t hash_of(const problem *p, const outcome *o); // FNV-1a of the bytes
 void row_as_json(const problem *p, layers_row *r);
@@ -99,8 +99,8 @@ typedef struct race_rules {
     bool json;
 } race_rules;
 
-// Opens, compares, times, prints and closes n contestants. A contestant whose backward pass is refused keeps its
-// forward times beside row.why. Returns the number of those with times.
+// Opens, compares, times, prints and closes n contestants. A contestant without a backward pass keeps its forward
+// times, and row.why has the reason. Returns the number of contestants with times.
 size_t race(const race_rules *rules, contestant *c, size_t n, const problem *p, const outcome *reference,
             const outcome *out);
 

@@ -1,4 +1,4 @@
-// bptt as a contestant, and as the reference for its own cells. The clock is the host's: around so many runs queued and
+// bptt as a contestant, and as the reference for its own cells. Times are host wall-clock: several runs queued, then
 // one wait for all of them.
 #include "bare_layers.h"
 #include "host_memory.h"

@@ -1,5 +1,5 @@
-// cuDNN as a contestant: peers/cudnn_rnn.h under the interface of layers.h. Its clock is the device's: events around so
-// many runs on its stream.
+// cuDNN as a contestant: adapts peers/cudnn_rnn.h to the interface of layers.h. Times are device times: events before
+// and after several runs on its stream.
 #include "cudnn_rnn.h"
 #include "layers.h"
 
@@ -85,7 +85,7 @@ static bptt_status cudnn_open(const problem *p, const contestant_name *n, void *
     return s;
 }
 
-// Its first state is a buffer of zeros of its own; nothing is carried.
+// The initial state is a buffer of zeros; no state is carried between runs.
 static bptt_status cudnn_restart(void *own, bptt_error *e)
 {
     (void)own, (void)e;

@@ -1,4 +1,4 @@
-// GRU and LSTM layers and their gradient in double, written from the formulas: what rows of those cells are judged by.
+// Reference for GRU and LSTM rows: layers and gradient in double, written from the formulas.
 //   gru   r, z = sigmoid of xp + hp;  n = tanh(xp_n + r hp_n);  h' = (1 - z) n + z h
 //   lstm  i, f, o = sigmoid, g = tanh of xp + hp;  c' = f c + i g;  h' = o tanh c'
 // with xp = W_ih x + b_ih, hp = W_hh h + b_hh; gates r, z, n and i, f, g, o (PyTorch, cuDNN).
@@ -54,7 +54,7 @@ static void gradient(const double *d, const double *in, size_t rows, size_t H, s
         for (size_t j = 0; j < W; j++) db[j] += d[r * W + j];
 }
 
-// Unit i = (b, j) of step t: where gate k of a row of W stands.
+// Index of gate k of unit i = (b, j) at step t in [T][B][W].
 static size_t place(const gates *g, size_t t, size_t i, size_t k)
 {
     return (t * g->B + i / g->H) * g->W + k * g->H + i % g->H;
@@ -79,8 +79,8 @@ static void unit_forward(gates *g, size_t t, size_t i)
     g->h[next] = y[at[3]] * tanh(g->c[next]);
 }
 
-// From dh, dc of the state after step t to the gradients of xp and hp, in their place, and to dh, dc of the state
-// before, as far as that does not go through W_hh.
+// Backward step t: reads dh, dc of the state after t; overwrites xp and hp with their gradients; leaves in dh, dc the
+// part of the gradient of the previous state that does not pass through W_hh.
 static void unit_backward(gates *g, size_t t, size_t i, double *dh, double *dc)
 {
     const size_t now = t * g->B * g->H + i, next = now + g->B * g->H;
@@ -113,7 +113,7 @@ static void layer_up(gates *g, const double *in)
     }
 }
 
-// d [T][B][H]: on entry the gradient of the states after each step, on exit of the layer's input.
+// d [T][B][H]: on entry the gradient of the states after each step, on exit the gradient of the layer's input.
 static void layer_down(gates *g, const double *in, double *d, double *dw)
 {
     const size_t BH = g->B * g->H, BW = g->B * g->W, HW = g->H * g->W;

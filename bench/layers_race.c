@@ -7,7 +7,7 @@
 
 enum { TIMES_MOST = 100000, WARM_UP = 3 };
 
-// No times of `what` and of the parts after it; the first reason stays.
+// Clears the times of `what` and of the parts after it; keeps the first reason.
 static void lose(contestant *c, layers_timed what, const bptt_error *e)
 {
     for (; what < TIMED; what++) c->row.times[what] = 0;
@@ -35,7 +35,7 @@ static size_t times_in(double seconds, double once)
     return times < 1 ? 1 : times > TIMES_MOST ? TIMES_MOST : (size_t)times;
 }
 
-// Finds how many runs of a part fill a round.
+// Measures the number of runs of a part that fill a round.
 static bptt_status fill_round(contestant *c, layers_timed what, double fill, bptt_error *e)
 {
     double seconds = 0;

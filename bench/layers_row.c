@@ -1,4 +1,4 @@
-// From times and outcomes to a row of numbers.
+// Computes the numbers of a result row from times and outcomes.
 #include "layers.h"
 
 #include <math.h>
@@ -29,8 +29,8 @@ quartiles quartiles_of(double *x, size_t n)
 }
 
 // The simplest lowering: one product and one pointwise kernel for each step of time, all in one CUDA graph, and the
-// products that do not wait for time over the whole window. A model, not a bound: what a row takes over it says what is
-// left to explain, and a row below 1 has beaten the design. Figures of an H100 SXM:
+// time-independent products over the whole window. This is a model, not a bound: a ratio above 1 is time that the model
+// does not explain, a ratio below 1 is faster than this design. Figures of an H100 SXM:
 //   a kernel node of a graph 1.014 us, two a step; 150 cycles at 1.755 GHz in which a step's first loads, last products
 //   and stores wait for nothing else; products at 800 (bf16, fp16), 400 (tf32), 60 (fp32) TFLOP/s, or, in the loop
 //   over time, as fast as all its processors together read the weights from L2, 3942 bytes a cycle.

@@ -1,5 +1,5 @@
-// Matrix products in double on all cores; see product_f64.h. Rows are dealt to threads that live for one call: those
-// calls take milliseconds.
+// Multithreaded matrix product in double; see product_f64.h. Each call creates threads and splits the rows among them;
+// a call takes milliseconds.
 #include "product_f64.h"
 
 #include <pthread.h>

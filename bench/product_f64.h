@@ -1,4 +1,4 @@
-// Matrix products in double on all cores: references for shapes that plain loops would take minutes for.
+// Multithreaded matrix product in double, for references at shapes where plain loops take minutes.
 #ifndef PRODUCT_F64_H
 #define PRODUCT_F64_H
 

@@ -16,7 +16,7 @@ if(BPTT_OPENCL_HEADERS)
             -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_text.cmake
     DEPENDS cmake/embed_text.cmake ${program_files} VERBATIM)
   file(GLOB opencl_sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS device/opencl/*.c)
-  add_library(bptt_opencl_objects OBJECT ${opencl_sources} ${program_text})
+  add_library(bptt_opencl_objects OBJECT ${opencl_sources} device/lower/inflight.c ${program_text})
   target_link_libraries(bptt_opencl_objects PRIVATE bptt_flags Threads::Threads)
   target_include_directories(bptt_opencl_objects PUBLIC host/include device device/opencl
                                                  SYSTEM PUBLIC ${BPTT_OPENCL_HEADERS})

@@ -1,10 +1,9 @@
 // The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
-// Before it is included: REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x),
-// WHOLE(x).
-// A NaN that goes in comes out.
+// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x).
+// A NaN operand gives a NaN result.
 
-// Every elementwise cell: its number in bptt_cell and its two functions (whole names: PoCL has a macro tanh). Where the
-// choice must stand outside a loop, the loop is written once for each of them: CELL_LIST(LOOP).
+// The elementwise cells: number in bptt_cell, and two functions by their full names (PoCL has a macro tanh). To keep
+// the choice of cell outside a loop, define LOOP with the loop in it and write CELL_LIST(LOOP).
 // clang-format off
 #define CELL_LIST(X)                  \
     X(0, tanh_forward, tanh_backward) \
@@ -20,8 +19,8 @@ INLINE REAL tanh_backward(REAL y, REAL dy) { return MUL(dy, SUB(ONE, MUL(y, y)))
 INLINE REAL relu_forward(REAL z) { return BELOW_ZERO(z) ? ZERO : z; }
 INLINE REAL relu_backward(REAL y, REAL dy) { return ABOVE_ZERO(y) ? dy : MUL(y, ZERO); }
 
-// For whole numbers alone, which stay whole and small (BPTT_WHOLE in backend.h): y = z less the nearest multiple of 5,
-// and from the saved y:  dz = dy s, where s is the same of y y: 0 for y = 0, 1 for +-1, -1 for +-2
+// For whole numbers only, which stay whole and small (BPTT_WHOLE in backend.h): y = z minus the nearest multiple of 5,
+// and from the saved y:  dz = dy s, where s is y y minus its nearest multiple of 5: 0 for y = 0, 1 for +-1, -1 for +-2
 INLINE REAL whole_forward(REAL z) { return WHOLE(z); }
 INLINE REAL whole_backward(REAL y, REAL dy) { return MUL(dy, WHOLE(MUL(y, y))); }
 

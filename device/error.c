@@ -20,7 +20,7 @@ bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
 bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e)
 {
     if ((b && a > SIZE_MAX / b) || (c && a * b > SIZE_MAX / c))
-        return bptt_fail(e, BPTT_NO_MEMORY, "a block of %zu x %zu x %zu bytes is larger than any memory", a, b, c);
+        return bptt_fail(e, BPTT_NO_MEMORY, "a block of %zu x %zu x %zu bytes overflows size_t", a, b, c);
     *bytes = a * b * c;
     return BPTT_OK;
 }

@@ -10,9 +10,9 @@ bptt_status bptt_fail(bptt_error *e, bptt_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
-// *bytes = a*b*c, or NO_MEMORY where that overflows.
+// *bytes = a*b*c; NO_MEMORY if that overflows.
 bptt_status bptt_size(size_t a, size_t b, size_t c, size_t *bytes, bptt_error *e);
-// Seconds on a clock that never goes back.
+// Seconds of a monotonic clock.
 double bptt_seconds(void);
 
 #endif

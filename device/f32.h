@@ -6,17 +6,17 @@
 //   f32_sigmoid(x)   1 / (1 + e^-x), in [0, 1]; +0 where that is below the smallest normal number
 //   f32_divide(a, b) a / b, correctly rounded
 //   f32_sqrt(x)      square root of x, correctly rounded
-//   f32_whole(x)     x less the multiple of 5 nearest to it, exactly, for whole numbers up to 2^24
+//   f32_whole(x)     x minus the multiple of 5 nearest to it, exact, for whole numbers up to 2^24
 //
-// The first four keep NaN and take infinities to their limits, and are monotone. The next two give the bits of IEEE
-// 754 for all operands and results that are normal numbers, zeros or infinities, and NaN where it says NaN; to them a
-// subnormal operand is the zero of its sign, and so is a subnormal result. Only add, subtract, multiply, fma, selects
-// and integer operations on the bits: no division, no branch, no table, no library call. So a loop over any of them
-// becomes vector code of any width, and as each operation is correctly rounded, every width and every device gives
-// the same bits, provided that the compiler does not fuse on its own (-ffp-contract=off, -fmad=false).
-// Where the processor flushes subnormal numbers, only f32_tanh and f32_log of a subnormal number change: they are those
-// of zero. f32_divide and f32_sqrt neither read nor make one.
-// Worst errors over all 2^32 floats, as measured by tests/exhaust_f32.c, stand above each function.
+// The first four are monotone, map NaN to NaN and infinities to their limits. f32_divide and f32_sqrt give the bits of
+// IEEE 754 if operands and result are normal numbers, zeros or infinities, and NaN where IEEE 754 does; they treat a
+// subnormal operand or result as the zero of its sign. All use only add, subtract, multiply, fma, selects and integer
+// operations on the bits: no division, branch, table or library call. So a loop over them vectorizes to any width, and
+// since each operation is correctly rounded, every width and every device gives the same bits, provided that the
+// compiler does not contract on its own (-ffp-contract=off, -fmad=false).
+// If the processor flushes subnormal numbers, f32_tanh and f32_log treat a subnormal operand as zero; nothing else
+// changes.
+// The worst error over all 2^32 floats, measured by tests/exhaust_f32.c, is given above each function.
 //
 // 1 ulp is the distance between the two floats around the exact value.
 #ifndef BPTT_F32_H
@@ -58,8 +58,8 @@ F32_INLINE float f32_from_bits(f32_bits u)
 }
 #endif
 
-// c ? a : b with both computed, c being 0 or 1. Written with a mask because of a plain ?: gcc makes a branch, moves the
-// computation of one side into it, and then does not vectorise; from the mask all compilers make a blend.
+// c ? a : b with both computed; c is 0 or 1. Written as a mask: gcc turns a plain ?: into a branch, moves one side into
+// it, and then does not vectorize. All compilers turn the mask into a blend.
 F32_INLINE float f32_select(int c, float a, float b)
 {
     const f32_bits mask = 0u - (f32_bits)c;
@@ -238,8 +238,8 @@ F32_INLINE float f32_divide(float a, float b)
     return F32_FROM_BITS(f32_choose(none, 0x7fc00000u, r | sign));
 }
 
-// g = sqrt m and h = 1 / (2 sqrt m) together (Goldschmidt), for x = 2^(2k) m with m in [1, 4), from a guess within
-// 3.5 % made of the bits; the last step corrects g by what is left of m.
+// g = sqrt m and h = 1 / (2 sqrt m) together (Goldschmidt), for x = 2^(2k) m with m in [1, 4). The estimate from
+// the bits is within 3.5 %; the last step corrects g by the residual of m.
 F32_INLINE float f32_sqrt(float x)
 {
     const f32_bits u = F32_TO_BITS(x), odd = ~(u >> 23) & 1u; // exponents are biased by an odd number

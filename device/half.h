@@ -1,23 +1,23 @@
-// Numbers of 16 bits, rounded to the nearest with ties to even: one text, legal as C11, OpenCL C 1.2 and CUDA C. Only
-// integers and bits, and one exact subtraction: so the same bits everywhere, whether the processor flushes subnormal
-// numbers or not. Comes after f32.h.
+// Conversion between float and 16-bit floats, round to nearest even: one text, legal as C11, OpenCL C 1.2 and CUDA C.
+// It uses only integer operations and one exact subtraction, so all devices give the same bits, whether they flush
+// subnormal numbers or not. Included after f32.h.
 //
-//   half_of(kind, x)     float to the kind that op_constants.half_kind says: HALF_BF16, HALF_FP16
-//   half_float(kind, h)  and back, exactly
+//   half_of(kind, x)     float to 16 bits; kind as op_constants.half_kind: HALF_BF16, HALF_FP16
+//   half_float(kind, h)  16 bits to float, exact
 //
-// What is too large becomes infinity; subnormal numbers and the signs of zeros are kept; a NaN stays one, with its sign
-// and first bits, and is quiet.
+// Overflow gives infinity. Subnormal numbers and the signs of zeros are kept. A NaN becomes a quiet NaN with its sign
+// and leading bits.
 #ifndef HALF_H
 #define HALF_H
 
 #include "f32.h"
 
-typedef unsigned short half_bits; // how they are stored
+typedef unsigned short half_bits; // storage type
 
 #define HALF_BF16 1 // bfloat16
 #define HALF_FP16 2 // IEEE 754 binary16
 
-// The last `drop` of the bits are rounded away, 1 <= drop <= 31; there is room for the carry.
+// Rounds away the lowest `drop` bits, 1 <= drop <= 31; the caller leaves room for the carry.
 F32_INLINE f32_bits half_round(f32_bits u, f32_bits drop)
 {
     return (u + (1u << (drop - 1)) - 1u + (u >> drop & 1u)) >> drop;

@@ -7,7 +7,7 @@
 
 static inline bool type_is_half(bptt_type t) { return t == BPTT_BF16 || t == BPTT_F16; }
 
-// The element type of a product's operands.
+// The element type of GEMM operands.
 static inline bptt_type precision_type(bptt_precision p)
 {
     return p == BPTT_PRECISION_BF16 ? BPTT_BF16 : p == BPTT_PRECISION_FP16 ? BPTT_F16 : BPTT_F32;
@@ -15,7 +15,7 @@ static inline bptt_type precision_type(bptt_precision p)
 
 static inline bool precision_is_half(bptt_precision p) { return type_is_half(precision_type(p)); }
 
-// op_constants.half_kind of an element type; 0: it has other than 16 bits.
+// op_constants.half_kind of an element type; 0: not a 16-bit float.
 static inline int half_kind_of(bptt_type t) { return t == BPTT_BF16 ? HALF_BF16 : t == BPTT_F16 ? HALF_FP16 : 0; }
 
 #endif

@@ -1,6 +1,6 @@
 // The constants of the kernels in kernels.h: one text for the host and every device language.
-// Before it is included: word (unsigned, 64 bits) and count (unsigned, 32 bits). Only members of 4 and 8 bytes, the
-// large ones first, so that all compilers lay them out alike.
+// The including file defines word (unsigned, 64 bits) and count (unsigned, 32 bits). All members have 4 or 8 bytes, the
+// large ones first, so that all compilers use the same layout.
 #ifndef KERNEL_ARGS_H
 #define KERNEL_ARGS_H
 
@@ -19,7 +19,7 @@ typedef struct op_constants {
     int gradient;  // softmax_xent
     int optimizer; // bptt_optimizer: the numbers of OPTIMIZER_LIST
     int by_norm, by_value;
-    int half_kind; // numbers of 16 bits: HALF_BF16, HALF_FP16 (half.h); 0: there are none
+    int half_kind; // format of 16-bit operands: HALF_BF16, HALF_FP16 (half.h); 0: none
     float value;   // fill
     float clip;
 #define RULE_CONSTANT(name, value) float name;
@@ -27,22 +27,22 @@ typedef struct op_constants {
 #undef RULE_CONSTANT
 } op_constants;
 
-// The constants of kernels that run the whole loop of a layer. Operands are those of the loop's first step; a stride is
-// how many elements they move by from one step to the next, modulo 2^64: backward in time it is negative.
+// The constants of kernels that run the whole loop of a layer. Operands are those of the first step of the loop; a
+// stride is the distance in elements to the next step, modulo 2^64 (negative backward in time).
 typedef struct layer_constants {
     word stride_h, stride_dz, stride_kept, stride_keep;
     count T, B, H;
     int cell, masked; // masked: keep is applied
-    int resident;     // the recurrent weights are copied into local memory; else read where they lie
+    int resident;     // the recurrent weights are copied to local memory; 0: read from global memory
 } layer_constants;
 
-// What changes from run to run lies in device memory: SLOTS floats.
+// Slots, the values that change from run to run, are SLOTS floats in device memory.
 #define SLOT_PER_WEIGHT 0 // 1 / sum of the weights of the window; 0 if that is 0
 #define SLOT_RATE 1
 #define SLOT_ROOT 2
 #define SLOTS 4
 
-// Partial sums: of as many columns of a row, of as many rows of a column.
+// Elements of a partial sum: columns of a row, rows of a column.
 #define SUM_PIECE 1024
 #define COLSUM_ROWS 64
 

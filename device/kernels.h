@@ -1,9 +1,9 @@
-// Every entry of backend.h as device kernels: one text for OpenCL C 1.2, CUDA C and host C, after its prelude_*.h. In
-// the order of KERNEL_LIST in launch.h, which also says what a kernel's arguments are. As one flat text: prelude,
-// f32.h, number_device.h, cells.h, optimizer_list.h, optimizers.h, statistics.h, kernel_args.h, this.
+// Every op of backend.h as device kernels: one text for OpenCL C 1.2, CUDA C and host C, included after a prelude_*.h.
+// Kernels are in the order of KERNEL_LIST in launch.h, which defines their arguments. Order as one flat text: prelude,
+// f32.h, number_device.h, cells.h, optimizer_list.h, optimizers.h, statistics.h, kernel_args.h, this file.
 //
-// Only + - * and fma, comparisons, integers and bits, sums in one fixed order: so all compilers give the same bits, any
-// grid and any number of lanes too. A work-item owns its outputs: no atomics.
+// Kernels use only + - * and fma, comparisons, integer and bit operations, and sums in one fixed order, so all
+// compilers, grids and numbers of lanes give the same bits. A work-item owns its outputs: no atomics.
 #ifndef KERNELS_H
 #define KERNELS_H
 
@@ -16,7 +16,7 @@
 #include "kernel_args.h"
 #include "statistics.h"
 
-// Operands: x is the buffer, x_view how the matrix lies in it.
+// Operands: x is the buffer, x_view the layout of the matrix in it.
 #define IN(x) GLOBAL const float *x, const view x##_view
 #define IDS(x) GLOBAL const int *x, const view x##_view
 #define OUT(x) GLOBAL float *x, const view x##_view
@@ -24,12 +24,12 @@
 #define AT(x, i, j) x[x##_view.at + (i)*x##_view.down + (j)*x##_view.across]
 #define PRESENT(x) (x##_view.rows != 0)
 
-// Work-items of GRID_ELEMENTS share rows and columns; lanes of a group share n things, lane l always the same ones.
+// Strided loops: EACH_ROW and EACH_COLUMN over the work-items of GRID_ELEMENTS, EACH_LANE over the lanes of a group.
 #define EACH_ROW(i, n) for (word i = ROW; i < (n); i += ROWS)
 #define EACH_COLUMN(j, n) INDEPENDENT for (word j = COLUMN; j < (n); j += COLUMNS)
 #define EACH_LANE(l, n) INDEPENDENT for (count l = LANE; l < (n); l += LANES)
 
-#define WIDTH 64 // partial results of a group, whatever the number of its lanes
+#define WIDTH 64 // partial results of a group, for any number of lanes
 
 KERNEL(copy)(ITEM IN(x), OUT(y), CONSTANTS)
 {
@@ -43,7 +43,7 @@ KERNEL(fill)(ITEM OUT(y), CONSTANTS)
         EACH_COLUMN (j, y_view.cols) AT(y, i, j) = o.value;
 }
 
-// k ascending, one fused multiply-add each, whatever multiplies faster.
+// One fused multiply-add for each k, ascending: every faster GEMM keeps this order.
 KERNEL(gemm)(ITEM IN(a), IN(b), OUT(c), CONSTANTS)
 {
     const float alpha = o.alpha < 0 ? -1.0f : 1.0f;
@@ -63,7 +63,7 @@ KERNEL(gather)(ITEM IDS(id), IN(w), OUT(z), CONSTANTS)
     }
 }
 
-// Each row of dw looks through all ids, so that its sum has an order.
+// Each row of dw scans all ids, so that its sum has a fixed order.
 KERNEL(scatter)(ITEM IDS(id), IN(dz), OUT(dw), CONSTANTS)
 {
     EACH_ROW (v, dw_view.rows) {
@@ -86,8 +86,8 @@ KERNEL(scale_rows)(ITEM IN(k), IN(x), OUT(y), CONSTANTS)
     }
 }
 
-// Choices stand outside the loops over columns: compilers do not always take them out, and with one inside they do not
-// make vector code (PoCL 3.1: 0.3 ms instead of 1.9 for 2500 x 128).
+// The choice of cell and biases stands outside the loop over columns: not all compilers hoist it, and with a branch
+// inside they do not vectorize (PoCL 3.1: 0.3 ms instead of 1.9 for 2500 x 128).
 #define FORWARD(number, forward, x) \
     if (o.cell == number) \
         EACH_COLUMN (j, h_view.cols) AT(h, i, j) = forward(x);
@@ -120,7 +120,7 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         }
 }
 
-// One work-item a unit: its gates lie in columns j, j + H, ..., its states likewise. There may be no gated cell.
+// One work-item for each unit; its gates are in columns j, j + H, ..., its states likewise. The list may be empty.
 #define GATES_FORWARD(number, name, G, S, order, forward, backward) \
     if (o.cell == number) \
         EACH_COLUMN (j, after_view.cols / S) { \
@@ -152,7 +152,7 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
             for (word k = 0; k < S; k++) AT(dbefore, i, k *H + j) = AT(dbefore, i, k * H + j) + dold[k]; \
         }
 
-// For compilers that warn where there is no gated cell.
+// Avoids warnings about unused parameters if there is no gated cell.
 #define UNUSED_OPERAND(x) \
     (void)x; \
     (void)x##_view;
@@ -215,8 +215,9 @@ KERNEL(add_row)(ITEM IN(b), OUT(x), CONSTANTS)
         EACH_COLUMN (j, x_view.cols) AT(x, i, j) += AT(b, 0, j);
 }
 
-// The lanes' partial results, added up or the largest of them, in a tree. All lanes get it, and part may be used again.
-// What one lane does afterwards stands behind an `if`: PoCL 3.1 fails to compile a loop over one lane there.
+// Reductions over the lanes of a group: the sum or the maximum of part, in a tree. All lanes get the result, and part
+// may be reused. The code of a single lane is behind an `if`: PoCL 3.1 fails to compile a loop over one lane after
+// these.
 INLINE float sum_of_lanes(ITEM LOCAL_POINTER float *part)
 {
     BARRIER;
@@ -241,11 +242,11 @@ INLINE float largest_of_lanes(ITEM LOCAL_POINTER float *part)
     return top;
 }
 
-// Lane l of WIDTH owns columns l, l + WIDTH, ...; EACH_OWN goes through what is left of them from column j on.
+// Lane l of WIDTH owns columns l, l + WIDTH, ...; EACH_OWN loops over the owners of columns j .. j + WIDTH - 1.
 #define OWN_COLUMNS(j, n) for (word j = 0; j < (n); j += WIDTH)
 #define EACH_OWN(l, j, n) EACH_LANE (l, (count)least(WIDTH, (n) - (j)))
 
-// The largest of a row; a NaN is passed over.
+// The maximum of a row; NaN is ignored.
 INLINE float largest_of_row(ITEM LOCAL_POINTER float *part, GLOBAL const float *x, const view x_view, word i)
 {
     EACH_LANE (l, WIDTH) part[l] = F32_FROM_BITS(0xff800000u);
@@ -254,7 +255,7 @@ INLINE float largest_of_row(ITEM LOCAL_POINTER float *part, GLOBAL const float *
     return largest_of_lanes(SAME_ITEM part);
 }
 
-// The sum of e^(x - top) over a row; with `keep` they stay in its place.
+// The sum of e^(x - top) over a row; keep: the exponentials overwrite the row.
 INLINE float exponentials(ITEM LOCAL_POINTER float *part, OUT(x), word i, float top, int keep)
 {
     EACH_LANE (l, WIDTH) part[l] = 0.0f;
@@ -271,8 +272,8 @@ INLINE float exponentials(ITEM LOCAL_POINTER float *part, OUT(x), word i, float 
     return sum_of_lanes(SAME_ITEM part);
 }
 
-// All lanes read what they need of x before any of them overwrites it. In the row's place are first the exponentials,
-// then the gradient.
+// All lanes read x before any of them overwrites it: largest_of_row ends with a barrier. The row is overwritten first
+// with the exponentials, then with the gradient.
 KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
 {
     LOCAL float part[WIDTH];
@@ -302,7 +303,7 @@ KERNEL(log_softmax)(ITEM OUT(x), CONSTANTS)
     }
 }
 
-// Sums of pieces of rows: out [row of x][piece of it].
+// Sums of pieces of rows: out [row of x][piece of the row].
 INLINE void sum_pieces(ITEM LOCAL_POINTER float *part, IN(x), OUT(out), const int square)
 {
     for (word c = GROUP; c < (word)out_view.rows * out_view.cols; c += GROUPS) {
@@ -331,7 +332,7 @@ KERNEL(sumsq_chunks)(ITEM IN(x), OUT(out), CONSTANTS)
     sum_pieces(SAME_ITEM part, x, x_view, out, out_view, 1);
 }
 
-// x [1][n]; the first group does it.
+// x [1][n], summed by one group.
 KERNEL(sum)(ITEM IN(x), OUT(out), CONSTANTS)
 {
     LOCAL float part[WIDTH];

@@ -1,5 +1,5 @@
-// The kernels that lowerings put in the place of entries: those of LOWERED_LIST in launch.h, which says what each
-// computes, in its order. Comes after kernels.h and keeps its rules.
+// Lowered kernels, which replace kernels of ops: those of LOWERED_LIST in launch.h, in its order, with their
+// specification there. Included after kernels.h; the same rules apply.
 #ifndef KERNELS_LOWERED_H
 #define KERNELS_LOWERED_H
 
@@ -11,7 +11,7 @@
 #define SCALE_MOST 16777216.0f // 2^24
 #define SCALE_GOOD 2000.0f     // windows until it is doubled
 
-// The first element of a scale; absent: 1.
+// The loss scale, its first element; absent: 1.
 INLINE float scale_of(IN(scale)) { return PRESENT(scale) ? AT(scale, 0, 0) : 1.0f; }
 
 KERNEL(cast)(ITEM IN(x), HALVES(y), IN(scale), CONSTANTS)
@@ -21,7 +21,7 @@ KERNEL(cast)(ITEM IN(x), HALVES(y), IN(scale), CONSTANTS)
         EACH_COLUMN (j, y_view.cols) AT(y, i, j) = half_of(o.half_kind, by * AT(x, i, j));
 }
 
-// The sum in the order of cell_forward: what is absent is not added, for -0 + 0 is not -0.
+// The sum in the order of cell_forward. Absent biases are not added as zeros, since -0 + 0 is +0.
 KERNEL(cell_forward_cast)(ITEM IN(z), IN(b), IN(b2), OUT(h), HALVES(y), CONSTANTS)
 {
     EACH_ROW (i, h_view.rows)
@@ -46,8 +46,8 @@ KERNEL(cell_backward_cast)(ITEM IN(y), IN(dy), OUT(dz), HALVES(x), IN(scale), CO
         }
 }
 
-// order: the rows of dz by their id, those of one id in ascending order; start: where each id's begin, and the end. A
-// row of dw reads its own rows of dz and no others.
+// order: row numbers of dz sorted by id (stable); start [v]: the first of id v, and the end. Each row of dw reads only
+// the rows of dz with its id.
 KERNEL(scatter_sorted)(ITEM IDS(order), IDS(start), IN(dz), OUT(dw), CONSTANTS)
 {
     EACH_ROW (v, dw_view.rows) {
@@ -60,7 +60,7 @@ KERNEL(scatter_sorted)(ITEM IDS(order), IDS(start), IN(dz), OUT(dw), CONSTANTS)
     }
 }
 
-// stat: of statistics.h; scale: itself, good windows since it last changed.
+// stat: as in statistics.h; scale: the loss scale, and the good windows since it last changed.
 KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
 {
     EACH_ROW (i, 1)
@@ -83,7 +83,7 @@ KERNEL(rescale)(ITEM OUT(stat), OUT(scale), CONSTANTS)
         }
 }
 
-// A scale is a power of two, so its inverse is too.
+// The scale is a power of two, so its inverse is exact.
 KERNEL(invert)(ITEM IN(scale), OUT(per), CONSTANTS)
 {
     EACH_ROW (i, 1)

@@ -1,4 +1,4 @@
-// The names of opcodes, cells, precisions and charges, and what an opcode's operands are.
+// Names of opcodes, cells, precisions and charges, and the tables of opcodes and cells.
 #include "backend.h"
 
 const char *const bptt_opcode_name[BPTT_OPCODES + 1] = {

@@ -1,5 +1,5 @@
-// The number of kernels.h: float, with the functions of f32.h, division and square root among them, for those of a
-// device may be anything near. Comes after a prelude (INLINE) and f32.h, before cells.h and optimizers.h.
+// The number type of kernels.h: float with the functions of f32.h, also for division and square root, since those of a
+// device may not be correctly rounded. Included after a prelude (INLINE) and f32.h, before cells.h and optimizers.h.
 #ifndef NUMBER_DEVICE_H
 #define NUMBER_DEVICE_H
 

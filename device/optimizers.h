@@ -1,8 +1,8 @@
-// One element of an update, one text for every backend: an optimizer is a row of OPTIMIZER_LIST and a function here.
-// Before it is included: REAL and INLINE, ADD SUB MUL DIV SQRT, ZERO, and LESS(a, b).
+// The update of one element, one text for every backend. An optimizer is a row of OPTIMIZER_LIST and a function here.
+// The including file defines REAL and INLINE, ADD SUB MUL DIV SQRT, ZERO, and LESS(a, b).
 #include "optimizer_list.h"
 
-// A weight and its moments. A moment that the optimizer does not keep goes in and out unused.
+// A weight and its moments. Moments that the optimizer does not keep are ignored.
 typedef struct parameter {
     REAL w, m, v;
 } parameter;

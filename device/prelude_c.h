@@ -1,5 +1,5 @@
-// What kernels.h is written in, as host C: a kernel is a function that is called once for every work-item. For one lane
-// a group: local memory is the function's own and a barrier nothing.
+// Host C definitions of the macros used by kernels.h (KERNEL, ITEM, ROW, LANE, BARRIER, ...). A kernel is a function,
+// called once for every work-item. Groups have one lane: local memory is a local variable, a barrier does nothing.
 #ifndef PRELUDE_C_H
 #define PRELUDE_C_H
 
@@ -8,7 +8,7 @@
 typedef uint64_t word;
 typedef uint32_t count;
 
-// Which work-item this is, and how many there are. In one dimension of a grid or another:
+// The index of a work-item and the size of the grid, in each dimension.
 typedef struct work_item {
     count column, columns; // id 0
     count row, rows;       // id 1
@@ -18,8 +18,8 @@ typedef struct work_item {
 
 #define INLINE static inline
 #define UNUSED __attribute__((unused))
-#define ITEM UNUSED const work_item *const item, // first parameter of whatever asks which item it is
-#define SAME_ITEM item,                          // and the argument for it
+#define ITEM UNUSED const work_item *const item, // first parameter of functions that use the index
+#define SAME_ITEM item,                          // the argument for it
 #define KERNEL(name) static void bptt_##name
 #define GLOBAL
 #define LOCAL
@@ -33,6 +33,6 @@ typedef struct work_item {
 #define GROUPS ((word)item->groups)
 #define LANE item->lane
 #define LANES item->lanes
-#define SIDE 16     // columns a work-item sums at a time
-#define INDEPENDENT // in front of a loop whose turns are independent
+#define SIDE 16     // columns that a work-item sums at a time
+#define INDEPENDENT // precedes a loop with independent iterations
 #endif

@@ -1,4 +1,4 @@
-// What kernels.h is written in, as CUDA C.
+// CUDA definitions of the macros used by kernels.h (KERNEL, ITEM, ROW, LANE, BARRIER, ...).
 #ifndef PRELUDE_CUDA_H
 #define PRELUDE_CUDA_H
 

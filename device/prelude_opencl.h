@@ -1,5 +1,6 @@
-// What kernels.h is written in, as OpenCL C 1.2. With -DONE_LANE (processors) each work-item takes all columns and all
-// lanes, so that inner loops become vector code; the grid is then one item wide, its groups one lane.
+// OpenCL C 1.2 definitions of the macros used by kernels.h (KERNEL, ROW, LANE, BARRIER, ...). With -DONE_LANE
+// (processors) each work-item takes all columns and all lanes, so that inner loops vectorize; the grid is then one item
+// wide, and a group has one lane.
 #ifndef PRELUDE_OPENCL_H
 #define PRELUDE_OPENCL_H
 
@@ -23,7 +24,7 @@ typedef uint count;
 #define COLUMNS ((word)1)
 #define LANE 0u
 #define LANES 1u
-#define BARRIER ((void)0) // nobody to wait for; and PoCL 3.1 dies of a barrier in a loop like log_softmax's
+#define BARRIER ((void)0) // one lane needs none, and PoCL 3.1 crashes on a barrier in a loop like that of log_softmax
 #define SIDE 16
 #else
 #define COLUMN ((word)get_global_id(0))

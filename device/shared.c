@@ -1,11 +1,11 @@
-// Which device a name means, and the check of a module's interface.
+// Matches a device with a request, and checks the interface of a module.
 #include "backend.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-// Whether `part` is somewhere in `name`, in upper or lower case.
+// True if `name` contains `part`, ignoring case.
 static bool holds(const char *name, const char *part)
 {
     for (; *part && *name; name++) {
@@ -23,7 +23,7 @@ int bptt_suits(const bptt_device_info *info, const char *device)
     const bool meant = *device && device[strspn(device, "0123456789")] == '\0'
                            ? strtoull(device, NULL, 10) == info->number
                            : holds(info->device, device) || holds(info->platform, device);
-    return meant ? 1 + info->usable : 0; // why a device cannot be used is a better answer than none
+    return meant ? 1 + info->usable : 0; // an unusable device still matches: the caller reports why_not
 }
 
 // ---- modules --------------------------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ bptt_status bptt_abi_check(const bptt_abi *host, const char *file, bptt_error *e
 {
     const bptt_abi here = BPTT_ABI_HERE;
     const bool same = host->version == here.version && host->backend == here.backend && host->device == here.device &&
-                      host->step == here.step && host->slots == here.slots && host->plan == here.plan &&
+                      host->op == here.op && host->slots == here.slots && host->plan == here.plan &&
                       host->config == here.config && host->info == here.info;
     if (same) return BPTT_OK;
     return bptt_fail(e, BPTT_NO_BACKEND,

@@ -1,4 +1,4 @@
-// Elements on their way to a device and back.
+// Packs and unpacks matrix rows for transfers.
 #include "stage.h"
 
 #include <string.h>

@@ -1,14 +1,13 @@
-// Between packed matrices of the host and views as they lie in a device's memory: what the backends with memory of
-// their own share.
+// Packs and unpacks matrix rows for transfers between the host and a device.
 #ifndef STAGE_H
 #define STAGE_H
 
 #include "lower/view.h"
 
-// Whether bptt_convert goes between the two: reals (F32, F64), indices.
+// True if bptt_convert converts between the two: both are F32 or F64, or both are indices.
 bool convertible(bptt_type a, bptt_type b);
-// Between packed rows x cols elements of type `as` and a view's elements at `at`, whose lines are ld apart. into:
-// towards `at`.
+// Copies between packed rows x cols elements of type `as` and the elements of a view at `at`, with leading dimension
+// ld. into: from `rows` to `at`; else from `at` to `rows`.
 void move_elements(bool into, void *at, size_t ld, const bptt_mat *m, void *rows, bptt_type as);
 
 #endif

@@ -1,4 +1,4 @@
-// Running a plan op by op: the meaning of LOOP.
+// Walks over the ops of a plan; this defines LOOP.
 #include "backend.h"
 
 bptt_op bptt_op_at(const bptt_op *op, size_t t, size_t u)
@@ -6,7 +6,7 @@ bptt_op bptt_op_at(const bptt_op *op, size_t t, size_t u)
     bptt_op moved = *op;
     for (size_t k = 0; k < BPTT_OPERANDS; k++) {
         bptt_mat *m = &moved.arg[k];
-        m->at += t * (size_t)m->move[0] + u * (size_t)m->move[1]; // modulo the range of size_t: a move may be negative
+        m->at += t * (size_t)m->move[0] + u * (size_t)m->move[1]; // modulo 2^N of size_t: a move may be negative
     }
     return moved;
 }
@@ -19,7 +19,7 @@ static void one_at(const bptt_walk *w, const bptt_op *op, size_t t, size_t u)
     w->one(w->with, &moved);
 }
 
-// A loop with independent rows, at step u of the loop around it.
+// A loop with independent rows, at step u of the enclosing loop.
 static void walk_rows(const bptt_walk *w, const bptt_op *loop, size_t u)
 {
     if (w->whole) {

@@ -30,7 +30,7 @@ for precision in fp32 fp16; do
     same whole cut
 done
 
-# What auto takes, and what is said of it.
+# Device that auto selects, and the message about it.
 # shellcheck disable=SC2086
 code 0 "$bptt" train "$work/text" $small -o "$work/m"
 says err 'Stand-in 0'

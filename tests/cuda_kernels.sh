@@ -48,7 +48,7 @@ table() {
               exit bad }'
 }
 
-# What ptxas may fuse or relax is left out of these, and so is what rounds in another way.
+# Exact instructions: ptxas neither fuses nor relaxes them, and they round to nearest or not at all.
 exact='^(add|sub|mul|fma)\.rn\.f32$|^(mov|selp|neg|abs|copysign|(setp|ld|st)(\.[a-z0-9]+)*)\.f32$'
 inexact() { # inexact PTX: operations on floats that are not exact or rounded once, as the text says
     grep -oE '\b[a-z][a-z0-9]*(\.[a-z0-9]+)*\.f(16|16x2|32|64)\b|\b[a-z0-9]+(\.[a-z0-9]+)*\.bf16(x2)?\b' "$1" |

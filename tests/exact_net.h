@@ -1,6 +1,6 @@
 // A recurrent net in whole numbers: every product and every sum of its forward and reverse pass is one, small enough to
 // be exact in every precision (operands to 256: 8 bits, bf16's; sums to 2^24, float's, in any order). So every backend
-// in every precision must give exactly what stands here, computed by plain loops.
+// in every precision must give exactly the results of the plain loops here.
 // relu; W_hh and W_ih are signed permutations with a few entries more; x, dy, h0 and biases are small.
 #ifndef EXACT_NET_H
 #define EXACT_NET_H
@@ -156,7 +156,7 @@ static inline void exact_backward(exact_net *n)
     free(dh), free(below), free(first);
 }
 
-// Whether the tensor says anything: a net that is all zeros would be exact, too.
+// True if enough elements are not zero: an all-zero tensor would be exact, too.
 static inline bool exact_lively(const double *x, size_t n, double part)
 {
     size_t alive = 0;

@@ -1,9 +1,9 @@
-// Judges device/f32.h on all 2^32 floats against double precision. Not run by default: minutes.
+// Checks device/f32.h on all 2^32 floats against double precision. Not run by default: minutes.
 //
 //   exhaust_f32 [NAME...]           of exp, log, tanh, sigmoid, sqrt, divide; all without a name
 //   exhaust_f32 speed [NAME...]     instead: time per element of a loop over each, and of libm's
 //
-// Two threads. The sweep and the judgement are those of `bptt verify activation` (verify/sweep.h), here over loops
+// Two threads. The sweep and the checks are those of `bptt verify activation` (verify/sweep.h), here over loops
 // of this compiler. Prints, for each function, the worst error in ulp and where, and counts what must not be: values
 // that decrease, values outside the range, NaN for a number or a number for NaN, f(-x) unlike -f(x), a zero of the
 // wrong sign, a non-zero value where the exact one is below the smallest normal number; and a sum over all result bits,

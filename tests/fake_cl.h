@@ -1,12 +1,12 @@
-// The real OpenCL, with a hand on some of its functions: they count what is made and given back, fail on command, and
-// tell lies about the device.
+// The real OpenCL with some functions intercepted: they count objects, inject failures, and report made-up device
+// properties.
 #ifndef FAKE_CL_H
 #define FAKE_CL_H
 
 #include "cl_internal.h"
 #include "near.h"
 
-// What is wrong. All zero: nothing.
+// Planted faults. All zero: none.
 typedef struct fake {
     const char *call; // fails: "CreateBuffer"
     int after;        // calls that still succeed

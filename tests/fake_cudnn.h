@@ -1,6 +1,6 @@
-// cuDNN and the CUDA runtime as host C, for the driver in bench/peers/cudnn_rnn.c: device memory is memory, what is
-// queued runs at once or is recorded into a graph, layers are computed by the bench's reference, weights lie in an
-// order of its own. It counts what is alive, fails on command, and minds the order of calls.
+// cuDNN and the CUDA runtime as host C, for the driver in bench/peers/cudnn_rnn.c: device memory is host
+// memory, queued work runs at once or is recorded into a graph, the bench's reference computes the layers, weights have
+// a different order. It counts live objects, injects failures, and checks the order of calls.
 #ifndef FAKE_CUDNN_H
 #define FAKE_CUDNN_H
 
@@ -112,7 +112,7 @@ static inline size_t fake_bias(const struct cudnnRNNStruct *r, size_t layer, siz
     return fake_matrix(r, 0, 2 * r->G) + (layer * 2 * r->G + which) * (r->H + 1);
 }
 
-// Where element i of our flat weights lies among theirs.
+// Index in cuDNN's weight space of element i of our flat weights.
 static inline size_t fake_place(const struct cudnnRNNStruct *r, size_t i)
 {
     const size_t H = r->H, W = r->G * H, each = 2 * W * H + 2 * W, layer = i / each, in = i % each;
@@ -140,7 +140,7 @@ static inline void fake_compute(const fake_op *op)
     free(p.x), free(p.dy), free(p.w), free(o.y), free(o.dx), free(o.dw);
 }
 
-// What a window's later parts need of the earlier ones; real cuDNN keeps it in its reserve space.
+// Data that the forward part saves for the backward parts; real cuDNN keeps it in its reserve space.
 static struct fake_saved {
     const void *x, *dy, *w;
     const struct cudnnRNNStruct *rnn; // of the last part that ran

@@ -1,8 +1,8 @@
-// A module as a test wants it: `ref` under the name FAKE_NAME, with a list of made-up devices, the last of them
-// FAKE_GPU. Built several times: FAKE_ABI is added to the version of the seam, FAKE_SYMBOL is what the one function is
-// called, FAKE_PRECISIONS are those that it says it has. It rounds nothing, but looks after a loss scale as GUARD says.
-// The environment: BPTT_FAKE_TELL: say that it was loaded; BPTT_FAKE_ABSENT=NAME: that one has no driver;
-// BPTT_FAKE_BROKEN=NAME:NUMBER: that device does not open.
+// A fake backend module: `ref` under the name FAKE_NAME, with a list of made-up devices, the last of them FAKE_GPU.
+// Build options: FAKE_ABI is added to the ABI version, FAKE_SYMBOL names the exported function, FAKE_PRECISIONS are the
+// precisions that it claims. It does not round, but handles a loss scale as GUARD does. Environment: BPTT_FAKE_TELL:
+// print when loaded; BPTT_FAKE_ABSENT=NAME: module NAME has no driver; BPTT_FAKE_BROKEN=NAME:NUMBER: that device does
+// not open.
 #include "host_memory.h"
 
 #include <math.h>
@@ -45,7 +45,7 @@ static bptt_status fake_open(const bptt_backend *b, const bptt_compute *c, bptt_
 // fp16's largest number, made small, so that gradients meet it.
 static const double largest = 1000;
 
-// What GUARD does in a plan with a scale (device/backend.h).
+// GUARD in a plan with a loss scale (device/backend.h).
 static bptt_status guard(bptt_device *d, bptt_mat stat_at, bptt_mat scale_at)
 {
     double stat[BPTT_OUTPUTS], scale[2];

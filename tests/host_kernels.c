@@ -1,4 +1,4 @@
-// The kernels of devices as host C, by number or by name.
+// Device kernels compiled as host C, called by number or by name.
 #include "host_kernels.h"
 
 #include "kernels.h"

@@ -1,5 +1,5 @@
-// The kernels of devices as host C, by number or by name: device/kernels.h and kernels_lowered.h, each called for one
-// work-item, which is its group's only lane.
+// Device kernels compiled as host C (device/kernels.h, kernels_lowered.h), called by number or by name for one
+// work-item, which is the only lane of its group.
 #ifndef HOST_KERNELS_H
 #define HOST_KERNELS_H
 

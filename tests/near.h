@@ -21,8 +21,8 @@ static inline double gamma_of(double k, double u) { return k * u / (1 - k * u); 
 typedef struct nearness {
     bool close;       // every element is within its bound
     double worst;     // largest |got - want| / bound; infinite where a NaN is
-    size_t at;        // where that is
-    double got, want; // what stands there
+    size_t at;        // its index
+    double got, want; // values at that index
 } nearness;
 
 static inline void near_note(nearness *n, size_t i, double got, double want, double bound)
@@ -52,7 +52,7 @@ static inline nearness near_or_both_nan(const double *got, const double *want, c
     return w;
 }
 
-// max|got - want| <= tolerance * max|want|: for judges from outside, who give no bound of each element.
+// max|got - want| <= tolerance * max|want|: for external references, which give no bound of each element.
 static inline nearness near_scaled(const double *got, const double *want, size_t n, double tolerance)
 {
     nearness w = {.close = true};
@@ -81,7 +81,7 @@ static inline void near_fail(const char *file, int line, nearness n, const char 
         if (!(condition)) ck_abort_msg(__VA_ARGS__); \
     } while (0)
 
-// SplitMix64 (Steele, Lea, Flood 2014), written once more so that the library's own is not its judge.
+// SplitMix64 (Steele, Lea, Flood 2014), a second implementation as the reference of the library's.
 static inline uint64_t random_word(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);

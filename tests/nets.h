@@ -12,6 +12,14 @@
         if (status_) ck_abort_msg("%s: %s", #call, bptt_status_text(status_)); \
     } while (0)
 
+// Backends of the tests that compare with a plain net.
+static const struct {
+    const char *backend;
+    bptt_type type;
+    unsigned threads;
+} NET_BACKEND[] = {{"ref", BPTT_F64, 1}, {"ref", BPTT_F32, 1}, {"cpu", BPTT_F32, 1}, {"cpu", BPTT_F32, 2}};
+enum { NET_BACKENDS = sizeof NET_BACKEND / sizeof NET_BACKEND[0] };
+
 // A model with a run, and one window for it: weight and keep random, used where the test says so.
 typedef struct net {
     bptt_model_config c;
@@ -127,7 +135,7 @@ static inline snapshot snapshot_of(bptt_model *m)
     return s;
 }
 
-// Whether m still holds what s says (but for its gradient, if that may change); s is freed.
+// True if m still equals the snapshot s (the gradient only if gradient_too). Frees s.
 static inline bool snapshot_holds(snapshot *s, bptt_model *m, bool gradient_too)
 {
     bool same = s->updates == bptt_model_updates(m);

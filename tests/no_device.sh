@@ -1,8 +1,8 @@
 #!/bin/sh
-# What happens without a device: nothing is loaded that is not used; without an OpenCL driver, and without bptt's own
-# module, the program says which is missing, falls back where it may choose, and has exit code 69 where it may not.
-# usage: sh tests/no_device.sh BPTT INSTALLED [BLAS]; INSTALLED: where this build installs modules, which it must not use;
-# BLAS: the folder of fake_openblas.c, none where bptt is linked with a BLAS
+# Behaviour without a device: unused libraries are not loaded. If the OpenCL driver or bptt's module is missing, the
+# program names it, falls back if the backend is auto, and else exits with code 69.
+# usage: sh tests/no_device.sh BPTT INSTALLED [BLAS]; INSTALLED: where this build installs modules, which it must not
+# use; BLAS: the folder of fake_openblas.c, none where bptt is linked with a BLAS
 set -eu
 bptt=$1
 installed=$2

@@ -47,7 +47,7 @@ for class in "$@"; do
     watch some "$class" || truth=1
     grep -q '^100%: Checks: 1,' out || truth=1
     [ ! -s log ] || truth=1
-    say $truth "$class: every kernel gives the twin's bits and touches only what it may"
+    say $truth "$class: every kernel gives the bits of the host build and touches only what it may"
     [ $truth = 0 ] || head -n 30 log out
 done
 

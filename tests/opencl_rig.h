@@ -1,5 +1,5 @@
-// What the tests of the OpenCL backend share: a device opened with a setup, a program without the tuned kernels, which
-// compiles fast, and a main that skips where there is no device.
+// Shared by the tests of the OpenCL backend: a device opened with a setup, a program without the tuned kernels
+// (compiles faster), and a main that skips if there is no device.
 #ifndef OPENCL_RIG_H
 #define OPENCL_RIG_H
 
@@ -21,7 +21,7 @@ static inline int run_opencl_suite(const char *name, void (*add)(TCase *), doubl
     return missing ? missing : run_suite(name, add, seconds);
 }
 
-// Where a file of the program starts.
+// Start of a file's text within the program.
 static inline const char *text_of(const char *all, const char *file)
 {
     char mark[64];

@@ -1,5 +1,5 @@
-// What tests of parts of `bptt verify` that compute on backends ask of each: its claims hold where it can compute; a
-// backend that there is not is no claim that fails.
+// Shared check for parts of `bptt verify` that compute on backends: all claims hold on every backend present; a missing
+// backend is not a failed claim.
 #ifndef PART_HOLDS_H
 #define PART_HOLDS_H
 

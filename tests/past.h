@@ -1,4 +1,4 @@
-// What a few windows leave behind on a backend's table, all of it: to see that two backends give the same bits.
+// Complete results of a few windows on a backend, for comparing two backends bit for bit.
 #ifndef PAST_H
 #define PAST_H
 
@@ -55,7 +55,7 @@ static inline past live(net *n)
     return p;
 }
 
-// Both are freed. NULL: all the same; else what is not.
+// Frees both. Returns NULL if they are equal, else the name of a difference.
 static inline const char *other_past(past *a, past *b)
 {
     static const char *const part[] = {"weights", "gradient", "first moments", "second moments"};

@@ -1,7 +1,7 @@
-// Where the tests compute: on the backend a test names, or on a device of OpenCL or CUDA. The environment says:
-//   BPTT_RIGS=opencl     what computes in float goes to OpenCL; cuda: to CUDA
+// Selects the backend of the tests: the one that a test names, or an OpenCL or CUDA device. Environment variables:
+//   BPTT_RIGS=opencl     float models run on OpenCL; cuda: on CUDA
 //   BPTT_LOWERING        never, always: whether whole windows run as one kernel or one graph; else the backend's choice
-//   BPTT_PRECISION       tf32, bf16, fp16: what products round their operands to there
+//   BPTT_PRECISION       tf32, bf16, fp16: format of GEMM operands on that device
 //   BPTT_DEVICE          on which device, by number or name; else the backend's choice
 //   BPTT_NEED_OPENCL, BPTT_NEED_CUDA   where there is no device, the program fails; else it is skipped
 #ifndef PLACE_H

@@ -1,5 +1,6 @@
 // A stacked recurrent network and its gradient in double, written from the formulas alone: one position, one unit at a
-// time, weights as PyTorch writes them, dW added up step by step. It judges host/ and shares no code with it.
+// time, weights as PyTorch writes them, dW added up step by step. It is the reference of host/ and shares no code with
+// it.
 #ifndef PLAIN_RNN_H
 #define PLAIN_RNN_H
 

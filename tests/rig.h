@@ -4,11 +4,11 @@
 #define RIG_H
 
 #include "backend.h"
+#include "host_backend.h"
 #include "near.h"
-#include "one.h"
+#include "ops.h"
 #include "place.h"
 #include "toy.h"
-#include "twin.h"
 
 typedef struct rig {
     bptt_backend b;
@@ -64,8 +64,9 @@ static inline const loops *rig_avx2(void)
 static inline const loops *rig_avx2(void) { return loops_plain(); }
 #endif
 
-// ref, by which others are judged; cpu with 1, 2 and 3 threads, and with the loops of lesser processors, of which plain
-// C leaves all products to BLAS; the twin with one work-item and with many, whose bits are those of every device.
+// ref is the reference of the others. cpu runs with 1, 2 and 3 threads, and with the loops of older processors (plain C
+// leaves all GEMMs to BLAS). The host build of the kernels, with one work-item and with many, has the bits of all
+// devices.
 static const rig_row RIG[] = {
     {"ref f32", rig_open_host, "host", NULL, false, bptt_ref_f32, 1, NULL},
     {"ref f64", rig_open_host, "host", NULL, false, bptt_ref_f64, 1, NULL},
@@ -74,8 +75,8 @@ static const rig_row RIG[] = {
     {"cpu, 3 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 3, loops_best},
     {"cpu, AVX2", rig_open_host, "host", "cpu", false, bptt_cpu, 1, rig_avx2},
     {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, loops_plain},
-    {"twin", rig_open_host, "host opencl cuda", "device", false, bptt_twin, 1, NULL},
-    {"twin, many items", rig_open_host, "host", "device", false, bptt_twin, 3, NULL},
+    {"host kernels", rig_open_host, "host opencl cuda", "device", false, bptt_host_kernels, 1, NULL},
+    {"host kernels, many items", rig_open_host, "host", "device", false, bptt_host_kernels, 3, NULL},
     {"opencl", rig_open_device, "opencl", "device", false, NULL, 1, NULL},
     {"cuda", rig_open_device, "cuda", "device", true, NULL, 1, NULL}, // products are cuBLAS's
     {"toy", rig_open_host, "host", NULL, false, bptt_toy, 1, NULL},
@@ -99,7 +100,7 @@ static inline const rig_row *rig_called(const char *name)
     return NULL;
 }
 
-// Whether a rig is in the set that the environment's BPTT_RIGS names; without it, in "host".
+// True if the rig is in the set named by the environment variable BPTT_RIGS (default "host").
 static inline bool rig_wanted(const rig_row *row)
 {
     const char *set = getenv("BPTT_RIGS");
@@ -112,7 +113,7 @@ static inline bool rig_wanted(const rig_row *row)
 
 static inline void rig_close(rig *r) { r->b.close(r->d); }
 
-// How an operand lies in its buffer.
+// Layout of an operand in its buffer.
 typedef enum place { TIGHT, PADDED, ODD, PLACES } place; // ODD: leading dimension + 3, offset 5, unaligned
 
 // An operand in a buffer of its own; whatever the view does not reach is
@@ -272,7 +273,7 @@ static inline void run_plan(rig *r, bptt_op *step, size_t n, const bptt_slots *s
 
 static inline void run_step(rig *r, bptt_op s) { run_plan(r, &s, 1, &(bptt_slots){0}); }
 
-// What a case is given: sizes, and how everything lies.
+// Parameters of a case: sizes and layouts.
 typedef struct variant {
     size_t N, K, M;
     place where;

@@ -1,12 +1,12 @@
-// The CUDA module beside the twin, on small nets of every kind: training, evaluation, single steps, one to three
-// layers, both ways to clip, as one graph and node by node. On the stand-ins for CUDA (standin/), whose products add up
-// in the twin's order, to the last bit; with BPTT_GPU=1 on a GPU, where products are cuBLAS's, as near as float is.
-// BPTT_TEST_FEW: the smallest nets only, for compute-sanitizer.
+// The CUDA module against the host build of the kernels, on small nets: training, evaluation, single steps, one to
+// three layers, both clipping modes, as one graph and launch by launch. On the stand-ins for CUDA (standin/), which sum
+// products in the order of the host build, results are bit-identical; with BPTT_GPU=1 they run on a GPU with cuBLAS's
+// products and are compared within float rounding. BPTT_TEST_FEW: the smallest nets only, for compute-sanitizer.
+#include "host_backend.h"
 #include "modules.h"
 #include "past.h"
 #include "suite.h"
 #include "trainer_on.h"
-#include "twin.h"
 
 static bool on_gpu(void)
 {
@@ -24,12 +24,12 @@ static bptt_backend cuda(void)
 }
 
 // Sums run over the padding of rows too, and blocks of logits are summed one after another.
-static bptt_backend twin_like(const bptt_backend *b)
+static bptt_backend host_kernels_like(const bptt_backend *b)
 {
-    bptt_backend twin = bptt_twin();
-    twin.pad = b->pad;
-    twin.logits_at_a_time = b->logits_at_a_time;
-    return twin;
+    bptt_backend host = bptt_host_kernels();
+    host.pad = b->pad;
+    host.logits_at_a_time = b->logits_at_a_time;
+    return host;
 }
 
 typedef struct kind {
@@ -41,7 +41,7 @@ static const kind KIND[] = {{2, 0, 1, 1, 1, 1},   {17, 0, 7, 2, 5, 3},   {70, 6,
                             {11, 0, 5, 3, 2, 33}, {9, 0, 100, 2, 50, 9}, {7, 3, 6, 3, 1, 17},  {5, 0, 64, 2, 2, 16}};
 enum { KINDS = sizeof KIND / sizeof KIND[0], SMALLEST = 4 };
 
-// Whether case i is left out: of those that only differ in how gradients are clipped too.
+// True if case i is skipped: BPTT_TEST_FEW keeps the SMALLEST first nets, with both clipping modes.
 static bool left_out(size_t i) { return getenv("BPTT_TEST_FEW") && i % KINDS >= SMALLEST; }
 
 static bptt_model_config config_for(size_t i, bptt_lowering how)
@@ -77,7 +77,7 @@ static void near_past(past *a, past *b, size_t i)
 
 static void beside_the_twin(size_t i, bptt_lowering how)
 {
-    const bptt_backend one = cuda(), two = twin_like(&one);
+    const bptt_backend one = cuda(), two = host_kernels_like(&one);
     const kind *k = &KIND[i % KINDS];
     bptt_model_config c = config_for(i, how);
     net n, m;
@@ -87,17 +87,17 @@ static void beside_the_twin(size_t i, bptt_lowering how)
     net_close(&n), net_close(&m);
     if (on_gpu()) near_past(&a, &b, i);
     const char *other = other_past(&a, &b);
-    CK_TRUE(on_gpu() || !other, "net %zu, lowering %d: %s other than the twin's", i, (int)how, other);
+    CK_TRUE(on_gpu() || !other, "net %zu, lowering %d: %s differs from the host build", i, (int)how, other);
 }
 
-START_TEST(graphs_give_the_twins_results)
+START_TEST(graphs_give_the_results_of_the_host_build)
 {
     for (size_t i = 0; i < 2 * KINDS; i++)
         if (!left_out(i)) beside_the_twin(i, BPTT_LOWER_ALWAYS);
 }
 END_TEST
 
-START_TEST(nodes_one_by_one_give_the_twins_results)
+START_TEST(single_launches_give_the_results_of_the_host_build)
 {
     for (size_t i = 0; i < 2 * KINDS; i++)
         if (!left_out(i)) beside_the_twin(i, BPTT_LOWER_NEVER);
@@ -132,34 +132,34 @@ START_TEST(every_way_to_run_gives_the_same_bits)
 }
 END_TEST
 
-START_TEST(a_training_run_ends_in_the_twins_bytes)
+START_TEST(a_training_run_ends_in_the_bytes_of_the_host_build)
 {
-    const bptt_backend one = cuda(), two = twin_like(&one);
+    const bptt_backend one = cuda(), two = host_kernels_like(&one);
     const file text = slurp(TEST_DATA "/curve.txt");
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
     c.model.hidden = _i ? 128 : 33, c.model.layers = 2, c.model.clip = 0.4,
     c.model.compute.lowering = BPTT_LOWER_ALWAYS;
     c.batch = 17, c.steps = _i ? 7 : 65, c.iterations = 16, c.valid_every = 5, c.valid = 0.02;
-    bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *twin = trainer_on(&two, &c, text.bytes, text.n);
+    bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *host = trainer_on(&two, &c, text.bytes, text.n);
     trainer_go(t, 16);
-    trainer_go(twin, 16);
+    trainer_go(host, 16);
     bptt_trainer_info here, there;
-    bptt_trainer_get_info(t, &here), bptt_trainer_get_info(twin, &there);
-    CK_TRUE(same_files(saved(t), saved(twin)) || on_gpu(), "H %zu: other bytes than the twin's", c.model.hidden);
+    bptt_trainer_get_info(t, &here), bptt_trainer_get_info(host, &there);
+    CK_TRUE(same_files(saved(t), saved(host)) || on_gpu(), "H %zu: bytes differ from the host build", c.model.hidden);
     CK_NEAR(near_scaled(&here.best_loss, &there.best_loss, 1, 2e-5), "validation");
-    bptt_trainer_close(t), bptt_trainer_close(twin);
+    bptt_trainer_close(t), bptt_trainer_close(host);
     free(text.bytes);
 }
 END_TEST
 
 static void add(TCase *c)
 {
-    tcase_add_test(c, graphs_give_the_twins_results);
-    tcase_add_test(c, nodes_one_by_one_give_the_twins_results);
+    tcase_add_test(c, graphs_give_the_results_of_the_host_build);
+    tcase_add_test(c, single_launches_give_the_results_of_the_host_build);
     if (getenv("BPTT_TEST_FEW")) return;
     tcase_add_test(c, every_way_to_run_gives_the_same_bits);
-    tcase_add_loop_test(c, a_training_run_ends_in_the_twins_bytes, 0, 2);
+    tcase_add_loop_test(c, a_training_run_ends_in_the_bytes_of_the_host_build, 0, 2);
 }
 
 int main(void) { return run_suite("small cuda", add, 600); }

@@ -1,21 +1,21 @@
 // Every kernel of the OpenCL program, on small shapes, for every class of devices, whole windows in one kernel and not:
-// the twin's bits. Small enough for Oclgrind (oclgrind.sh), which watches each access.
+// the bits of the host build. Small enough for Oclgrind (oclgrind.sh), which watches each access.
 //
 //   small_opencl           runs the tests; BPTT_TEST_PROGRAM: a file with another text of the program;
 //                          BPTT_TEST_FEW: some: each kernel a few times, not every combination; one: one small net;
 //                          BPTT_TEST_PLAIN: for Oclgrind's check of memory that was never written (below)
 //   small_opencl --text    prints the program
+#include "host_backend.h"
 #include "past.h"
 #include "suite.h"
 #include "trainer_on.h"
-#include "twin.h"
 
 #include "cl_internal.h"
 #include "cl_program_text.h"
 
 #include <dlfcn.h>
 
-// What the device is taken for, so that each row of tile_class_of's table is met.
+// Simulated device properties that cover every row of tile_class_of's table.
 static const struct {
     const char *name;
     cl_limits limits;
@@ -28,7 +28,7 @@ static const struct {
 };
 enum { CLASSES = sizeof CLASS / sizeof CLASS[0], MADE = 64 };
 
-// What the tables opened here look at: open has no other way to be told. And which kernels were made and queued.
+// Settings read by the tables opened here (open takes no user pointer), and the kernels created and queued.
 static struct {
     cl_setup setup;
     cl_api api, real;
@@ -151,12 +151,12 @@ static bptt_backend opencl_of(int class)
     return b;
 }
 
-// Sums run over the padding of rows too: the twin pads as the device does.
-static bptt_backend twin_like(const bptt_backend *b)
+// Sums run over the padding of rows too: the host build pads as the device does.
+static bptt_backend host_kernels_like(const bptt_backend *b)
 {
-    bptt_backend twin = bptt_twin();
-    twin.pad = b->pad;
-    return twin;
+    bptt_backend host = bptt_host_kernels();
+    host.pad = b->pad;
+    return host;
 }
 
 static bool few(void) { return getenv("BPTT_TEST_FEW") != NULL; }
@@ -212,7 +212,7 @@ static void products(const bptt_backend *one, bptt_device *d, const bptt_backend
             const product p = {SIZE[i][0], SIZE[i][1], SIZE[i][2], t, t % 3 == 0 ? -1 : 1, (int)(t + i) & 1};
             size_t n, m;
             double *x = multiplied(one, d, &p, &n), *y = multiplied(two, e, &p, &m);
-            CK_TRUE(n == m && same_bits(x, y, n), "%s: other bits than the twin's: %zu x %zu x %zu, transposes %u",
+            CK_TRUE(n == m && same_bits(x, y, n), "%s: bits differ from the host build: %zu x %zu x %zu, transposes %u",
                     name, p.N, p.K, p.M, t);
             free(x), free(y);
         }
@@ -240,12 +240,12 @@ static void windows(const bptt_backend *one, const bptt_backend *two, bptt_lower
         if (i == 0 && how == BPTT_LOWER_NEVER) products(one, n.m->device, two, m.m->device, name);
         net_close(&n), net_close(&m);
         const char *other = other_past(&a, &b);
-        CK_TRUE(!other, "%s, lowering %d, net %zu: %s other than the twin's", name, (int)how, i, other);
+        CK_TRUE(!other, "%s, lowering %d, net %zu: %s differs from the host build", name, (int)how, i, other);
     }
 }
 
-// Whether a net of these tests needs the kernel. Products have one of their own; the plain one stays as its test. There
-// may be no gated cell.
+// True if some net of these tests must queue the kernel. The plain gemm kernel is exempt (tuned kernels replace it),
+// and gate kernels are if there is no gated cell.
 static bool is_needed(size_t kernel)
 {
     const bool gates = kernel == KERNEL_gates_forward || kernel == KERNEL_gates_backward;
@@ -263,9 +263,9 @@ static void all_were_queued(const char *name)
     }
 }
 
-START_TEST(every_kernel_gives_the_twins_bits)
+START_TEST(every_kernel_gives_the_bits_of_the_host_build)
 {
-    const bptt_backend one = opencl_of(_i), two = twin_like(&one);
+    const bptt_backend one = opencl_of(_i), two = host_kernels_like(&one);
     windows(&one, &two, BPTT_LOWER_NEVER, CLASS[_i].name);
     windows(&one, &two, BPTT_LOWER_ALWAYS, CLASS[_i].name);
     if (!one_net()) all_were_queued(CLASS[_i].name);
@@ -275,20 +275,20 @@ END_TEST
 // ---- a training run -------------------------------------------------------------------------------------------------
 
 // H 256 and 33: rows that are padded more than to a multiple of 16, and rows that are not a multiple.
-START_TEST(a_training_run_ends_in_the_twins_bytes)
+START_TEST(a_training_run_ends_in_the_bytes_of_the_host_build)
 {
-    const bptt_backend one = opencl_of(-1), two = twin_like(&one);
+    const bptt_backend one = opencl_of(-1), two = host_kernels_like(&one);
     const file text = slurp(TEST_DATA "/curve.txt");
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
     c.model.hidden = _i ? 256 : 33, c.model.layers = 2, c.model.clip = 0.4,
     c.model.compute.lowering = BPTT_LOWER_ALWAYS;
     c.batch = 17, c.steps = _i ? 7 : 65, c.iterations = 16, c.valid_every = 5, c.valid = 0.02;
-    bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *twin = trainer_on(&two, &c, text.bytes, text.n);
+    bptt_trainer *t = trainer_on(&one, &c, text.bytes, text.n), *host = trainer_on(&two, &c, text.bytes, text.n);
     trainer_go(t, 16);
-    trainer_go(twin, 16);
-    CK_TRUE(same_files(saved(t), saved(twin)), "H %zu: other bytes than the twin's", c.model.hidden);
-    bptt_trainer_close(t), bptt_trainer_close(twin);
+    trainer_go(host, 16);
+    CK_TRUE(same_files(saved(t), saved(host)), "H %zu: bytes differ from the host build", c.model.hidden);
+    bptt_trainer_close(t), bptt_trainer_close(host);
     free(text.bytes);
 }
 END_TEST
@@ -299,12 +299,12 @@ static int run(void)
     for (int i = 0; i < CLASSES; i++) {
         TCase *c = tcase_create(CLASS[i].name);
         tcase_set_timeout(c, 1200);
-        tcase_add_loop_test(c, every_kernel_gives_the_twins_bits, i, i + 1);
+        tcase_add_loop_test(c, every_kernel_gives_the_bits_of_the_host_build, i, i + 1);
         suite_add_tcase(s, c);
     }
     TCase *c = tcase_create("training");
     tcase_set_timeout(c, 300);
-    tcase_add_loop_test(c, a_training_run_ends_in_the_twins_bytes, 0, 2);
+    tcase_add_loop_test(c, a_training_run_ends_in_the_bytes_of_the_host_build, 0, 2);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

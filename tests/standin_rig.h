@@ -1,4 +1,4 @@
-// What tests of the stand-ins start from: a child process with its own settings, in which both libraries are loaded.
+// Fixture of the stand-in tests: a child process with its own settings and both libraries loaded.
 #ifndef STANDIN_RIG_H
 #define STANDIN_RIG_H
 
@@ -200,7 +200,7 @@ static inline cu_result rig_copy(standin_rig *r, cu_stream s, cu_memory x, view 
     return rig_launch(r, "bptt_copy", s, 2, (cu_memory[]){x, y}, (view[]){x_lies, y_lies}, (op_constants){0});
 }
 
-// The side stream goes on where the main one is; the main one where the side one is.
+// Fork: the side stream waits for the main stream. Join: the main stream waits for the side stream.
 static inline void rig_fork(standin_rig *r)
 {
     GOOD(r->cu.EventRecord(r->fork, r->main));
@@ -213,7 +213,7 @@ static inline void rig_join(standin_rig *r)
     GOOD(r->cu.StreamWaitEvent(r->main, r->join, 0));
 }
 
-// The main stream captures; what it captured, as a graph that can be launched.
+// Begins capture on the main stream; ends it and returns a graph that can be launched.
 static inline cu_exec rig_graph(standin_rig *r)
 {
     cu_graph g;

@@ -1,4 +1,4 @@
-// The main of a test program: one suite, one case, a time limit; each test is a function whose name is what it proves.
+// The main of a test program: one suite, one case, a time limit. The name of each test states the property it proves.
 #ifndef SUITE_H
 #define SUITE_H
 
@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { PATIENCE = 4 }; // how much slower than an idle core a busy or small machine may be
+enum { PATIENCE = 4 }; // allowed slowdown of a busy or small machine against an idle core
 
 // add() calls tcase_add_test for each test; seconds: limit for each of them on an idle core.
 static inline int run_suite(const char *name, void (*add)(TCase *), double seconds)

@@ -239,7 +239,7 @@ static void *trainer_caller(const bptt_trainer_config *c, size_t model, size_t r
     unsigned char *own = caller((const char *)c + REST_AT, sizeof *c - REST_AT, rest, 0);
     memcpy(x + MODEL_AT, nested, model);
     memcpy(x + MODEL_AT + model, own, rest);
-    memcpy(x + MODEL_AT + model, (const char *)c + REST_AT, sizeof(size_t)); // where caller() put a size
+    memcpy(x + MODEL_AT + model, (const char *)c + REST_AT, sizeof(size_t)); // the size that caller() stored
     free(nested), free(own);
     return x;
 }
@@ -328,7 +328,7 @@ START_TEST(an_older_nested_configuration_resumes)
 }
 END_TEST
 
-// ---- what is only written -----------------------------------------------------------------------
+// ---- output structs -----------------------------------------------------------------------------
 
 // x of `size` bytes and canaries behind them begins as `whole` does, and goes on with zeros.
 static void begins_as(const void *x, size_t size, const void *whole, size_t whole_size, size_t canary)

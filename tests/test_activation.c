@@ -1,12 +1,12 @@
-// verify activation on a sample: what it says of our functions, that its reference is right, and that it sees mistakes
-// planted in them. All floats: bptt verify activation --exhaustive, exhaust_f32.
+// `bptt verify activation` on a sample: its verdict on our functions, its reference, and detection of planted bugs. All
+// floats: bptt verify activation --exhaustive, exhaust_f32.
 #include "every_float.h"
+#include "host_backend.h"
 #include "near.h"
 #include "planted_f32.h"
 #include "reference.h"
 #include "suite.h"
 #include "sweep.h"
-#include "twin.h"
 #include "verify.h"
 
 #define TANH_ULP 0.730
@@ -97,7 +97,7 @@ static bptt_status values(void *own, size_t n, const float *x, float *y, bptt_er
 }
 
 // The cell of a backend that is not one of the library's: the kernels of devices as host C.
-static bptt_status twin_values(void *own, size_t n, const float *x, float *y, bptt_error *e)
+static bptt_status host_kernel_values(void *own, size_t n, const float *x, float *y, bptt_error *e)
 {
     bptt_device *d = own;
     bptt_buf *buf = NULL;
@@ -134,11 +134,12 @@ static sweep_verdict swept(loop *first, const sweep_way *second)
 
 START_TEST(the_kernels_of_devices_have_the_bits_of_the_text)
 {
-    const bptt_backend b = bptt_twin();
+    const bptt_backend b = bptt_host_kernels();
     bptt_device *d = NULL;
-    CK_TRUE(b.open(&b, &(bptt_compute){.threads = 1}, &d, NULL) == BPTT_OK, "no twin");
+    CK_TRUE(b.open(&b, &(bptt_compute){.threads = 1}, &d, NULL) == BPTT_OK, "no host build of the kernels");
     void *own[1] = {d};
-    const sweep_verdict v = swept(planted_none, &(sweep_way){.name = "twin", .values = twin_values, .own = own});
+    const sweep_verdict v =
+        swept(planted_none, &(sweep_way){.name = "host kernels", .values = host_kernel_values, .own = own});
     b.close(d);
     ck_assert_uint_eq(sweep_wrong(&v), 0);
     ck_assert(v.worst <= TANH_ULP);

@@ -75,7 +75,7 @@ static bool holds(const char *where, const char *text)
     return n == strlen(text) && memcmp(there, text, n) == 0;
 }
 
-// ---- what is tried: a plain file, and a whole safetensors file ------------------------------------------------------
+// ---- cases: a plain file, and a whole safetensors file --------------------------------------------------------------
 
 static bptt_status write_plain(const char *where, bptt_error *e)
 {
@@ -264,7 +264,7 @@ START_TEST(a_process_killed_at_any_call_leaves_the_old_file_or_the_whole_new_one
             ck_assert(is_new || !survived);
             seen_new = is_new;
             killed += !survived;
-            ck_assert_int_eq(x->write(where, NULL), BPTT_OK); // what the killed one left is in nobody's way
+            ck_assert_int_eq(x->write(where, NULL), BPTT_OK); // leftovers of the killed process do not block
             ck_assert(x->is_new(path));
         }
     }

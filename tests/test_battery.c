@@ -346,8 +346,8 @@ START_TEST(no_entry_of_any_backend_is_missing)
 }
 END_TEST
 
-// run() puts what the slots point to where the plan says, converted, and leaves
-// alone what they leave NULL.
+// run() copies the slots' data to the places in the plan, converted; NULL slots change
+// nothing.
 static void input_cases(rig *r)
 {
     slab x = slab_make(r, 33, 7, r->b.real, ODD, false, 1), k = slab_make(r, 33, 1, r->b.real, PADDED, false, 1);

@@ -25,7 +25,7 @@ END_TEST
 
 // ---- planted ------------------------------------------------------------------------------------
 
-// What is wrong with a builder that is else whole_trace_builder().
+// Bug planted in a builder that is otherwise whole_trace_builder().
 typedef enum fault {
     NOTHING,
     JVP_FORGETS,    // a slot
@@ -87,7 +87,7 @@ static bptt_status planted_vjp(const bptt_builder_call *at, const void *dx, cons
     return st;
 }
 
-// Which laws see it: a bit for each.
+// Bit mask of the laws that detect the fault.
 static unsigned seen(fault what, int slot)
 {
     planted p = {what, slot};

@@ -71,7 +71,7 @@ static void forward(cell *c)
         BPTT_OK);
 }
 
-// Which of the five cotangents are given: bit i is slot i.
+// Cotangents from a bit mask: bit i enables slot i of the five.
 static bptt_elman_cotangent cotangent(const cell *c, unsigned slots)
 {
     return (bptt_elman_cotangent){.x = slots & 1 << S_X ? c->s[S_X] : NULL,

@@ -1,5 +1,5 @@
-// The choice of a device: which is taken and why, what takes the place of one that does not open, what is refused in
-// which words, and whose memory counts.
+// Choice of a device: the selected device and the reason, the fallback if it does not open, error messages of refusals,
+// and the memory check.
 #include "backends.h"
 #include "host_memory.h"
 #include "machine.h"
@@ -13,7 +13,7 @@
 
 static const char *too_old = "its driver is too old"; // why a device that is no use is none
 
-// What a list holds: a letter a device: c a CPU, g a GPU, x a GPU that cannot be used.
+// Device list from a string, one letter for each device: c a CPU, g a GPU, x an unusable GPU.
 static bptt_status list_of(const char *letters, size_t i, bptt_device_info *info, bptt_error *e)
 {
     if (i >= strlen(letters))
@@ -78,9 +78,9 @@ static bptt_backend fake(list_function *list, open_function *open)
     return b;
 }
 
-// ---- what "auto" means --------------------------------------------------------------------------------------------
+// ---- the choice of "auto" -----------------------------------------------------------------------------------------
 
-// What each module lists, in the letters above; NULL: it is not installed.
+// Device list of each module, in the letters above; NULL: not installed.
 static const char *cuda_lists, *opencl_lists;
 static open_function *cuda_opens = open_told, *opencl_opens = open_told;
 static unsigned cuda_precisions;
@@ -182,7 +182,7 @@ START_TEST(a_device_of_no_backend_in_particular_is_looked_for_in_all)
         {"gg", "gg", "1", "cuda", NULL, 1},
         {"gg", "ggg", "2", "opencl", NULL, 2},
         {"gg", "cgg", "make g", "opencl", NULL, 1},
-        {"gx", "gg", "1", "opencl", NULL, 1}, // where it can be used
+        {"gx", "gg", "1", "opencl", NULL, 1}, // the usable one
         {NULL, "gg", "1", "opencl", NULL, 1},
         {"gg", NULL, "1", "cuda", NULL, 1},
         {NULL, NULL, "Tesla", NULL, "no device \"Tesla\" was found: cuda is not installed; opencl is not installed", 0},
@@ -344,7 +344,7 @@ START_TEST(double_precision_is_ref_and_says_so)
 }
 END_TEST
 
-// ---- what is asked for --------------------------------------------------------------------------------------------
+// ---- explicit choices ---------------------------------------------------------------------------------------------
 
 START_TEST(a_device_is_meant_by_its_number_or_a_part_of_its_name)
 {

@@ -1,5 +1,5 @@
-// The gradient of the unrolled net against the complex step (verify/step.h): every element of every tensor. What
-// is judged is the reverse pass; what judges is the forward pass alone, over complex numbers.
+// The gradient of the unrolled net against the complex step (verify/step.h): every element of every tensor.
+// The reverse pass is under test; the expected values come from the forward pass over complex numbers.
 #include "host_memory.h"
 #include "near.h"
 #include "step.h"
@@ -15,7 +15,7 @@ static const net_case SHAPE[] = {
 };
 enum { SHAPES = 8 };
 
-static void judge(const bptt_backend *judged, bptt_cell cell, size_t shape, step_found *f)
+static void check_complex_step(const bptt_backend *judged, bptt_cell cell, size_t shape, step_found *f)
 {
     bptt_error e = {0};
     net_case c = SHAPE[shape];
@@ -23,20 +23,20 @@ static void judge(const bptt_backend *judged, bptt_cell cell, size_t shape, step
     CK_TRUE(step_net(judged, &c, SIZE_MAX, f, &e) == BPTT_OK, "%s", e.words);
 }
 
-static void judge_all(bptt_cell cell)
+static void check_all_complex_steps(bptt_cell cell)
 {
     const bptt_backend judged = bptt_ref_f64();
     step_found f = {0};
-    for (size_t i = 0; i < SHAPES; i++) judge(&judged, cell, i, &f);
+    for (size_t i = 0; i < SHAPES; i++) check_complex_step(&judged, cell, i, &f);
     ck_assert_uint_gt(f.elements, 500);
     CK_TRUE(f.worst <= 1e-13, "off by %.3g of its largest: %s", f.worst, f.where);
 }
 
-START_TEST(every_derivative_of_tanh_nets_is_the_complex_steps) { judge_all(BPTT_TANH); }
+START_TEST(every_derivative_of_tanh_nets_is_the_complex_steps) { check_all_complex_steps(BPTT_TANH); }
 END_TEST
 
 // A kink would need a preactivation within 1e-30 of 0.
-START_TEST(every_derivative_of_relu_nets_is_the_complex_steps) { judge_all(BPTT_RELU); }
+START_TEST(every_derivative_of_relu_nets_is_the_complex_steps) { check_all_complex_steps(BPTT_RELU); }
 END_TEST
 
 // ---- seen failing -----------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ START_TEST(wrong_gradients_are_noticed)
         bptt_backend judged = bptt_ref_f64();
         judged.op[BPTT_COLSUM] = bug ? nothing : column_sums_a_millionth_too_large;
         step_found f = {0};
-        judge(&judged, BPTT_TANH, 0, &f);
+        check_complex_step(&judged, BPTT_TANH, 0, &f);
         CK_TRUE(!(f.worst <= 1e-13), "a wrong bias gradient was not noticed");
         if (!bug) continue;
         CK_TRUE(taylor_net(&judged, &SHAPE[0], &least, &largest, &e) == BPTT_OK, "%s", e.words);

@@ -1,6 +1,6 @@
-// The CUDA module's words and manners, on the stand-ins for CUDA: what cannot be used says why; whatever call fails, at
-// open or later, is told and leaves nothing; a device that is lost stays lost; settings of the environment that would
-// change results are ignored; the loss scale of fp16 finds its place. On a GPU there is nothing to do here.
+// Error handling of the CUDA module, on the stand-ins for CUDA: unusable devices are reported with the reason; every
+// failing call, at open or later, is reported and leaks nothing; a lost device stays lost; environment settings that
+// would change results are ignored; the loss scale of fp16 converges. Not for GPUs.
 #include "modules.h"
 #include "nets.h"
 #include "run.h"
@@ -18,7 +18,7 @@ static bptt_backend cuda(void)
     return b;
 }
 
-// The settings of the stand-ins, which they read when nothing is open: "DEVICES=0", "" for none.
+// Sets the stand-ins' settings, which they read while nothing is open: "DEVICES=0", "" for none.
 static void settings(const char *words)
 {
     static const char *const name[] = {"DEVICES", "DRIVER", "CC", "MEMORY", "FAIL"};
@@ -31,7 +31,7 @@ static void settings(const char *words)
     }
 }
 
-// ---- what cannot be used --------------------------------------------------------------------------------------------
+// ---- unusable devices -----------------------------------------------------------------------------------------------
 
 START_TEST(what_cannot_be_used_says_why)
 {
@@ -147,7 +147,8 @@ static const char *const CALLS[] = {
 };
 enum { CALL_NAMES = sizeof CALLS / sizeof CALLS[0] };
 
-// The n-th call of a function fails once, n growing until a life needs fewer of them. How many failures were told.
+// Makes the n-th call of a function fail once, for n = 1, 2, ... until an open-train-close needs fewer calls. Returns
+// the number of failures reported.
 static size_t fail_each(const char *call, int code, bptt_lowering how, int profile, bptt_precision precision)
 {
     size_t told = 0;
@@ -231,7 +232,7 @@ START_TEST(devices_come_and_go_in_threads_that_capture)
 }
 END_TEST
 
-// What lies in a context that cannot be made current goes with the context.
+// Resources of a context that cannot be made current are freed with the context.
 START_TEST(a_context_that_is_not_to_be_had_is_told)
 {
     setenv("STANDIN_LEAKS", "0", 1);
@@ -239,7 +240,7 @@ START_TEST(a_context_that_is_not_to_be_had_is_told)
 }
 END_TEST
 
-// The words name the call, what it was for, and what the driver says of it.
+// The message names the call, its purpose, and the driver's error.
 START_TEST(failures_are_told_in_the_drivers_words)
 {
     static const struct {
@@ -357,7 +358,7 @@ START_TEST(a_plan_without_output_runs_any_number_of_times)
 }
 END_TEST
 
-// 1 + 2^-k once in a product: what is left of it tells what operands were rounded to.
+// A product with one operand 1 + 2^-k: the result shows the precision that operands were rounded to.
 START_TEST(operands_are_rounded_to_what_was_asked_for)
 {
     static const int bits[] = {23, 10, 7, 10}; // behind the point: fp32, tf32, bf16, fp16

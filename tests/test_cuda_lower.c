@@ -1,5 +1,5 @@
-// Lowering for CUDA, without CUDA: the launches of real plans, what they wait for, on which streams; which copies in 16
-// bits are up to date. The references are plain: pairs of launches, and a version number for every element.
+// Lowering for CUDA, without CUDA: launches of real plans, their dependencies and streams, validity of 16-bit copies.
+// The references are plain: pairs of launches, and a version number for every element.
 #include "half_type.h"
 #include "host_memory.h"
 #include "lower/lower_plan.h"
@@ -9,7 +9,7 @@
 #include "stage.h"
 #include "suite.h"
 
-// A model on `ref` whose rows are laid out as CUDA's.
+// A model on `ref` with CUDA's row padding.
 typedef struct lowered {
     bptt_model *m;
     bptt_run *r;
@@ -234,7 +234,7 @@ static bool of_recurrence(const launch *l, size_t B)
     return l->kernel == KERNEL_cell_forward || l->kernel == KERNEL_cell_backward;
 }
 
-// What a layer's gradient takes stands on no stream of a recurrence that still runs.
+// Launches of a layer's weight gradient are on no stream of a recurrence that is still running.
 START_TEST(gradients_of_weights_leave_the_recurrence_alone)
 {
     const what w = {.H = 64, .L = 2, .B = 2, .T = 32, .work = TRAIN, .graph = true};
@@ -304,7 +304,7 @@ static versions *versions_of(versions *all, const bptt_mat *m)
     for (size_t line_ = 0; line_ < view_lines(m); line_++) \
         for (size_t at = (m)->at + line_ * (m)->ld; at < (m)->at + line_ * (m)->ld + view_width(m); at++)
 
-// What launch i does to the versions; products are checked.
+// Applies launch i to the versions, and checks the operands of products.
 static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
 {
     const launch *n = &x->launches.at[i];

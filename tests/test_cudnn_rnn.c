@@ -1,6 +1,5 @@
-// The driver of cuDNN (bench/peers/cudnn_rnn.c) and the contestant that it is, on a cuDNN that is host C: where weights
-// go and come from, what is added and what set, eager and as graphs, every failure. What real cuDNN computes is for a
-// GPU to show.
+// The driver of cuDNN (bench/peers/cudnn_rnn.c) and its contestant, on a fake cuDNN in host C: the mapping of weights,
+// accumulated and overwritten outputs, eager and graph mode, every failure. Results of real cuDNN need a GPU.
 #include "fake_runtime.h"
 
 #include "suite.h"

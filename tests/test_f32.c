@@ -202,7 +202,7 @@ END_TEST
 static f32_bits no_subnormal(f32_bits u) { return (u & 0x7f800000u) == 0 ? u & 0x80000000u : u; }
 static f32_bits bits_of(float x) { return isnan(x) ? 0x7fc00000u : F32_TO_BITS(x); } // one NaN for all
 
-// Of the bits a and b as floats: what f32_divide must give, subnormal numbers being zero before and after.
+// Expected result of f32_divide for the float bits a and b, with subnormal inputs and results flushed to zero.
 static void divides(f32_bits a, f32_bits b)
 {
     volatile float x = F32_FROM_BITS(no_subnormal(a)), y = F32_FROM_BITS(no_subnormal(b));

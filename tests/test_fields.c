@@ -1,4 +1,4 @@
-// The table of configuration fields (host/fields.h): checks, defaults, and what model files hold of them.
+// The table of configuration fields (host/fields.h): checks, defaults, and their storage in model files.
 #include "fields.h"
 #include "safetensors.h"
 #include "suite.h"

@@ -1,5 +1,5 @@
-// Files with just PyTorch's tensors: the cell and the kind of input are those that the metadata name, else the caller's
-// cell and what the tensors allow, and the caller hears of it.
+// Files with just PyTorch's tensors: cell and input kind come from the metadata, else from the caller's configuration
+// and the shapes of the tensors, and the caller is told.
 #include "nets.h"
 #include "plain_rnn.h"
 #include "st_file.h"

@@ -1,5 +1,5 @@
-// Numbers of 16 bits (device/half.h): each of them comes back, and every float becomes the nearest.
-#include "half_judge.h"
+// 16-bit floats (device/half.h): each value survives a round trip, and every float is rounded to the nearest.
+#include "half_reference.h"
 #include "near.h"
 #include "suite.h"
 

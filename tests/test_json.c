@@ -1,4 +1,4 @@
-// The tokenizer takes JSON and nothing else, and says what each token stands for.
+// The tokenizer accepts exactly JSON, and returns the value of each token.
 #include "json.h"
 #include "suite.h"
 

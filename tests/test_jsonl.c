@@ -1,4 +1,4 @@
-// JSON out (host/cli/jsonl.h): what is written, and what a resumed log keeps.
+// JSON output (host/cli/jsonl.h): written lines, and the lines that a resumed log keeps.
 #include "jsonl.h"
 #include "suite.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Finishes j, compares it with what is expected, frees it.
+// Finishes j, compares it with the expected text, frees it.
 static void is(jsonl *j, const char *expected)
 {
     jsonl_finish(j);

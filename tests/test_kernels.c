@@ -1,5 +1,5 @@
-// What device/kernels.h promises beyond the formulas: any number of lanes gives the same bits, and so do division and
-// square root of the device and those of the processor.
+// Guarantees of device/kernels.h beyond the formulas: results do not depend on the number of lanes, and division and
+// square root have the same bits on the device and on the host.
 #include "rig.h"
 #include "suite.h"
 
@@ -22,7 +22,7 @@ static pthread_barrier_t barrier;
 
 enum { ROOM = 8 * 3001, OPERANDS = 3 };
 
-// Five rows of numbers, and what the kernels make of them.
+// Five rows of inputs, and the kernels' results.
 typedef struct state {
     float x[ROOM], out[ROOM], loss[8];
     int id[8];

@@ -11,13 +11,6 @@ static const struct {
              {1, 1, 2, 1, 1}, {3, 50, 3, 2, 7},  {9, 8, 1, 1, 70}};
 enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0] };
 
-static const struct {
-    const char *backend;
-    bptt_type type;
-    unsigned threads;
-} WHO[] = {{"ref", BPTT_F64, 1}, {"ref", BPTT_F32, 1}, {"cpu", BPTT_F32, 1}, {"cpu", BPTT_F32, 2}};
-enum { WHOS = sizeof WHO / sizeof WHO[0] };
-
 // A net with its layers prepared, and a gradient dy for them.
 typedef struct fixture {
     net n;
@@ -51,7 +44,7 @@ static void go(fixture *f, layers_part part)
     CK_TRUE(bare_go(&f->b, part, 1, &e) == BPTT_OK, "%s: %s", f->says, e.words);
 }
 
-// Loads x, dy and the first state, and what a run reads besides becomes NaN: whoever looks at it is found out.
+// Loads x, dy and the first state. Fills the other buffers of the run with NaN, so that reads of stale data show.
 static void load(fixture *f, const double *x, const double *dy, const double *h0)
 {
     bptt_device *d = f->n.m->device;
@@ -96,7 +89,7 @@ static void near_sum(fixture *f, size_t i, const double *want, const double *siz
     free(got), free(bound);
 }
 
-static void judge(fixture *f)
+static void check_gradients_of_layers(fixture *f)
 {
     net *n = &f->n;
     plain_rnn p = plain_of(n->m, n->rc.batch, n->rc.steps), s = plain_of(n->m, n->rc.batch, n->rc.steps);
@@ -120,11 +113,12 @@ static void judge(fixture *f)
 
 START_TEST(layers_give_the_plain_nets_states_and_gradients)
 {
-    for (size_t i = 0; i < SHAPES * WHOS; i++)
+    for (size_t i = 0; i < SHAPES * NET_BACKENDS; i++)
         for (int variant = 0; variant < 8; variant++) {
             const size_t k = i % SHAPES, who = i / SHAPES;
-            bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, SHAPE[k].H, SHAPE[k].L);
-            c.input = SHAPE[k].I, c.biases = 1 + (variant >> 2), c.compute.threads = WHO[who].threads;
+            bptt_model_config c =
+                net_config(NET_BACKEND[who].backend, NET_BACKEND[who].type, 2, SHAPE[k].H, SHAPE[k].L);
+            c.input = SHAPE[k].I, c.biases = 1 + (variant >> 2), c.compute.threads = NET_BACKEND[who].threads;
             c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
             fixture f;
             set_up(&f, &c, SHAPE[k].B, SHAPE[k].T, variant & 2);
@@ -136,7 +130,7 @@ START_TEST(layers_give_the_plain_nets_states_and_gradients)
             } else {
                 go(&f, LAYERS_BOTH);
             }
-            judge(&f);
+            check_gradients_of_layers(&f);
             tear_down(&f);
         }
 }
@@ -144,9 +138,9 @@ END_TEST
 
 START_TEST(the_layers_parts_have_the_bits_of_the_whole)
 {
-    for (size_t who = 0; who < WHOS; who++) {
-        bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, 33, 3);
-        c.input = 7, c.compute.threads = WHO[who].threads;
+    for (size_t who = 0; who < NET_BACKENDS; who++) {
+        bptt_model_config c = net_config(NET_BACKEND[who].backend, NET_BACKEND[who].type, 2, 33, 3);
+        c.input = 7, c.compute.threads = NET_BACKEND[who].threads;
         fixture f;
         set_up(&f, &c, 5, 9, false);
         const size_t tensors = bptt_model_tensors(f.n.m) - 2, count = 3 * 10 * 5 * 33; // the largest: the states
@@ -207,9 +201,9 @@ START_TEST(whole_numbers_come_out_exactly_from_every_backend)
 {
     for (size_t k = 0; k < WHOLES; k++) {
         exact_net x = exact_make(WHOLE[k].I, WHOLE[k].H, WHOLE[k].L, WHOLE[k].B, WHOLE[k].T, 31 + k);
-        for (size_t who = 0; who < WHOS; who++) {
-            bptt_model_config c = net_config(WHO[who].backend, WHO[who].type, 2, x.H, x.L);
-            c.input = x.I, c.biases = 2, c.cell = BPTT_RELU, c.compute.threads = WHO[who].threads;
+        for (size_t who = 0; who < NET_BACKENDS; who++) {
+            bptt_model_config c = net_config(NET_BACKEND[who].backend, NET_BACKEND[who].type, 2, x.H, x.L);
+            c.input = x.I, c.biases = 2, c.cell = BPTT_RELU, c.compute.threads = NET_BACKEND[who].threads;
             const bool narrow = strcmp(c.compute.backend, "cuda") == 0;
             for (int precision = 0; precision <= (narrow ? BPTT_PRECISION_FP16 : BPTT_PRECISION_FP32); precision++) {
                 c.compute.precision = (bptt_precision)precision;
@@ -224,7 +218,7 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, the_layers_parts_have_the_bits_of_the_whole);
-    if (placed_precision() != BPTT_PRECISION_FP32) return; // what follows chooses its own
+    if (placed_precision() != BPTT_PRECISION_FP32) return; // the rest sets its own precision
     tcase_add_test(c, layers_give_the_plain_nets_states_and_gradients);
     tcase_add_test(c, whole_numbers_come_out_exactly_from_every_backend);
 }

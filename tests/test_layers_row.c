@@ -1,4 +1,4 @@
-// What stands in a row of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors, the race.
+// Rows of bptt_layers: the reference for GRU and LSTM, 16-bit numbers, quartiles, errors, the race.
 #include "layers.h"
 #include "narrow.h"
 #include "near.h"
@@ -128,7 +128,7 @@ END_TEST
 
 // ---- 16 bits ------------------------------------------------------------------------------------
 
-// Every number of 16 bits comes back; what lies between two goes to the nearer, halfway to the even one.
+// Every 16-bit float survives a round trip; values between two round to the nearer, ties to even.
 static void narrows(uint16_t (*to)(float), float (*from)(uint16_t), uint16_t infinite)
 {
     for (uint32_t b = 0; b < infinite; b++) {

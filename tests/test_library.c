@@ -1,4 +1,4 @@
-// Libraries that are loaded at run time: which of a list is opened, what is said of none, which symbol is missing.
+// Libraries loaded at run time: the one of a list that is opened, the message if there is none, missing symbols.
 #include "library.h"
 #include "near.h"
 #include "suite.h"

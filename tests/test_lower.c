@@ -1,4 +1,4 @@
-// Lowering for OpenCL devices: which loops become a whole-window kernel and what it is told; grids of the small
+// Lowering for OpenCL devices: loops that become a whole-window kernel, and its operands; grids of the small
 // kernels. Needs no device: plans are those of real runs.
 #include "cl_tiles.h"
 #include "nets.h"
@@ -139,7 +139,7 @@ START_TEST(a_window_in_a_loop_of_blocks_moves_with_it)
 }
 END_TEST
 
-// ---- what must be refused -------------------------------------------------------------------------------------------
+// ---- refusals -------------------------------------------------------------------------------------------------------
 
 // A copy of the loop of that kind in a training plan.
 static bptt_op *loop_of(const net *w, bptt_loop_kind kind)

@@ -1,6 +1,6 @@
 // The kernels of lowerings (device/kernels_lowered.h) as host C: each gives to the last bit what the entries it stands
 // for give, any grid of work-items too, and touches nothing around its outputs.
-#include "half_judge.h"
+#include "half_reference.h"
 #include "host_kernels.h"
 #include "near.h"
 #include "suite.h"
@@ -51,7 +51,7 @@ static field field_copy(const field *f)
     return c;
 }
 
-// The same matrix lying across: element (i, j) of what comes back is (j, i) of f's memory.
+// Transposed view: element (i, j) of the result is (j, i) of f's memory.
 static field field_across(field f)
 {
     f.at = (view){f.at.at, f.at.cols, f.at.rows, f.at.across, f.at.down};
@@ -229,7 +229,7 @@ END_TEST
 
 // ---- scatter --------------------------------------------------------------------------------------------------------
 
-// What the host prepares: the rows of dz by their id, and where those of each id start.
+// Token sort prepared by the host: rows of dz ordered by id, and the start of each id's rows.
 static void sorted(const field *id, size_t V, const field *order, const field *start)
 {
     int n = 0;
@@ -330,7 +330,7 @@ START_TEST(every_kernel_has_a_number_and_types_and_no_other_name_has)
 }
 END_TEST
 
-// ---- what they write ------------------------------------------------------------------------------------------------
+// ---- written elements -----------------------------------------------------------------------------------------------
 
 enum { SQUARE = 4 };
 

@@ -1,5 +1,4 @@
-// Backends in files of their own: what is loaded, what is refused in which words; what is known of devices, and where
-// the time goes.
+// Backend modules: loading, refusals and their messages; device descriptions; profiles.
 #include "backends.h"
 #include "host_memory.h"
 #include "machine.h"
@@ -73,7 +72,7 @@ START_TEST(a_module_that_cannot_be_used_is_refused_in_words)
 }
 END_TEST
 
-// ---- what is known of devices -------------------------------------------------------------------------------------
+// ---- device descriptions ------------------------------------------------------------------------------------------
 
 START_TEST(every_device_is_described_or_says_why_not)
 {

@@ -1,11 +1,11 @@
-// The OpenCL backend on a real device: which one is opened, what moves, what runs, where time goes.
+// The OpenCL backend on a real device: device selection, transfers, plans, profile.
 #include "fake_cl.h"
 #include "opencl_rig.h"
 
 #include <dlfcn.h>
 #include <time.h>
 
-// ---- which device -------------------------------------------------------------------------------
+// ---- device selection ---------------------------------------------------------------------------
 
 START_TEST(every_device_is_listed_under_its_number)
 {
@@ -47,7 +47,7 @@ START_TEST(a_device_is_chosen_by_number_by_name_or_by_itself)
 }
 END_TEST
 
-// What is opened in one of several threads.
+// Argument and result of a thread that opens a device.
 typedef struct opening {
     const cl_setup *setup;
     bptt_device *d;
@@ -194,7 +194,7 @@ START_TEST(a_gpu_comes_before_an_accelerator_before_a_processor)
 }
 END_TEST
 
-// ---- what moves ---------------------------------------------------------------------------------
+// ---- transfers ----------------------------------------------------------------------------------
 
 // Packed rows x cols of a type, and back.
 static void set(void *x, bptt_type type, size_t i, double v)
@@ -214,7 +214,7 @@ static double get(const void *x, bptt_type type, size_t i)
                               : ((const double *)x)[i];
 }
 
-// Writes a view into a buffer of counted numbers; all of the buffer is then what it should be, and the view reads back.
+// Writes a view into a buffer filled with its indices; checks the whole buffer, and reads the view back.
 static void one_view(bptt_device *d, bptt_mat m, bptt_type as)
 {
     enum { ROOM = 4096 };
@@ -296,7 +296,7 @@ START_TEST(new_memory_is_zero)
 }
 END_TEST
 
-// ---- what runs ----------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 enum { N = 33, W = 7 };
 
@@ -335,7 +335,7 @@ static void summing_close(summing *s)
     s->d->backend.free(s->d, s->index);
 }
 
-// Run number k: token k % 5 everywhere but once, dense values k + 1; what was given is then overwritten.
+// Queues run k with token k % 5 everywhere except once and dense values k + 1, then overwrites the caller's arrays.
 static bptt_status summing_run(summing *s, size_t k, bool dense, bptt_error *e)
 {
     int32_t id[N];
@@ -362,22 +362,22 @@ START_TEST(two_runs_in_flight_keep_their_inputs_and_their_outputs_apart)
         summing s;
         summing_open(&s, d, true);
         double out[BPTT_OUTPUTS];
-        CK_FAILS(cl_collect(d, s.handle, out, error), BPTT_BAD_INPUT, "no run of this plan");
+        CK_FAILS(inflight_collect(d, s.handle, out, error), BPTT_BAD_INPUT, "no run of this plan");
         for (size_t k = 0; k < 7; k++) {
             CK_DONE(summing_run(&s, k, true, error));
             if (k > 0) {
                 CK_FAILS(summing_run(&s, 99, true, error), BPTT_BAD_INPUT, "waiting to be collected");
-                if (profile) CK_DONE(cl_sync(d, error));
-                CK_DONE(cl_collect(d, s.handle, out, error));
+                if (profile) CK_DONE(inflight_sync(d, error));
+                CK_DONE(inflight_collect(d, s.handle, out, error));
                 CK_TRUE(out[0] == N * W * (double)k && out[1] == tokens_sum(k - 1), "run %zu gave %g and %g", k - 1,
                         out[0], out[1]);
                 ck_assert(out[2] == 0);
             }
         }
-        CK_DONE(cl_collect(d, s.handle, out, error));
+        CK_DONE(inflight_collect(d, s.handle, out, error));
         CK_TRUE(out[0] == N * W * 7.0 && out[1] == tokens_sum(6), "the last run gave %g and %g", out[0], out[1]);
         CK_DONE(summing_run(&s, 3, false, error)); // the dense input stays
-        CK_DONE(cl_collect(d, s.handle, out, error));
+        CK_DONE(inflight_collect(d, s.handle, out, error));
         CK_TRUE(out[0] == N * W * 7.0 && out[1] == tokens_sum(3), "without an input: %g and %g", out[0], out[1]);
         summing_close(&s);
         close_device(d);
@@ -426,7 +426,7 @@ START_TEST(the_profile_charges_what_ran_and_no_more_than_the_time_it_took)
     for (size_t k = 0; k < 5; k++) {
         double now = 0;
         CK_DONE(summing_run(&s, k, true, error));
-        CK_DONE(cl_collect(d, s.handle, out, error));
+        CK_DONE(inflight_collect(d, s.handle, out, error));
         for (size_t i = 0; i < BPTT_CHARGES; i++) now += d->spent[i];
         CK_TRUE(now > before, "run %zu was charged to nothing", k);
         before = now;
@@ -439,7 +439,7 @@ START_TEST(the_profile_charges_what_ran_and_no_more_than_the_time_it_took)
     }
     d->backend.op[BPTT_COPY](d, &s.op[0], &(bptt_slots){0});
     before = d->spent[BPTT_COPY];
-    CK_DONE(cl_sync(d, error));
+    CK_DONE(inflight_sync(d, error));
     CK_TRUE(d->spent[BPTT_COPY] > before, "a single step was charged to nothing");
     summing_close(&s);
     close_device(d);

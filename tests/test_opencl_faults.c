@@ -3,7 +3,7 @@
 #include "fake_cl.h"
 #include "opencl_rig.h"
 
-// ---- what the driver refuses ------------------------------------------------------------------------
+// ---- refusals of the driver -------------------------------------------------------------------------
 
 static cl_int no_platform(cl_uint n, cl_platform_id *p, cl_uint *found)
 {
@@ -143,7 +143,7 @@ START_TEST(memory_that_is_not_there_is_refused_with_numbers)
 }
 END_TEST
 
-// ---- what fails while it runs -------------------------------------------------------------------
+// ---- failures at run time -----------------------------------------------------------------------
 
 // y = value, out = sum of y.
 typedef struct filling {
@@ -356,7 +356,7 @@ START_TEST(groups_are_no_larger_than_a_kernel_allows)
 }
 END_TEST
 
-// ---- what is given back -------------------------------------------------------------------------
+// ---- leaks --------------------------------------------------------------------------------------
 
 START_TEST(twenty_opens_and_closes_leave_nothing)
 {
@@ -388,7 +388,7 @@ START_TEST(the_module_shows_its_table_to_this_version_only)
     for (size_t cols = 1; cols < 3000; cols++)
         CK_TRUE(b.pad(cols) >= cols && b.pad(cols) < cols + 32 && b.pad(cols) % 16 == 0 && b.pad(cols) % 256 != 0,
                 "%zu columns take %zu", cols, b.pad(cols));
-    size_t *const member[] = {&abi.backend, &abi.device, &abi.step, &abi.slots, &abi.plan, &abi.config, &abi.info};
+    size_t *const member[] = {&abi.backend, &abi.device, &abi.op, &abi.slots, &abi.plan, &abi.config, &abi.info};
     for (size_t i = 0; i < 8; i++) {
         abi = BPTT_ABI_HERE;
         if (i < 7)

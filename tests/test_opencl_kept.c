@@ -1,5 +1,5 @@
-// What the OpenCL backend keeps of the compiler's work: files in a folder, read by the next open. Whatever is wrong
-// with one, it is as if it were not there.
+// Kernel cache of the OpenCL backend: compiled programs in files that the next open reads. A damaged file is ignored,
+// as if it did not exist.
 #include "fake_cl.h"
 #include "opencl_rig.h"
 

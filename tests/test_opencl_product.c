@@ -75,7 +75,7 @@ START_TEST(a_library_is_tried_before_it_is_trusted)
 }
 END_TEST
 
-// Only what the library can do goes there; what it refuses later sticks.
+// The library gets only products that it supports; a later refusal is remembered.
 START_TEST(products_go_to_the_library_and_its_failures_stick)
 {
     size_t size = 0;

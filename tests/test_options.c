@@ -10,7 +10,7 @@
 
 static char words[OPTIONS_WORDS];
 
-// Parses a line at its blanks; what options point to lives until the next call.
+// Parses a line split at its blanks; strings in the options are valid until the next call.
 static bool parse(command_id c, const char *line, options *o)
 {
     static char text[400];
@@ -47,7 +47,7 @@ static void agrees(command_id c, const char *line)
 
 static bool readable(const char *standard) { return standard && standard[0] != '('; }
 
-// ---- what is taken -------------------------------------------------------------------------------------------------
+// ---- accepted options ----------------------------------------------------------------------------------------------
 
 START_TEST(a_value_may_follow_its_option_or_an_equals_sign)
 {
@@ -182,7 +182,7 @@ START_TEST(the_ends_of_a_range_are_in_it)
 }
 END_TEST
 
-// ---- what is refused -----------------------------------------------------------------------------------------------
+// ---- refused options -----------------------------------------------------------------------------------------------
 
 START_TEST(numbers_are_strict)
 {
@@ -251,7 +251,7 @@ START_TEST(options_are_not_abbreviated)
 }
 END_TEST
 
-// ---- what does not go together ------------------------------------------------------------------------------------
+// ---- conflicting options ------------------------------------------------------------------------------------------
 
 START_TEST(an_option_without_effect_is_refused)
 {

@@ -5,8 +5,8 @@
 
 #include "bptt_cells.h"
 
-// What is judged, and how close it has to be to the oracle: max|d| / max|ref| of each tensor. In double a few hundred
-// roundings of 1e-16. In float 6 steps of some 12 roundings of 6e-8 each, times the condition of small sums: 1e-5.
+// Backends under test, and the tolerance to the oracle: max|d| / max|ref| of each tensor. In double a few hundred
+// roundings of 1e-16. In float 6 steps of about 12 roundings of 6e-8 each, times the condition of small sums: 1e-5.
 typedef struct judged {
     const char *backend;
     bptt_type type;
@@ -165,7 +165,7 @@ static void next_case(size_t net, const judged *who)
 START_TEST(log_probabilities_one_step_at_a_time_are_pytorchs) { each(next_case); }
 END_TEST
 
-// The change of a weight is judged, to the oracle's tolerance, beside the rounding of the weight itself.
+// Compares the change of a weight within the oracle's tolerance plus the rounding of the weight itself.
 static void update_case(size_t net, const judged *who)
 {
     static const char *const rule[] = {"sgd", "rmsprop", "adam"};
@@ -262,11 +262,11 @@ START_TEST(splitmix64_gives_the_published_words_and_the_first_weights)
         char net[16];
         snprintf(net, sizeof net, "prng.%d", (int)seed);
         const double *words = oracle_get(&f, net, "u64_hex", 8), *uniform = oracle_get(&f, net, "uniform24", 4);
-        uint64_t ours = seed, twin = seed, reals24 = seed;
+        uint64_t ours = seed, reference = seed, reals24 = seed;
         for (size_t i = 0; i < 4; i++) {
             const uint64_t want = (uint64_t)words[2 * i] << 32 | (uint64_t)words[2 * i + 1];
             ck_assert_uint_eq(splitmix_next(&ours), want);
-            ck_assert_uint_eq(random_word(&twin), want);
+            ck_assert_uint_eq(random_word(&reference), want);
             const double u = splitmix_uniform24(&reals24);
             CK_NEAR(near_all(&u, uniform + i, NULL, 1), "uniform24");
         }

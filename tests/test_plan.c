@@ -1,4 +1,4 @@
-// Plans: what they hold does not depend on the length of a window, loops run as their ops say, and a plan can be read.
+// Plans: their size does not depend on the length of a window, loops run as their ops say, and a plan prints as text.
 #include "nets.h"
 #include "plan_text.h"
 #include "run.h"

@@ -417,12 +417,12 @@ static void loop_cases(rig *r)
         double *h[3], *d[3];
         for (int k = 0; k < 3; k++) {
             h[k] = reals(nh), d[k] = reals(nz);
-            rig judge;
-            if (k == 2) rig_open(&judge, rig_called("ref f64"));
-            rig *on = k == 2 ? &judge : r;
+            rig reference;
+            if (k == 2) rig_open(&reference, rig_called("ref f64"));
+            rig *on = k == 2 ? &reference : r;
             on->random = 40 + i; // the same numbers three times
             window(on, N, H, k == 1, h[k], d[k]);
-            if (k == 2) rig_close(&judge);
+            if (k == 2) rig_close(&reference);
         }
         CK_NEAR(near_all(h[0], h[2], NULL, nh), "states, step by step");
         CK_NEAR(near_all(d[0], d[2], NULL, nz), "gradients, step by step");

@@ -1,5 +1,5 @@
-// Precisions and the loss scale, as the host sees them: a window whose gradient overflows in fp16 is reported, changes
-// nothing but the scale and stops nothing; scale and precision are in the file and come back. On a module that says it
+// Precisions and the loss scale on the host: a gradient overflow in fp16 is reported, changes only the scale and does
+// not stop training; scale and precision are saved in the file and restored. On a module that says it
 // is cuda and computes with `ref` (fake_module.c).
 #include "model.h"
 #include "run.h"
@@ -51,14 +51,14 @@ END_TEST
 START_TEST(a_window_that_overflows_is_skipped_and_training_goes_on)
 {
     for (int o = BPTT_SGD; o <= BPTT_ADAM; o++) {
-        net n, twin;
+        net n, fp32;
         double scale = 65536, count = 0;
         size_t skipped = 0;
-        open_net(&n, BPTT_PRECISION_FP16, o), open_net(&twin, BPTT_PRECISION_FP32, o);
+        open_net(&n, BPTT_PRECISION_FP16, o), open_net(&fp32, BPTT_PRECISION_FP32, o);
         for (uint64_t k = 0; k < 20; k++) {
             bptt_report r = {.skipped = 7}, want;
-            CK_OK(bptt_run_evaluate(twin.r, &twin.w, &want, NULL));
-            CK_OK(bptt_run_reset(twin.r, NULL));
+            CK_OK(bptt_run_evaluate(fp32.r, &fp32.w, &want, NULL));
+            CK_OK(bptt_run_reset(fp32.r, NULL));
             CK_OK(bptt_run_reset(n.r, NULL));
             snapshot before = snapshot_of(n.m);
             CK_OK(bptt_run_train(n.r, &n.w, 0.001, &r, NULL));
@@ -70,19 +70,19 @@ START_TEST(a_window_that_overflows_is_skipped_and_training_goes_on)
                 ck_assert(snapshot_holds(&before, n.m, false));
             } else {
                 for (int p = 0; p < 4; p++) free(before.part[p]);
-                CK_OK(bptt_run_gradient(twin.r, &twin.w, &want, NULL));
-                CK_OK(bptt_run_reset(twin.r, NULL));
-                twin.m->updates = k; // Adam's corrections go by it
-                CK_OK(bptt_run_train(twin.r, &twin.w, 0.001, NULL, NULL));
+                CK_OK(bptt_run_gradient(fp32.r, &fp32.w, &want, NULL));
+                CK_OK(bptt_run_reset(fp32.r, NULL));
+                fp32.m->updates = k; // Adam's corrections go by it
+                CK_OK(bptt_run_train(fp32.r, &fp32.w, 0.001, NULL, NULL));
                 ck_assert(r.grad_norm == want.grad_norm && scale * r.grad_norm <= 1000);
-                CK_OK(bptt_run_reset(twin.r, NULL));
+                CK_OK(bptt_run_reset(fp32.r, NULL));
             }
             ck_assert(scale_of(n.m, &count) == scale && count == (double)(k + 1 - skipped));
         }
         CK_TRUE(skipped >= 3 && skipped < 15, "%zu skipped", skipped);
-        snapshot s = snapshot_of(twin.m);
+        snapshot s = snapshot_of(fp32.m);
         ck_assert(snapshot_holds(&s, n.m, false));
-        net_close(&n), net_close(&twin);
+        net_close(&n), net_close(&fp32);
     }
 }
 END_TEST
@@ -152,7 +152,7 @@ START_TEST(what_is_not_finite_in_fp16_otherwise_says_what_may_help)
 }
 END_TEST
 
-// What is left of a window that was skipped must not make those look so that are refused after one of NaN.
+// The marks of a skipped window must not make windows that are refused after a NaN look skipped.
 START_TEST(windows_refused_after_one_that_was_skipped_are_refused)
 {
     net n;
@@ -362,27 +362,27 @@ END_TEST
 
 START_TEST(a_backend_may_wish_for_the_size_of_a_decoder_block)
 {
-    net n, twin; // 175 rows of 9; the fake wishes for 2000 logits, so for blocks of 222 rows at most, ref for 2^18
+    net n, ref; // 175 rows of 9; the fake wishes for 2000 logits, so for blocks of 222 rows at most, ref for 2^18
     bptt_model_config c = net_config("cuda", BPTT_F32, 20, 7, 1);
     const bptt_run_config rc = {.size = sizeof(bptt_run_config), .batch = 35, .steps = 5, .gradient = 1};
     double *g[2];
     c.compute.backend = "cuda", c.compute.device = NULL, c.compute.lowering = BPTT_LOWER_AUTO;
     net_open(&n, &c, &rc);
     c.compute.backend = "ref";
-    net_open(&twin, &c, &rc);
+    net_open(&ref, &c, &rc);
     ck_assert_uint_eq(n.r->R, 88); // two blocks of at most 100 rows
-    ck_assert_uint_eq(twin.r->R, 175);
+    ck_assert_uint_eq(ref.r->R, 175);
     size_t bytes[2], host;
     CK_OK(run_size(&n.m->device->backend, &n.c, &rc, &bytes[0], &host, NULL));
-    CK_OK(run_size(&twin.m->device->backend, &twin.c, &rc, &bytes[1], &host, NULL));
+    CK_OK(run_size(&ref.m->device->backend, &ref.c, &rc, &bytes[1], &host, NULL));
     ck_assert(bytes[0] < bytes[1]);
     for (int i = 0; i < 2; i++) {
-        CK_OK(bptt_run_gradient(i ? n.r : twin.r, &n.w, NULL, NULL));
-        g[i] = net_part(i ? n.m : twin.m, BPTT_GRADIENT);
+        CK_OK(bptt_run_gradient(i ? n.r : ref.r, &n.w, NULL, NULL));
+        g[i] = net_part(i ? n.m : ref.m, BPTT_GRADIENT);
     }
     for (size_t i = 0; i < bptt_model_parameters(n.m); i++) CK_TRUE(fabs(g[0][i] - g[1][i]) < 1e-6, "element %zu", i);
     free(g[0]), free(g[1]);
-    net_close(&n), net_close(&twin);
+    net_close(&n), net_close(&ref);
 }
 END_TEST
 

@@ -5,13 +5,6 @@
 #include "suite.h"
 
 static const struct {
-    const char *backend;
-    bptt_type type;
-    unsigned threads;
-} WHO[] = {{"ref", BPTT_F64, 1}, {"ref", BPTT_F32, 1}, {"cpu", BPTT_F32, 1}, {"cpu", BPTT_F32, 2}};
-enum { WHOS = sizeof WHO / sizeof WHO[0] };
-
-static const struct {
     size_t V, I, H, L, B, T;
 } SHAPE[] = {{9, 0, 7, 1, 1, 1},   {65, 0, 33, 2, 3, 5}, {7, 0, 5, 3, 33, 5}, {9, 1, 7, 2, 1, 5},
              {33, 7, 50, 1, 3, 5}, {5, 7, 7, 2, 33, 5},  {5, 1, 3, 1, 3, 1},  {9, 0, 7, 2, 3, 40}};
@@ -20,8 +13,8 @@ enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0] };
 // Opens the k-th shape on the i-th backend; gradient and keep as the bits of variant say.
 static void open_shape(net *n, size_t i, size_t k, unsigned variant)
 {
-    bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, SHAPE[k].V, SHAPE[k].H, SHAPE[k].L);
-    c.input = SHAPE[k].I, c.compute.threads = WHO[i].threads, c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
+    bptt_model_config c = net_config(NET_BACKEND[i].backend, NET_BACKEND[i].type, SHAPE[k].V, SHAPE[k].H, SHAPE[k].L);
+    c.input = SHAPE[k].I, c.compute.threads = NET_BACKEND[i].threads, c.cell = variant & 1 ? BPTT_RELU : BPTT_TANH;
     const bptt_run_config rc = {
         .batch = SHAPE[k].B, .steps = SHAPE[k].T, .gradient = variant & 1, .keep = (int)(variant >> 1)};
     net_open(n, &c, &rc);
@@ -29,7 +22,7 @@ static void open_shape(net *n, size_t i, size_t k, unsigned variant)
 }
 
 #define EACH_NET(i, k, variant) \
-    for (size_t i = 0; i < WHOS; i++) \
+    for (size_t i = 0; i < NET_BACKENDS; i++) \
         for (size_t k = 0; k < SHAPES; k++) \
             for (unsigned variant = 0; variant < 4; variant++)
 
@@ -54,7 +47,7 @@ static void near_logp(const net *n, const float *got, const double *want, size_t
     free(x), free(bound);
 }
 
-// The plain net goes through the window from its last states.
+// Runs the window through the plain net from its last states.
 static void plain_go_on(plain_rnn *p, const bptt_window *w)
 {
     for (size_t l = 0; l < p->L; l++)
@@ -234,12 +227,12 @@ END_TEST
 START_TEST(a_stream_that_is_reset_is_zero_and_the_others_are_as_they_were)
 {
     static const size_t batch[] = {1, 3, 33};
-    for (size_t i = 0; i < WHOS; i++)
+    for (size_t i = 0; i < NET_BACKENDS; i++)
         for (size_t k = 0; k < 3; k++)
             for (size_t L = 1; L <= 3; L++)
                 for (int gradient = 0; gradient < 2; gradient++) {
                     const size_t B = batch[k], H = 7, state = L * B * H;
-                    const bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 9, H, L);
+                    const bptt_model_config c = net_config(NET_BACKEND[i].backend, NET_BACKEND[i].type, 9, H, L);
                     net n;
                     net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = 2, .gradient = gradient});
                     CK_OK(bptt_run_write_state(n.r, n.h0, BPTT_F64, NULL));

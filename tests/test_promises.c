@@ -1,6 +1,5 @@
-// What a caller may rely on besides the mathematics: the same bytes every time and for any number of threads, runs that
-// do not disturb each other, evaluation, refusals and failures that change nothing, files that bring back what was
-// saved.
+// Guarantees besides the mathematics: the same bytes every time and for any number of threads; independent runs;
+// evaluations, refusals and failures without side effects; files that restore the saved state.
 #include "nets.h"
 #include "suite.h"
 
@@ -146,14 +145,14 @@ START_TEST(evaluation_and_sampling_touch_neither_model_nor_other_runs)
         bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, 2);
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = 7, .steps = 5, .gradient = 1});
-        bptt_run *judge = run_on(n.m, (bptt_run_config){.batch = 1, .steps = 35});
+        bptt_run *evaluator = run_on(n.m, (bptt_run_config){.batch = 1, .steps = 35});
         CK_OK(bptt_run_train(n.r, &n.w, 1e-2, NULL, NULL));
         snapshot before = snapshot_of(n.m);
         double *state = net_state(n.r, 2 * 7 * 50);
         float logp[33];
-        CK_OK(bptt_run_evaluate(judge, &n.w, NULL, NULL));
-        CK_OK(bptt_run_next(judge, n.token, logp, NULL));
-        CK_OK(bptt_run_reset(judge, NULL));
+        CK_OK(bptt_run_evaluate(evaluator, &n.w, NULL, NULL));
+        CK_OK(bptt_run_next(evaluator, n.token, logp, NULL));
+        CK_OK(bptt_run_reset(evaluator, NULL));
         double *after = net_state(n.r, 2 * 7 * 50);
         ck_assert(same_bits(state, after, 2 * 7 * 50));
         CK_OK(bptt_run_evaluate(n.r, &n.w, NULL, NULL)); // the training run itself: only its state moves on
@@ -162,7 +161,7 @@ START_TEST(evaluation_and_sampling_touch_neither_model_nor_other_runs)
         CK_OK(bptt_run_gradient(n.r, &n.w, NULL, NULL)); // a gradient is no update
         ck_assert(snapshot_holds(&before, n.m, false));
         free(state), free(after);
-        bptt_run_close(judge);
+        bptt_run_close(evaluator);
         net_close(&n);
     }
 }
@@ -176,25 +175,25 @@ START_TEST(a_forward_only_run_finds_the_loss_that_a_gradient_run_finds)
             bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, L);
             net n;
             net_open(&n, &c, &(bptt_run_config){.batch = 3, .steps = 70, .gradient = 1, .keep = 1});
-            bptt_run *judge = run_on(n.m, (bptt_run_config){.batch = 3, .steps = 70, .keep = 1});
+            bptt_run *evaluator = run_on(n.m, (bptt_run_config){.batch = 3, .steps = 70, .keep = 1});
             n.w.keep = n.keep, n.w.weight = n.weight;
             bptt_report a, b;
             CK_OK(bptt_run_gradient(n.r, &n.w, &a, NULL));
-            CK_OK(bptt_run_evaluate(judge, &n.w, &b, NULL));
-            double *h = net_state(n.r, L * 3 * 50), *g = net_state(judge, L * 3 * 50);
+            CK_OK(bptt_run_evaluate(evaluator, &n.w, &b, NULL));
+            double *h = net_state(n.r, L * 3 * 50), *g = net_state(evaluator, L * 3 * 50);
             const double u = WHO[i].type == BPTT_F64 ? U64 : U32;
             CK_NEAR(near_scaled(&b.loss, &a.loss, 1, 100 * u), "loss");
             CK_NEAR(near_scaled(g, h, L * 3 * 50, 70 * 83 * u), "state");
             if (strcmp(c.compute.backend, "ref") == 0) ck_assert(a.loss == b.loss && same_bits(g, h, L * 3 * 50));
             ck_assert(b.grad_norm == 0 && a.weight == b.weight);
             free(h), free(g);
-            bptt_run_close(judge);
+            bptt_run_close(evaluator);
             net_close(&n);
         }
 }
 END_TEST
 
-// Character by character, the log-probability of what comes next adds up to the loss of the window.
+// The log-probabilities of the next characters, predicted one by one, add up to the loss of the window.
 START_TEST(sampling_and_scoring_see_the_same_probabilities)
 {
     for (size_t i = 0; i < WHOS; i++) {
@@ -227,15 +226,15 @@ START_TEST(a_drawn_token_is_in_range_and_of_the_right_frequency)
     uint64_t random = 1;
     ck_assert_int_eq(bptt_pick(logp, 5, 0, &random), 0);
     ck_assert_uint_eq(random, 1); // no draw at temperature 0
-    uint64_t twin = 1;
+    uint64_t reference = 1;
     int count[5] = {0};
     enum { DRAWS = 20000 };
     for (int i = 0; i < DRAWS; i++) {
         const int32_t k = bptt_pick(logp, 5, 1, &random);
         ck_assert(k >= 0 && k < 5);
         count[k]++;
-        (void)random_word(&twin);
-        ck_assert_uint_eq(random, twin); // one draw each
+        (void)random_word(&reference);
+        ck_assert_uint_eq(random, reference); // one draw each
     }
     for (int k = 0; k < 5; k++) {
         const double got = (double)count[k] / DRAWS, bound = 5 * sqrt(p[k] * (1 - p[k]) / DRAWS); // 5 sigma
@@ -251,7 +250,7 @@ START_TEST(a_drawn_token_is_in_range_and_of_the_right_frequency)
 }
 END_TEST
 
-// ---- what is not finite -------------------------------------------------------------------------
+// ---- numbers that are not finite ----------------------------------------------------------------
 
 static void poison(net *n, size_t tensor, double value)
 {

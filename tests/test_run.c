@@ -12,7 +12,7 @@ static double roundings(const net *n)
     return (double)(n->rc.steps * n->c.layers) * terms * (n->c.type == BPTT_F64 ? U64 : U32);
 }
 
-// got is want within the roundings of terms whose sizes add up to size.
+// Checks |got - want| within the rounding of terms with the sum of absolute values `size`.
 static void near_sum(const net *n, const double *got, const double *want, const double *size, size_t count,
                      const char *what)
 {
@@ -196,19 +196,12 @@ END_TEST
 
 // ---- windows in a row ---------------------------------------------------------------------------
 
-static const struct {
-    const char *backend;
-    bptt_type type;
-    unsigned threads;
-} WHO[] = {{"ref", BPTT_F64, 1}, {"ref", BPTT_F32, 1}, {"cpu", BPTT_F32, 1}, {"cpu", BPTT_F32, 2}};
-enum { WHOS = sizeof WHO / sizeof WHO[0] };
-
 START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
 {
-    for (size_t i = 0; i < WHOS; i++) {
+    for (size_t i = 0; i < NET_BACKENDS; i++) {
         enum { H = 33, B = 7, T = 5 };
-        bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 9, H, 1);
-        c.compute.threads = WHO[i].threads;
+        bptt_model_config c = net_config(NET_BACKEND[i].backend, NET_BACKEND[i].type, 9, H, 1);
+        c.compute.threads = NET_BACKEND[i].threads;
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = 2 * T, .gradient = 1});
         bptt_run *half = run_on(n.m, (bptt_run_config){.batch = B, .steps = T, .gradient = 1});
@@ -233,7 +226,7 @@ START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
 }
 END_TEST
 
-// What came before a window reaches it as its first state and in no other way.
+// Earlier windows influence a window only through its first state.
 START_TEST(gradients_end_at_the_start_of_the_window)
 {
     bptt_model_config c = net_config("ref", BPTT_F64, 9, 7, 2);
@@ -364,7 +357,7 @@ END_TEST
 
 // ---- updates ------------------------------------------------------------------------------------
 
-// How far SGD moves the weights, and the gradient it saw.
+// Runs one SGD update; returns the change of the weights and the gradient.
 static void one_step(bptt_clip mode, double clip, double rate, double **moved, double **g, size_t *count, double *norm)
 {
     bptt_model_config c = net_config("ref", BPTT_F64, 9, 7, 2);

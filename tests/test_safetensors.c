@@ -1,4 +1,4 @@
-// What the writer wrote comes back, damage to it is noticed, and what cannot be read is not written.
+// Written files read back unchanged, damage is detected, and the writer refuses files that the reader would refuse.
 #define _POSIX_C_SOURCE 200809L
 
 #include "digest.h"
@@ -45,7 +45,7 @@ static void write_small(size_t chunk)
     ck_assert_int_eq(st_write_commit(w, &e), BPTT_OK);
 }
 
-// Whether r says exactly what was written.
+// True if r has exactly the tensors that were written.
 static bool same_tensors(st_reader *r)
 {
     if (st_count(r) != TENSORS) return false;

@@ -1,4 +1,4 @@
-// The reader takes what the format's rules allow and nothing else. Among the headers are those of the reference
+// The reader accepts exactly the files that the format allows. The headers include those of the reference
 // implementation's own tests (duplicate keys, holes, overlaps, overflow, lengths beyond the file).
 #define _POSIX_C_SOURCE 200809L
 

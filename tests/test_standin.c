@@ -1,4 +1,4 @@
-// The stand-ins for CUDA: that they do late what is queued, and see what is wrong.
+// The stand-ins for CUDA: late execution of queued work, and detection of misuse.
 #include "standin_rig.h"
 
 static const char *const SETTINGS[] = {
@@ -10,7 +10,7 @@ enum { ALL_SETTINGS = sizeof SETTINGS / sizeof SETTINGS[0] };
 
 // ---- copies ---------------------------------------------------------------------------------------------------------
 
-// What a copy that was queued before *from changed brings over.
+// Value transferred by a copy that was queued before *from changed.
 static float copied_late(void)
 {
     standin_rig r = rig_open();
@@ -110,7 +110,7 @@ static void freed_twice(void)
     r.cu.MemFree(m);
 }
 
-// Past the end of what the host was given.
+// Past the end of the host allocation.
 static void stray(void)
 {
     standin_rig r = rig_open();

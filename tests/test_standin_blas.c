@@ -1,11 +1,11 @@
-// The stand-in for cuBLAS: its products, against plain sums in double, and what it demands.
+// The stand-in for cuBLAS: its products against plain sums in double, and its requirements.
 #include "standin_rig.h"
 
 #include <pthread.h>
 
 enum { M = 33, N = 7, K = 50, LD = 56, ROOM = LD * LD };
 
-// Both operands [ROOM] in every type; what the numbers are after rounding to it.
+// Both operands [ROOM] in every type, and their values after rounding to it.
 typedef struct numbers {
     float single[ROOM];
     uint16_t half[ROOM], brain[ROOM];
@@ -47,7 +47,7 @@ typedef struct product_case {
     float alpha, beta;
 } product_case;
 
-static void judge(const product_case *c, const float *got)
+static void check_product(const product_case *c, const float *got)
 {
     const bool tf32 = c->compute == BLAS_COMPUTE_32F_FAST_TF32;
     const double *a = c->type == BLAS_F16    ? A.as_half
@@ -128,7 +128,7 @@ static void products(void)
         rig_put(&x.r, x.c, got, sizeof got);
         GOOD(multiply(&x, &c, x.c));
         rig_get(&x.r, got, x.c, sizeof got);
-        judge(&c, got);
+        check_product(&c, got);
     }
 }
 
@@ -177,7 +177,7 @@ static void device_scalars(void)
                          BLAS_F32, LD, pointer(scalars + 4), pointer(x.c), BLAS_F32, LD, BLAS_COMPUTE_32F, -1));
     s[0] = c.alpha, s[1] = c.beta;
     rig_get(&x.r, got, x.c, sizeof got);
-    judge(&c, got);
+    check_product(&c, got);
 }
 
 START_TEST(scalars_on_the_device_are_read_late) { expect_fine("STANDIN_MODE=lazy", device_scalars); }

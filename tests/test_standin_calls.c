@@ -1,4 +1,4 @@
-// The stand-ins for CUDA: what they refuse, as CUDA does, and what fails on command.
+// The stand-ins for CUDA: calls that they refuse as CUDA does, and fault injection.
 #include "standin_rig.h"
 
 // ---- captures -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// Windows in two halves: what is submitted ahead gives what one call after the other gives; what is not finite stops
-// all that was submitted after it; what is refused meanwhile.
+// Submit and collect: submitted windows give the results of synchronous calls; a window that is not finite stops all
+// that were submitted after it; calls that are refused while windows are in flight.
 #include "model.h"
 #include "nets.h"
 #include "suite.h"
@@ -68,18 +68,18 @@ START_TEST(windows_submitted_ahead_give_what_steps_give)
 END_TEST
 
 // A window of NaN, then one that would be finite (the state is reset between the two): neither changes anything.
-// Afterwards all goes on as in a model that never saw them.
+// Afterwards training continues as in a model that never saw them.
 START_TEST(after_a_window_that_is_not_finite_nothing_in_flight_changes_anything)
 {
     for (size_t who = 0; who < WHOS; who++)
         for (int o = BPTT_SGD; o <= BPTT_ADAM; o++)
             for (int good_first = 0; good_first < 2; good_first++) {
-                net n, twin;
+                net n, expected;
                 bptt_report r = {.loss = 7};
                 bptt_error e = {0};
-                open_net(&n, who, o, 2), open_net(&twin, who, o, 2);
-                for (int i = 0; i < 2; i++) CK_OK(bptt_run_train(i ? n.r : twin.r, &n.w, 0.01, NULL, NULL));
-                if (good_first) CK_OK(bptt_run_train(twin.r, &n.w, 0.01, NULL, NULL));
+                open_net(&n, who, o, 2), open_net(&expected, who, o, 2);
+                for (int i = 0; i < 2; i++) CK_OK(bptt_run_train(i ? n.r : expected.r, &n.w, 0.01, NULL, NULL));
+                if (good_first) CK_OK(bptt_run_train(expected.r, &n.w, 0.01, NULL, NULL));
                 if (good_first) CK_OK(bptt_run_submit(n.r, &n.w, 0.01, NULL));
                 const double kept = n.dense[3];
                 n.dense[3] = (double)NAN;
@@ -88,7 +88,7 @@ START_TEST(after_a_window_that_is_not_finite_nothing_in_flight_changes_anything)
                 if (good_first) CK_OK(bptt_run_collect(n.r, NULL, NULL));
                 CK_OK(bptt_run_reset(n.r, NULL));
                 CK_OK(bptt_run_submit(n.r, &n.w, 0.01, NULL));
-                const uint64_t made = bptt_model_updates(twin.m);
+                const uint64_t made = bptt_model_updates(expected.m);
                 ck_assert_uint_eq(bptt_model_updates(n.m), made + 2);
                 ck_assert_int_eq(bptt_run_collect(n.r, &r, &e), BPTT_NOT_FINITE);
                 CK_TRUE(r.loss == 7 && strstr(e.words, "the loss is not finite"), "%s", e.words);
@@ -99,14 +99,14 @@ START_TEST(after_a_window_that_is_not_finite_nothing_in_flight_changes_anything)
                     ck_assert_int_eq(bptt_run_collect(n.r, &r, &e), BPTT_NOT_FINITE);
                     CK_TRUE(r.loss == 7 && strstr(e.words, "an earlier window was not finite"), "%s", e.words);
                 }
-                snapshot s = snapshot_of(twin.m);
+                snapshot s = snapshot_of(expected.m);
                 ck_assert(snapshot_holds(&s, n.m, false));
                 for (int i = 0; i < 2; i++) {
-                    CK_OK(bptt_run_reset(i ? n.r : twin.r, NULL));
-                    for (int k = 0; k < 3; k++) CK_OK(bptt_run_train(i ? n.r : twin.r, &n.w, 0.01, NULL, NULL));
+                    CK_OK(bptt_run_reset(i ? n.r : expected.r, NULL));
+                    for (int k = 0; k < 3; k++) CK_OK(bptt_run_train(i ? n.r : expected.r, &n.w, 0.01, NULL, NULL));
                 }
-                ck_assert(same_nets(&n, &twin));
-                net_close(&n), net_close(&twin);
+                ck_assert(same_nets(&n, &expected));
+                net_close(&n), net_close(&expected);
             }
 }
 END_TEST
@@ -114,15 +114,15 @@ END_TEST
 START_TEST(while_windows_are_submitted_the_run_takes_nothing_else)
 {
     for (size_t who = 0; who < WHOS; who++) {
-        net n, twin;
+        net n, expected;
         float logp[B * 9];
         bptt_report r;
-        open_net(&n, who, BPTT_ADAM, 0), open_net(&twin, who, BPTT_ADAM, 0);
+        open_net(&n, who, BPTT_ADAM, 0), open_net(&expected, who, BPTT_ADAM, 0);
         bptt_error e = {0};
         ck_assert_int_eq(bptt_run_collect(n.r, &r, &e), BPTT_BAD_INPUT);
         ck_assert(e.code == BPTT_BAD_INPUT && strstr(e.words, "none to collect"));
         for (int ahead = 1; ahead <= BPTT_SUBMITTED; ahead++) {
-            CK_OK(bptt_run_train(twin.r, &n.w, 0.01, NULL, NULL));
+            CK_OK(bptt_run_train(expected.r, &n.w, 0.01, NULL, NULL));
             CK_OK(bptt_run_submit(n.r, &n.w, 0.01, NULL));
             ck_assert_int_eq(bptt_run_train(n.r, &n.w, 0.01, NULL, NULL), BPTT_BAD_INPUT);
             ck_assert_int_eq(bptt_run_gradient(n.r, &n.w, NULL, NULL), BPTT_BAD_INPUT);
@@ -138,45 +138,45 @@ START_TEST(while_windows_are_submitted_the_run_takes_nothing_else)
         ck_assert_int_eq(bptt_run_submit(n.r, &n.w, 0.01, NULL), BPTT_BAD_INPUT);
         n.target[2] = kept;
         ck_assert_int_eq(bptt_run_submit(n.r, &n.w, (double)NAN, NULL), BPTT_BAD_INPUT);
-        ck_assert(same_nets(&n, &twin)); // reads wait for what is in flight
+        ck_assert(same_nets(&n, &expected)); // reads wait for what is in flight
         CK_OK(bptt_run_collect(n.r, NULL, NULL));
         ck_assert_int_eq(bptt_run_collect(n.r, NULL, NULL), BPTT_BAD_INPUT);
-        ck_assert(same_nets(&n, &twin));
-        net_close(&n), net_close(&twin);
+        ck_assert(same_nets(&n, &expected));
+        net_close(&n), net_close(&expected);
     }
 }
 END_TEST
 
-// Another run of the model reads what all submitted updates made, and may not put its own among them.
+// Another run of the model sees the result of all submitted updates, and may not submit its own in between.
 START_TEST(one_run_of_a_model_is_ahead_at_a_time)
 {
     for (size_t who = 0; who < WHOS; who++) {
-        net n, twin;
-        bptt_run *other = NULL, *judge = NULL;
+        net n, expected;
+        bptt_run *other = NULL, *expected_run = NULL;
         bptt_report a, b;
         bptt_error e = {0};
-        open_net(&n, who, BPTT_ADAM, 0), open_net(&twin, who, BPTT_ADAM, 0);
+        open_net(&n, who, BPTT_ADAM, 0), open_net(&expected, who, BPTT_ADAM, 0);
         CK_OK(bptt_run_open(n.m, &n.rc, &other, NULL));
-        CK_OK(bptt_run_open(twin.m, &n.rc, &judge, NULL));
+        CK_OK(bptt_run_open(expected.m, &n.rc, &expected_run, NULL));
         for (int k = 0; k < 2; k++) CK_OK(bptt_run_submit(n.r, &n.w, 0.01, NULL));
-        for (int k = 0; k < 2; k++) CK_OK(bptt_run_train(twin.r, &n.w, 0.01, NULL, NULL));
+        for (int k = 0; k < 2; k++) CK_OK(bptt_run_train(expected.r, &n.w, 0.01, NULL, NULL));
         ck_assert_int_eq(bptt_run_submit(other, &n.w, 0.01, &e), BPTT_BAD_INPUT);
         CK_TRUE(strstr(e.words, "another run") != NULL, "%s", e.words);
         ck_assert_int_eq(bptt_run_train(other, &n.w, 0.01, NULL, NULL), BPTT_BAD_INPUT);
         CK_OK(bptt_run_evaluate(other, &n.w, &a, NULL));
-        CK_OK(bptt_run_evaluate(judge, &n.w, &b, NULL));
+        CK_OK(bptt_run_evaluate(expected_run, &n.w, &b, NULL));
         ck_assert(same_report(&a, &b));
         for (int k = 0; k < 2; k++) CK_OK(bptt_run_collect(n.r, NULL, NULL));
         CK_OK(bptt_run_submit(other, &n.w, 0.01, NULL)); // now it is the other's turn
-        CK_OK(bptt_run_train(judge, &n.w, 0.01, NULL, NULL));
+        CK_OK(bptt_run_train(expected_run, &n.w, 0.01, NULL, NULL));
         ck_assert_int_eq(bptt_run_submit(n.r, &n.w, 0.01, NULL), BPTT_BAD_INPUT);
         bptt_run_close(other); // with its window in flight, which counts
         ck_assert_uint_eq(bptt_model_updates(n.m), 3);
         CK_OK(bptt_run_train(n.r, &n.w, 0.01, NULL, NULL));
-        CK_OK(bptt_run_train(twin.r, &n.w, 0.01, NULL, NULL));
-        ck_assert(same_nets(&n, &twin));
-        bptt_run_close(judge);
-        net_close(&n), net_close(&twin);
+        CK_OK(bptt_run_train(expected.r, &n.w, 0.01, NULL, NULL));
+        ck_assert(same_nets(&n, &expected));
+        bptt_run_close(expected_run);
+        net_close(&n), net_close(&expected);
     }
 }
 END_TEST
@@ -193,7 +193,8 @@ static bptt_status collect_fails(bptt_device *d, void *handle, double output[BPT
     return bptt_fail(e, BPTT_DEVICE, "the device is gone");
 }
 
-// What cannot be queued was not submitted; what cannot be collected is no update, and nothing waits for it.
+// A window that cannot be queued is not submitted; a window that cannot be collected is no update, and is not in
+// flight.
 START_TEST(a_device_that_fails_leaves_no_window_in_flight)
 {
     net n;

@@ -1,5 +1,5 @@
-// A backend on its first day: the shim over a device whose memory the host cannot touch trains to ref's bits, saves
-// what ref saves, and tells every failure once.
+// A new backend: the shim over a device with memory that the host cannot access trains to ref's bits, saves ref's file,
+// and reports every failure once.
 #include "past.h"
 #include "suite.h"
 #include "toy.h"

@@ -1,5 +1,5 @@
-// A cell with three gates and two states, registered by one file with one row (toy_cell.h): on every backend it is what
-// a forward pass in double, written out here, says, and its gradients are that pass's derivatives.
+// A cell with three gates and two states, registered by one row in one file (toy_cell.h): on every backend its results
+// are those of the forward pass in double here, and its gradients are the derivatives of that pass.
 #include "cl_internal.h"
 #include "identity.h"
 #include "model.h"

@@ -1,4 +1,4 @@
-// A kept update: training is as without, the file holds what was computed, its certificate sees what is wrong in it.
+// A traced update: training is unchanged, the file holds the computed numbers, and `verify trace` detects wrong ones.
 #include "suite.h"
 #include "trace.h"
 #include "trace_window.h"
@@ -105,7 +105,7 @@ START_TEST(an_update_that_cannot_be_kept_is_made_all_the_same)
 }
 END_TEST
 
-// ---- what the file holds ------------------------------------------------------------------------------
+// ---- contents of the file -----------------------------------------------------------------------------
 
 START_TEST(the_file_holds_the_weights_before_and_the_state_after)
 {

@@ -1,4 +1,4 @@
-// The trainer: how a text becomes streams and windows, what a step is, that validation changes nothing.
+// The trainer: division of a text into streams and windows, updates, and validation without side effects.
 #include "suite.h"
 #include "trainers.h"
 
@@ -376,13 +376,13 @@ START_TEST(a_trainer_with_updates_in_flight_refuses_what_needs_their_end)
 {
     unsigned char *text = text_of(100, 9, 3);
     bptt_trainer_config c = config_of("cpu", BPTT_F32);
-    bptt_trainer *t = NULL, *twin = NULL;
+    bptt_trainer *t = NULL, *expected = NULL;
     bptt_error e = {0};
     CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
-    CK_OK(bptt_trainer_open(&c, text, 100, &twin, NULL));
+    CK_OK(bptt_trainer_open(&c, text, 100, &expected, NULL));
     ck_assert_int_eq(bptt_trainer_collect(t, NULL, NULL), BPTT_BAD_INPUT);
     ck_assert_uint_eq(iteration_of(t), 0);
-    for (uint64_t k = 0; k < 4; k++) CK_OK(bptt_trainer_step(twin, NULL, NULL));
+    for (uint64_t k = 0; k < 4; k++) CK_OK(bptt_trainer_step(expected, NULL, NULL));
     for (uint64_t k = 0; k < 2; k++) CK_OK(bptt_trainer_step(t, NULL, NULL));
     for (uint64_t k = 0; k < 2; k++) CK_OK(bptt_trainer_submit(t, NULL)); // the next one would begin an epoch
     ck_assert_int_eq(bptt_trainer_submit(t, &e), BPTT_BAD_INPUT);
@@ -398,14 +398,14 @@ START_TEST(a_trainer_with_updates_in_flight_refuses_what_needs_their_end)
     free(untouched.bytes);
     ck_assert_uint_eq(iteration_of(t), 4);
     for (int k = 0; k < 2; k++) CK_OK(bptt_trainer_collect(t, NULL, NULL));
-    ck_assert(same_files(saved(t), saved(twin)));
+    ck_assert(same_files(saved(t), saved(expected)));
     bptt_trainer_close(t);
-    bptt_trainer_close(twin);
+    bptt_trainer_close(expected);
     free(text);
 }
 END_TEST
 
-// NaN goes into a weight between two updates in flight; the first of them is good.
+// A weight becomes NaN between two updates in flight; the first of them is valid.
 START_TEST(the_count_of_updates_falls_back_to_those_that_were_made)
 {
     unsigned char *text = text_of(100, 9, 3);

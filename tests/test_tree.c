@@ -1,5 +1,5 @@
-// The rules of the house that a program can check: sizes of files, functions and lines, unique names, who includes
-// what, no #if inside functions, and that the program printed in README.md is the one that is compiled.
+// House rules that a program can check: sizes of files, functions and lines, unique names, include rules, no #if inside
+// functions, and the program printed in README.md is the one that is compiled.
 #include "near.h"
 #include "suite.h"
 
@@ -95,7 +95,7 @@ static void fell(tree *t)
     free(t->at);
 }
 
-// What was found wrong, all of it, for one message at the end.
+// All complaints of a test, collected for one message at the end.
 typedef struct complaints {
     size_t n;
     char words[4000];
@@ -198,7 +198,7 @@ static const source *named(const tree *t, const char *name)
     return NULL;
 }
 
-// Whether a file may include one of ours. Tests and benches: anything. The others:
+// True if a file may include one of ours. Tests and benches: anything. The others:
 //   samples/      the public header; joints.c bptt_cells.h
 //   device/       its own, the public header
 //   host/         its own, the public header, the seam, the loader of libraries
@@ -275,7 +275,7 @@ END_TEST
 
 // ---- the README ---------------------------------------------------------------------------------
 
-// Whether page shows the program, each of its lines after `indent` blanks (0: in a fence; 4: an indented block).
+// True if the page contains the program, each line after `indent` blanks (0: in a fence; 4: an indented block).
 static bool shows(const char *page, const char *program, size_t indent)
 {
     char *block = must_alloc((indent + 1) * strlen(program) + indent + 1, 1), *to = block;

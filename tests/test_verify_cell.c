@@ -1,5 +1,5 @@
-// `bptt verify cell`: what holds is reported as holding, and every planted bug is noticed. And the arithmetic that the
-// exact checks stand on: judged and judge multiply in different ways and agree.
+// `bptt verify cell`: correct cells pass, and every planted bug is detected. Also the arithmetic that the exact checks
+// depend on: the check and the checked code multiply in different ways and agree.
 #include "field.h"
 #include "identity.h"
 #include "modp.h"
@@ -150,7 +150,7 @@ END_TEST
 
 // ---- numbers modulo p -------------------------------------------------------------------------------
 
-START_TEST(judge_and_judged_compute_alike_modulo_p)
+START_TEST(the_check_and_the_cell_compute_alike_modulo_p)
 {
     const uint64_t edge[] = {0, 1, 2, MODP - 1, MODP - 2, MODP / 2, MODP / 2 + 1, UINT64_C(1) << 32, UINT64_C(1) << 60};
     uint64_t random = 9;
@@ -201,7 +201,7 @@ static void add(TCase *c)
     tcase_add_loop_test(c, every_bug_in_the_reverse_pass_is_noticed, 0, BUGS);
     tcase_add_test(c, a_forward_pass_that_is_another_function_is_noticed);
     tcase_add_test(c, all_claims_of_the_part_hold);
-    tcase_add_test(c, judge_and_judged_compute_alike_modulo_p);
+    tcase_add_test(c, the_check_and_the_cell_compute_alike_modulo_p);
     tcase_add_test(c, doubles_become_elements_without_rounding);
     tcase_add_test(c, an_element_is_above_zero_or_zero_or_below);
 }

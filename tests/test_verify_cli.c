@@ -1,5 +1,5 @@
-// What `bptt verify` prints and exits with, over parts of the tests' own: one whose claim holds, one whose does not,
-// and one that cannot be done.
+// Output and exit code of `bptt verify`, with parts of this test: one whose claim holds, one whose claim fails, and one
+// that returns an error.
 #include "cmd_verify.h"
 #include "near.h"
 #include "progress.h"
@@ -39,7 +39,7 @@ static bptt_status impossible(const verify_options *o, size_t *failures, bptt_er
 static const verify_row ROWS[] = {
     {"good", holding, true}, {"bad", broken, true}, {"none", impossible, false}, {"trace", holding, false}};
 
-// Runs a command line; what it printed into out.
+// Runs a command line; captures its output in out.
 static exit_code run(int argc, char *const *argv, char *out, size_t room)
 {
     options o;

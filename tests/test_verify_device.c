@@ -1,5 +1,5 @@
-// `bptt verify device`: its claims hold wherever the tests compute, every planted bug is noticed, and what the part
-// stands on is right: the cell of whole numbers, the bound, that no model can have that cell.
+// `bptt verify device`: its claims hold on all backends of the tests, every planted bug is detected, and its
+// assumptions hold: the whole-number cell, the bound, and that no model can have that cell.
 #include "device_exact.h"
 #include "f32.h"
 #include "nets.h"
@@ -246,7 +246,7 @@ START_TEST(every_bug_in_a_backend_is_noticed)
 }
 END_TEST
 
-// ---- what it stands on --------------------------------------------------------------------------
+// ---- assumptions --------------------------------------------------------------------------------
 
 START_TEST(the_cell_of_whole_numbers_is_exact_wherever_float_is)
 {
@@ -272,7 +272,7 @@ START_TEST(no_model_has_the_cell_of_whole_numbers)
 }
 END_TEST
 
-// Full weights over so many steps grow beyond what float holds.
+// Full weights over so many steps grow beyond exact floats.
 START_TEST(a_net_that_adds_up_too_much_is_refused)
 {
     static const whole_shape sizes = {5, 0, 33, 1, 3, 30, 1, false, false, true};
@@ -289,7 +289,7 @@ END_TEST
 //   z(0) = 3 + 1 - 2 = 2, h(1) = 2;  z(1) = 1 + 1 - 2 = 0, h(2) = 0
 // W_out = (1, 0), unit 2 * 1024: logits 2 * 2 and 1, then 0 and 1; targets 1 and 0.
 //   loss 3 + 1;  dlogit (1, -1), (-1, 1);  dh = 1, -1;  dz(1) = -1 * 0 = 0, dz(0) = 1 * -1 = -1;  dh(0) = 1
-START_TEST(the_judge_agrees_with_a_hand)
+START_TEST(the_reference_agrees_with_values_computed_by_hand)
 {
     static const whole_shape sizes = {2, 0, 1, 1, 1, 2, 1, false, false, false};
     whole_net n;
@@ -299,7 +299,7 @@ START_TEST(the_judge_agrees_with_a_hand)
     n.w[1][0] = -1, n.w[2][0] = 1, n.h0[0] = 2;
     whole_window *const w = &n.win[0];
     w->token[0] = 1, w->token[1] = 0, w->target[0] = 1, w->target[1] = 0;
-    whole_judge(&n);
+    whole_compute_reference(&n);
     const int64_t h[] = {2, 2, 0}, dz[] = {-1, 0}, g[] = {0, -1, -2, -1, 2, -2, 0, 0};
     CK_TRUE(memcmp(w->h, h, sizeof h) == 0, "states %d %d %d", (int)w->h[0], (int)w->h[1], (int)w->h[2]);
     CK_TRUE(memcmp(w->dz, dz, sizeof dz) == 0, "dz %d %d", (int)w->dz[0], (int)w->dz[1]);
@@ -322,7 +322,7 @@ static void add(TCase *c)
     tcase_add_test(c, the_cell_of_whole_numbers_is_exact_wherever_float_is);
     tcase_add_test(c, no_model_has_the_cell_of_whole_numbers);
     tcase_add_test(c, a_net_that_adds_up_too_much_is_refused);
-    tcase_add_test(c, the_judge_agrees_with_a_hand);
+    tcase_add_test(c, the_reference_agrees_with_values_computed_by_hand);
 }
 
 int main(void) { return run_suite("verify device", add, 120); }

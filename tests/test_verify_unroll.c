@@ -1,4 +1,4 @@
-// `bptt verify unroll`: what holds is reported as holding, and every planted bug is noticed, by the claims that the
+// `bptt verify unroll`: correct nets pass, and every planted bug is detected by the claims that the
 // table names. Bugs of the time loops are planted in the plans, those of an entry in a backend's table.
 #include "host_memory.h"
 #include "identity.h"
@@ -20,7 +20,7 @@ static const net_case TWO = {BPTT_TANH, 5, 3, 4, 2, 3, 5, 1, false, false, 0};
 
 // ---- bugs of the plan -------------------------------------------------------------------------------
 
-static void (*bend)(bptt_plan *p); // what is done to every plan; a test program is one thread
+static void (*bend)(bptt_plan *p); // planted bug, applied to every plan; a test program is one thread
 
 // Appends an op to a plan with room for it.
 static void append(void *with, const bptt_op *op)

@@ -1,4 +1,4 @@
-// The toy: each byte is stored scrambled, with a key that depends on where it lies.
+// The toy backend: bytes are stored scrambled with a key that depends on their address, so raw access shows.
 #include "toy.h"
 #include "number_f32.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Begins with a number where host memory has its pointer: who takes one for the other crashes.
+// Starts with a number where a host buffer has its pointer: code that confuses the two crashes.
 struct bptt_buf {
     size_t bytes;
     unsigned char *stored;
@@ -42,7 +42,7 @@ static bptt_status toy_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_
     if (!b || !stored) {
         free(b);
         free(stored);
-        return bptt_fail(e, BPTT_NO_MEMORY, "%s: no memory for a block of %zu bytes; lower --hidden", d->backend.name,
+        return bptt_fail(e, BPTT_NO_MEMORY, "%s: no memory for a block of %zu bytes; lower `hidden`", d->backend.name,
                          bytes);
     }
     *b = (bptt_buf){bytes, stored};
@@ -76,7 +76,7 @@ static void convert(void *out, bptt_type to, const void *x, bptt_type from)
     }
 }
 
-// What every transfer starts with.
+// Common start of all transfers.
 static bptt_status begin(bptt_device *d, bptt_type a, bptt_type b, bptt_error *e)
 {
     toy *own = toy_of(d);

@@ -9,13 +9,13 @@ typedef struct toy {
     shim shim;
     size_t transfers; // reads and writes asked for so far
     size_t until;     // that many more work, the next one fails, once; 0: all work
-    size_t cells;     // how often its own CELL_FORWARD ran
+    size_t cells;     // runs of its own CELL_FORWARD
 } toy;
 
 bptt_backend bptt_toy(void);        // sums in double, as ref
 bptt_backend bptt_toy_narrow(void); // sums in float, as devices
 toy *toy_of(bptt_device *d);
-// How a buffer's bytes lie in the device.
+// Bytes of a buffer as stored on the device.
 const unsigned char *toy_stored(const bptt_buf *b, size_t *bytes);
 
 #endif

@@ -1,5 +1,5 @@
-// The activations on every float, or on a sample: reached through the seam, as the entries of the cpu backend at every
-// width of its inner loops and of `ref` compute them.
+// Part `activation` of `bptt verify`: tanh and sigmoid on every float, or on a sample. They are called as ops of the
+// cpu backend, at every SIMD width of its inner loops, and of `ref`.
 #include "backend.h"
 #include "reference.h"
 #include "sweep.h"
@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// What device/f32.h says of its worst errors, in ulp.
+// Largest errors that device/f32.h states, in ulp.
 #define TANH_ULP 0.730
 #define SIGMOID_ULP 1.195
 
-// Of all bits (sweep.h): of a sample, of all floats. The same on every machine and with every compiler: the text is
-// made of correctly rounded operations only; who changes the text on purpose puts the new ones here.
+// Checksums of all result bits (sweep.h), of a sample and of all floats. They are the same on every machine and with
+// every compiler, because device/f32.h uses correctly rounded operations only. Update them after a deliberate change.
 typedef struct sums {
     uint64_t sampled, exhaustive;
 } sums;
@@ -24,7 +24,7 @@ static const sums sigmoid_sums = {UINT64_C(0x38f57479dbae5bc9), UINT64_C(0xd875a
 
 // ---- a cell as a function ------------------------------------------------------------------------------------------
 
-// One device for one thread, with rows for values; and a row of ones.
+// Device of one thread, with a row of inputs, a row of outputs, and a row of ones.
 typedef struct seat {
     bptt_device *d;
     bptt_buf *buf;
@@ -54,7 +54,7 @@ static bptt_status seat_open(const bptt_backend *b, void **out, bptt_error *e)
     return s->d->backend.sync(s->d, e);
 }
 
-// Writes x, runs the entry, reads y.
+// Writes x, runs the op, reads y.
 static bptt_status through(seat *s, bptt_op *step, size_t n, const float *x, float *y, bptt_error *e)
 {
     bptt_device *d = s->d;
@@ -100,8 +100,8 @@ static void ways_close(sweep_way *w, size_t ways, unsigned threads)
     }
 }
 
-// The widest first: it is the one that trains. *ways counts what ways_close has to close, on failure too. `ref` calls
-// the C library's fma for each operation: it is the plain width again, so it comes only in a sample.
+// The widest loops come first, since training uses them. *ways counts the ways that ways_close must close, on failure
+// too. `ref` repeats the plain width with the C library's fma for each operation, so it is used only in a sample.
 static bptt_status tanh_ways(sweep_way *w, size_t *ways, bool sampled, unsigned threads, bptt_error *e)
 {
     bptt_backend b;
@@ -144,13 +144,13 @@ static void sigmoid_ways(sweep_way *w, size_t *ways)
 
 // ---- the lines -----------------------------------------------------------------------------------------------------
 
-typedef struct teller {
+typedef struct sweep_report {
     const verify_options *o;
     size_t *failures;
     const char *what; // being swept
-} teller;
+} sweep_report;
 
-static void tell(const teller *t, const char *claim, bool holds, const char *found)
+static void report_claim(const sweep_report *t, const char *claim, bool holds, const char *found)
 {
     const evidence kind = t->o->exhaustive ? EVIDENCE_EXHAUSTIVE : EVIDENCE_SAMPLED;
     const verify_line line = {.part = "activation", .claim = claim, .kind = kind, .holds = holds, .found = found};
@@ -158,13 +158,14 @@ static void tell(const teller *t, const char *claim, bool holds, const char *fou
     if (t->o->line) t->o->line(t->o->user, &line);
 }
 
-static void advance(void *user, double done)
+static void show_sweep_progress(void *user, double done)
 {
-    const teller *t = user;
+    const sweep_report *t = user;
     t->o->progress(t->o->user, t->what, done);
 }
 
-static void tell_values(const teller *t, const char *claim, const sweep *s, const sweep_verdict *v, double limit)
+static void report_values(const sweep_report *t, const char *claim, const sweep *s, const sweep_verdict *v,
+                          double limit)
 {
     char found[400];
     const double slack = REFERENCE_ERROR * 0x1p24; // ulp, of a value below its power of two
@@ -180,10 +181,11 @@ static void tell_values(const teller *t, const char *claim, const sweep *s, cons
         n += snprintf(found + n, sizeof found - (size_t)n, ", not flushed %" PRIu64, v->flush);
     if (v->flushed && n > 0 && n < (int)sizeof found)
         (void)snprintf(found + n, sizeof found - (size_t)n, "; %" PRIu64 " subnormal x taken for zero", v->flushed);
-    tell(t, claim, wrong == 0 && v->worst + slack <= limit, found);
+    report_claim(t, claim, wrong == 0 && v->worst + slack <= limit, found);
 }
 
-static void tell_ways(const teller *t, const char *claim, const sweep *s, const sweep_verdict *v, const sums *known)
+static void report_ways(const sweep_report *t, const char *claim, const sweep *s, const sweep_verdict *v,
+                        const sums *known)
 {
     char found[400];
     uint64_t unlike = 0;
@@ -199,11 +201,11 @@ static void tell_ways(const teller *t, const char *claim, const sweep *s, const 
     }
     if (s->ways < 2 && n > 0 && n < (int)sizeof found)
         (void)snprintf(found + n, sizeof found - (size_t)n, " is the only way on this processor");
-    tell(t, claim, unlike == 0 && v->sum == sum, found);
+    report_claim(t, claim, unlike == 0 && v->sum == sum, found);
 }
 
-// y good to TANH_ULP gives y^2 to 2 TANH_ULP in units of 2^-24, and the product and the difference are rounded.
-static void tell_slopes(const teller *t, const sweep_verdict *v)
+// An error of TANH_ULP in y is an error of 2 TANH_ULP in y^2 in units of 2^-24; the product and the difference round.
+static void report_slopes(const sweep_report *t, const sweep_verdict *v)
 {
     char found[300];
     const double limit = (2 * TANH_ULP + 1) * 0x1p-24;
@@ -211,13 +213,13 @@ static void tell_slopes(const teller *t, const sweep_verdict *v)
                    "worst |1 - y y - tanh' x| %.3g at x = %.9g, bound %.3g; outside 0..1 %" PRIu64
                    "; no bound of the relative error, which near |y| = 1 is as large as 1",
                    v->worst_slope, (double)v->where_slope, limit, v->slopes_outside);
-    tell(t, "the rule 1 - y y gives the derivative of tanh at x, absolutely", //
-         v->slopes_outside == 0 && v->worst_slope + 3 * REFERENCE_ERROR <= limit, found);
+    report_claim(t, "the rule 1 - y y gives the derivative of tanh at x, absolutely", //
+                 v->slopes_outside == 0 && v->worst_slope + 3 * REFERENCE_ERROR <= limit, found);
 }
 
 // ---- the part ------------------------------------------------------------------------------------------------------
 
-// As many as the cpu backend would use.
+// Number of threads that the cpu backend uses by default.
 static bptt_status cores(unsigned *threads, bptt_error *e)
 {
     const bptt_backend b = bptt_cpu();
@@ -229,7 +231,7 @@ static bptt_status cores(unsigned *threads, bptt_error *e)
     return BPTT_OK;
 }
 
-static bptt_status sweep_tanh(teller *t, sweep *s, bptt_error *e)
+static bptt_status sweep_tanh(sweep_report *t, sweep *s, bptt_error *e)
 {
     sweep_way way[SWEEP_WAYS];
     sweep_verdict v;
@@ -240,16 +242,16 @@ static bptt_status sweep_tanh(teller *t, sweep *s, bptt_error *e)
     bptt_status st = tanh_ways(way, &s->ways, s->sampled, s->threads, e);
     if (!st) st = sweep_floats(s, &v, e);
     if (!st) {
-        tell_values(t, "tanh: error bounded, odd, monotone, in [-1, 1], NaN and infinities right", s, &v, TANH_ULP);
-        tell_slopes(t, &v);
-        tell_ways(t, "tanh has the same bits at every width of the cpu backend, and on every machine", s, &v,
-                  &tanh_sums);
+        report_values(t, "tanh: error bounded, odd, monotone, in [-1, 1], NaN and infinities right", s, &v, TANH_ULP);
+        report_slopes(t, &v);
+        report_ways(t, "tanh has the same bits at every width of the cpu backend, and on every machine", s, &v,
+                    &tanh_sums);
     }
     ways_close(way, s->ways, s->threads);
     return st;
 }
 
-static bptt_status sweep_sigmoid(teller *t, sweep *s, bptt_error *e)
+static bptt_status sweep_sigmoid(sweep_report *t, sweep *s, bptt_error *e)
 {
     sweep_way way[SWEEP_WAYS];
     sweep_verdict v;
@@ -260,17 +262,18 @@ static bptt_status sweep_sigmoid(teller *t, sweep *s, bptt_error *e)
     sigmoid_ways(way, &s->ways);
     const bptt_status st = sweep_floats(s, &v, e);
     if (st) return st;
-    tell_values(t, "sigmoid (of no cell yet): error bounded, monotone, in [0, 1], NaN and infinities right", s, &v,
-                SIGMOID_ULP);
-    tell_ways(t, "sigmoid has the same bits at every width of the cpu backend, and on every machine", s, &v,
-              &sigmoid_sums);
+    report_values(t, "sigmoid (of no cell yet): error bounded, monotone, in [0, 1], NaN and infinities right", s, &v,
+                  SIGMOID_ULP);
+    report_ways(t, "sigmoid has the same bits at every width of the cpu backend, and on every machine", s, &v,
+                &sigmoid_sums);
     return BPTT_OK;
 }
 
 bptt_status verify_activation(const verify_options *o, size_t *failures, bptt_error *e)
 {
-    teller t = {.o = o, .failures = failures};
-    sweep s = {.sampled = !o->exhaustive, .may_flush = true, .progress = o->progress ? advance : NULL, .user = &t};
+    sweep_report t = {.o = o, .failures = failures};
+    sweep s = {
+        .sampled = !o->exhaustive, .may_flush = true, .progress = o->progress ? show_sweep_progress : NULL, .user = &t};
     bptt_status st = cores(&s.threads, e);
     if (!st) st = sweep_tanh(&t, &s, e);
     return st ? st : sweep_sigmoid(&t, &s, e);

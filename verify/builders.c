@@ -1,5 +1,5 @@
 // Part `builders` of `bptt verify`: context builders, chains of cells, windows cut and glued, causality, packed
-// documents. What each line says, and how strongly: README.md.
+// documents. README.md explains each line and the strength of its evidence.
 #include "builders.h"
 
 #include "backends.h"
@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- where ----------------------------------------------------------------------------------------------------------
+// ---- places ---------------------------------------------------------------------------------------------------------
 
 enum { PLACES = 7, NAMES = 160 };
 
-// Whether a model opens there. One that nobody asked for may be absent.
-static bptt_status present(const place *p, bool asked, bool *is, bptt_error *e)
+// *is: a model opens at the place. A missing backend is an error only if the user named it.
+static bptt_status probe_compute_place(const compute_place *p, bool asked, bool *is, bptt_error *e)
 {
     bptt_model_config c;
     bptt_model *m = NULL;
@@ -27,16 +27,16 @@ static bptt_status present(const place *p, bool asked, bool *is, bptt_error *e)
     return bptt_fail(e, s, "%s", why.words);
 }
 
-// The places that o asks for: *n of them.
-static bptt_status find_places(const verify_options *o, place at[PLACES], size_t *n, bptt_error *e)
+// The places selected by the options; *n is their number.
+static bptt_status find_places(const verify_options *o, compute_place at[PLACES], size_t *n, bptt_error *e)
 {
-    static const place all[PLACES] = {{"ref", NULL, BPTT_F64, BPTT_LOWER_AUTO, "ref f64"},
-                                      {"ref", NULL, BPTT_F32, BPTT_LOWER_AUTO, "ref f32"},
-                                      {"cpu", NULL, BPTT_F32, BPTT_LOWER_AUTO, "cpu"},
-                                      {"opencl", NULL, BPTT_F32, BPTT_LOWER_NEVER, "opencl step by step"},
-                                      {"opencl", NULL, BPTT_F32, BPTT_LOWER_ALWAYS, "opencl by windows"},
-                                      {"cuda", NULL, BPTT_F32, BPTT_LOWER_NEVER, "cuda step by step"},
-                                      {"cuda", NULL, BPTT_F32, BPTT_LOWER_ALWAYS, "cuda by windows"}};
+    static const compute_place all[PLACES] = {{"ref", NULL, BPTT_F64, BPTT_LOWER_AUTO, "ref f64"},
+                                              {"ref", NULL, BPTT_F32, BPTT_LOWER_AUTO, "ref f32"},
+                                              {"cpu", NULL, BPTT_F32, BPTT_LOWER_AUTO, "cpu"},
+                                              {"opencl", NULL, BPTT_F32, BPTT_LOWER_NEVER, "opencl step by step"},
+                                              {"opencl", NULL, BPTT_F32, BPTT_LOWER_ALWAYS, "opencl by windows"},
+                                              {"cuda", NULL, BPTT_F32, BPTT_LOWER_NEVER, "cuda step by step"},
+                                              {"cuda", NULL, BPTT_F32, BPTT_LOWER_ALWAYS, "cuda by windows"}};
     const bool named = o->backend && strcmp(o->backend, "auto") != 0;
     bptt_status s = BPTT_OK;
     *n = 0;
@@ -45,19 +45,19 @@ static bptt_status find_places(const verify_options *o, place at[PLACES], size_t
         if (named && strcmp(o->backend, all[i].backend) != 0) continue;
         at[*n] = all[i];
         if (named) at[*n].device = o->device;
-        s = present(&at[*n], named, &is, e);
+        s = probe_compute_place(&at[*n], named, &is, e);
         if (is) ++*n;
     }
     if (!s && *n == 0) return no_backend_called(o->backend, e);
     return s;
 }
 
-// ---- saying it ------------------------------------------------------------------------------------------------------
+// ---- report ---------------------------------------------------------------------------------------------------------
 
 typedef struct sentence {
     const char *claim;
     evidence kind;
-    const char *of; // what was tried
+    const char *of; // the cases
 } sentence;
 
 static const sentence CHAIN_SAYS[CHAIN_LAWS] = {
@@ -93,7 +93,7 @@ static const sentence WINDOW_SAYS[WINDOW_LAWS] = {
                    "tensors; random whole numbers, relu, without rounding"},
 };
 
-static void say(const verify_options *o, const sentence *s, const tally *t, const char *where, size_t *failures)
+static void report_law(const verify_options *o, const sentence *s, const tally *t, const char *where, size_t *failures)
 {
     char found[480], worst[40] = "";
     if (s->kind == EVIDENCE_BOUNDED) (void)snprintf(worst, sizeof worst, "; at worst %.2g of the bound", t->worst);
@@ -106,8 +106,8 @@ static void say(const verify_options *o, const sentence *s, const tally *t, cons
     if (o->line) o->line(o->user, &line);
 }
 
-// Goes on at the next place after a claim that does not hold, and counts there too.
-static bptt_status verify_windows(const verify_options *o, const place *at, size_t places, size_t *failures,
+// A claim that fails does not end the check: the tallies go on at the next place.
+static bptt_status verify_windows(const verify_options *o, const compute_place *at, size_t places, size_t *failures,
                                   bptt_error *e)
 {
     tally t[WINDOW_LAWS] = {{0}};
@@ -120,17 +120,17 @@ static bptt_status verify_windows(const verify_options *o, const place *at, size
         if (!s) s = causal_laws(&at[i], t, e);
         if (!s) s = document_laws(&at[i], t, e);
     }
-    for (size_t i = 0; !s && i < WINDOW_LAWS; i++) say(o, &WINDOW_SAYS[i], &t[i], where, failures);
+    for (size_t i = 0; !s && i < WINDOW_LAWS; i++) report_law(o, &WINDOW_SAYS[i], &t[i], where, failures);
     return s;
 }
 
 bptt_status verify_builders(const verify_options *o, size_t *failures, bptt_error *e)
 {
-    place at[PLACES];
+    compute_place at[PLACES];
     tally t[CHAIN_LAWS] = {{0}};
     size_t places = 0;
     bptt_status s = find_places(o, at, &places, e);
     if (!s) s = chain_laws(NULL, t, e);
-    for (size_t i = 0; !s && i < CHAIN_LAWS; i++) say(o, &CHAIN_SAYS[i], &t[i], "", failures);
+    for (size_t i = 0; !s && i < CHAIN_LAWS; i++) report_law(o, &CHAIN_SAYS[i], &t[i], "", failures);
     return s ? s : verify_windows(o, at, places, failures, e);
 }

@@ -8,7 +8,7 @@
 
 // ---- cells ----------------------------------------------------------------------------------------------------------
 
-// What chains are checked for, one tally each.
+// Laws of chains, one tally each.
 typedef enum chain_law {
     BUILDER_DERIVATIVE, // jvp is the derivative of apply, exactly, in whole numbers
     BUILDER_ADJOINT,    // vjp is the adjoint of jvp, likewise
@@ -26,26 +26,26 @@ bptt_builder whole_trace_builder(void); // that one
 
 // ---- windows --------------------------------------------------------------------------------------------------------
 
-// Where a model computes.
-typedef struct place {
+// Backend, device and number type of a model.
+typedef struct compute_place {
     const char *backend, *device;
     bptt_type type;
     bptt_lowering lowering;
     const char *name; // "ref f64"
-} place;
+} compute_place;
 
 typedef enum window_law {
     GLUE_BITS,      // [0, k) and [k, T) joined by dh(k): states, dz, dh(0) are those of [0, T), to the last bit
     GLUE_SUMS,      // dW, db within the roundings of their sums
     GLUE_WHOLE,     // everything, exactly, in whole numbers
-    CAUSAL_FORWARD, // what comes from k on reaches no state or loss before
+    CAUSAL_FORWARD, // inputs from step k on do not change states or losses before
     CAUSAL_BACK,    // nor the gradient of losses before; gradients of inputs after the last weight are 0
     DOCUMENTS,      // weight, keep: a packed window is its documents one by one, exactly, in whole numbers
     WINDOW_LAWS
 } window_law;
 
-bptt_status glue_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
-bptt_status causal_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
-bptt_status document_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status glue_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status causal_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
+bptt_status document_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e);
 
 #endif

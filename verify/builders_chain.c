@@ -73,7 +73,7 @@ bptt_builder whole_trace_builder(void) { return (bptt_builder){mix_apply, mix_jv
 
 // ---- a random list --------------------------------------------------------------------------------------------------
 
-// Several traces of the same shapes, and the parameters.
+// A random list of cells: parameters and several traces of the same shapes.
 typedef struct list {
     size_t n; // steps
     scratch mem;
@@ -106,7 +106,7 @@ static void trace_open(list *l, bptt_elman_trace *t)
     }
 }
 
-// to = from, or the size of it.
+// to = from, or |from|.
 static void trace_copy(const list *l, const bptt_elman_trace *from, const bptt_elman_trace *to, bool size)
 {
     for (size_t i = 0; i < l->n; i++)
@@ -270,8 +270,8 @@ static size_t roundings(const list *l)
     return k;
 }
 
-// <J d, s> = <d, J' s>. The bound comes from the same list with every number replaced by its size: no product on any
-// path is lost there, so its <J d, s> is what the roundings are relative to.
+// <J d, s> = <d, J' s>. The error bound is relative to <J d, s> of the same list with every number replaced by its
+// absolute value, where no terms cancel.
 static bptt_status adjoint(list *l, tally *t, bptt_error *e)
 {
     bptt_elman_trace trace[STEPS], d[STEPS], s[STEPS], given[STEPS];
@@ -306,7 +306,7 @@ static void zero_gradients(list *l)
     }
 }
 
-// All of it in a row: cotangents, then the gradient of each step's own weights.
+// All results in one array: cotangents, then the weight gradient of each step.
 static double *flatten(list *l, const bptt_elman_trace *s, size_t *n)
 {
     double *const first = scratch_take(&l->mem, 0);
@@ -322,7 +322,7 @@ static double *flatten(list *l, const bptt_elman_trace *s, size_t *n)
     return first;
 }
 
-// vjp of [k, n), the builder's vjp, vjp of [0, k): what the whole gives. Likewise forward.
+// vjp of [k, n), the builder's vjp and vjp of [0, k) together equal the vjp of the whole list. The same for forward.
 static bptt_status glued(list *l, tally *t, bptt_error *e)
 {
     bptt_elman_trace trace[STEPS], s[STEPS], given[STEPS], again[STEPS];
@@ -357,7 +357,7 @@ static bptt_status glued(list *l, tally *t, bptt_error *e)
     return st;
 }
 
-// Two traces on the same straight piece: no unit of relu changes sides between them.
+// True if two traces lie on the same linear piece: no relu unit changes sign between them.
 static bool same_piece(const list *l, const bptt_elman_trace *a, const bptt_elman_trace *b)
 {
     bool same = true;

@@ -6,7 +6,7 @@
 
 enum { ROOM = 1 << 17 };
 
-// One cut: the whole and the two pieces, the second first.
+// One cut at step k: results of the whole window and of its two pieces.
 typedef struct cut {
     small_net *n;
     size_t k;
@@ -16,8 +16,7 @@ typedef struct cut {
 } cut;
 
 // light_joint: position k - 1 has no weight. Both pieces have the same sum of weights, a power of two (or the first has
-// none): then all gradients of a piece are exactly `scale` times those of the whole, and dh(k) goes from one to the
-// other as it is.
+// sum 0). Gradients of a piece are then exactly `scale` times those of the whole, and dh(k) needs no rescaling.
 static bptt_status cut_at(cut *c, small_net *n, size_t k, bool light_joint, uint64_t *random, scratch *mem,
                           bptt_error *e)
 {
@@ -29,7 +28,8 @@ static bptt_status cut_at(cut *c, small_net *n, size_t k, bool light_joint, uint
     c->whole = outcome_make(n, n->T, n->B, mem), c->first = outcome_make(n, k, n->B, mem);
     c->rest = outcome_make(n, n->T - k, n->B, mem);
     double *const between = scratch_take(mem, n->L * n->B * n->H);
-    piece p = {.T = n->T, .B = n->B, .h0 = n->h0, .weight = c->weight};
+    // The second piece runs before the first, which needs its dh0.
+    window_piece p = {.T = n->T, .B = n->B, .h0 = n->h0, .weight = c->weight};
     bptt_status s = small_net_go(n, &p, &c->whole, mem, e);
     for (size_t l = 0; !s && l < n->L; l++) // the state before step k
         memcpy(between + l * n->B * n->H, c->whole.states + (l * (n->T + 1) + k) * n->B * n->H,
@@ -60,7 +60,7 @@ static void same_tensors(const cut *c, tally *t)
 
 // dW of the first layer is a sum of T*B products of an input and a dz, both known to the last bit: formed here in
 // double, by the whole and by the pieces.
-static void near_sums(const cut *c, const place *p, tally *t)
+static void near_sums(const cut *c, const compute_place *p, tally *t)
 {
     const small_net *n = c->n;
     const size_t H = n->H, N = n->T * n->B;
@@ -80,17 +80,16 @@ static void near_sums(const cut *c, const place *p, tally *t)
         }
 }
 
-// tanh. W_ih is the identity, so the gradient of the input is dz itself; each logit reads one unit, so no order of
-// summation shows there. What is left to sums are the products with W_hh, of the same shape either way. A backend may
-// begin such a sum with what it adds to or end with it, which rounds differently: so position k - 1 of the one layer
-// has no weight, and the sum begins with 0. The double reference adds last, so there two layers are cut under weights
-// everywhere.
+// tanh. W_ih is the identity, so the gradient of the input equals dz; each logit reads one unit, so the order of
+// summation does not matter there. The only sums are products with W_hh, of the same shape in both cases. A backend may
+// add such a sum to its accumulator first or last, with different rounding: so with one layer, position k - 1 has no
+// weight and the accumulator is 0. The double reference adds it last; there two layers have weights everywhere.
 static const struct {
     size_t V, H, B, T;
 } SHAPE[] = {{5, 13, 3, 7}, {2, 3, 1, 9}, {7, 50, 5, 4}};
 enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0] };
 
-static bptt_status bits(const place *p, size_t shape, scratch *mem, tally t[WINDOW_LAWS], bptt_error *e)
+static bptt_status bits(const compute_place *p, size_t shape, scratch *mem, tally t[WINDOW_LAWS], bptt_error *e)
 {
     const bool adds_last = p->type == BPTT_F64;
     const size_t V = SHAPE[shape].V, H = SHAPE[shape].H;
@@ -117,15 +116,15 @@ static bptt_status bits(const place *p, size_t shape, scratch *mem, tally t[WIND
     return s;
 }
 
-static bool lively(const double *x, size_t n)
+static bool eighth_nonzero(const double *x, size_t n)
 {
     size_t alive = 0;
     for (size_t i = 0; i < n; i++) alive += x[i] != 0;
     return 8 * alive >= n;
 }
 
-// relu and whole numbers, two layers, a weight on every position: everything is exact, in any order of summation.
-static bptt_status whole_numbers(const place *p, scratch *mem, tally *t, bptt_error *e)
+// relu, whole numbers, two layers, a weight on every position: all results are exact in any order of summation.
+static bptt_status whole_numbers(const compute_place *p, scratch *mem, tally *t, bptt_error *e)
 {
     uint64_t random = 11;
     small_net n = {.V = 4, .I = 6, .H = 7, .L = 2, .B = 3, .T = 6};
@@ -142,7 +141,8 @@ static bptt_status whole_numbers(const place *p, scratch *mem, tally *t, bptt_er
         for (size_t i = 0; !s && i < n.tensors; i++) {
             for (size_t j = 0; j < n.size[i]; j++) c.first.g[i][j] += c.rest.g[i][j];
             tally_same(t, c.scale, c.whole.g[i], c.first.g[i], n.size[i], "a gradient of the weights");
-            tally_note(t, lively(c.whole.g[i], n.size[i]), "gradient %zu is nearly all zeros: it shows nothing", i);
+            tally_note(t, eighth_nonzero(c.whole.g[i], n.size[i]), "gradient %zu is nearly all zeros: it shows nothing",
+                       i);
         }
         const double sum = c.first.loss + c.rest.loss;
         if (!s) tally_same(t, c.scale, &c.whole.loss, &sum, 1, "the loss");
@@ -152,7 +152,7 @@ static bptt_status whole_numbers(const place *p, scratch *mem, tally *t, bptt_er
     return s;
 }
 
-bptt_status glue_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e)
+bptt_status glue_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e)
 {
     scratch mem;
     bptt_status s = scratch_open(&mem, ROOM, e);

@@ -1,11 +1,11 @@
-// A small model with a window of its own: opened, filled, taken through any piece of the window.
+// A small model with its own window: opens it, fills it, runs any piece of the window.
 #include "builders_net.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-bptt_status small_net_open(small_net *n, const place *p, bptt_cell cell, scratch *mem, bptt_error *e)
+bptt_status small_net_open(small_net *n, const compute_place *p, bptt_cell cell, scratch *mem, bptt_error *e)
 {
     bptt_model_config c;
     bptt_model_defaults(&c);
@@ -109,7 +109,7 @@ static bptt_status collect(small_net *n, bptt_run *r, outcome *o, bptt_error *e)
     return s;
 }
 
-bptt_status small_net_go(small_net *n, const piece *p, outcome *o, scratch *mem, bptt_error *e)
+bptt_status small_net_go(small_net *n, const window_piece *p, outcome *o, scratch *mem, bptt_error *e)
 {
     const size_t N = p->T * p->B, I = n->I, used = mem->used;
     double *x = scratch_take(mem, N * I);

@@ -9,7 +9,7 @@
 
 // ---- counting -------------------------------------------------------------------------------------------------------
 
-// What became of one claim.
+// Counts of one claim.
 typedef struct tally {
     size_t cases, wrong;
     double worst;    // largest error over its bound
@@ -25,7 +25,7 @@ void tally_note(tally *t, bool holds, const char *format, ...)
 void tally_same(tally *t, double scale, const double *a, const double *b, size_t n, const char *what);
 // |a - b| <= bound
 void tally_near(tally *t, double a, double b, double bound, const char *what);
-// A claim that nothing was tried for does not hold.
+// A claim without cases does not hold.
 bool tally_holds(const tally *t);
 
 // Relative error of k roundings in a row (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
@@ -33,7 +33,7 @@ double rounding_of(size_t k, bptt_type type);
 
 // ---- memory, numbers ------------------------------------------------------------------------------------------------
 
-// Zeroed doubles, taken one after the other and given back all at once.
+// Arena of zeroed doubles, freed all at once.
 typedef struct scratch {
     double *x;
     size_t used, room;

@@ -1,4 +1,4 @@
-// What lies later in a window reaches nothing before it; and packed windows are their documents.
+// Causality (later inputs do not influence earlier results), and packed windows against their documents one by one.
 #include "builders_net.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@ enum { ROOM = 1 << 17 };
 
 // ---- causality ------------------------------------------------------------------------------------------------------
 
-// Every token, target and input from step k on becomes another one.
+// Changes every token, target and input from step k on.
 static void change_from(small_net *n, size_t k)
 {
     for (size_t i = k * n->B; i < n->T * n->B; i++) {
@@ -17,12 +17,12 @@ static void change_from(small_net *n, size_t k)
     }
 }
 
-// Only positions before k have weight. Two windows that are equal before k.
+// Compares two windows that are equal before step k; only positions before k have weight.
 static bptt_status causal_at(small_net *n, size_t k, scratch *mem, tally t[WINDOW_LAWS], bptt_error *e)
 {
     const size_t BH = n->B * n->H, N = n->T * n->B, K = k * n->B;
     outcome was = outcome_make(n, n->T, n->B, mem), is = outcome_make(n, n->T, n->B, mem);
-    const piece p = {.T = n->T, .B = n->B, .h0 = n->h0, .weight = n->weight};
+    const window_piece p = {.T = n->T, .B = n->B, .h0 = n->h0, .weight = n->weight};
     for (size_t i = 0; i < N; i++) n->weight[i] = i < K ? 0.25f + (float)(i % 3) : 0;
     bptt_status s = small_net_go(n, &p, &was, mem, e);
     change_from(n, k);
@@ -45,7 +45,7 @@ static bptt_status causal_at(small_net *n, size_t k, scratch *mem, tally t[WINDO
     return s;
 }
 
-bptt_status causal_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e)
+bptt_status causal_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e)
 {
     scratch mem;
     bptt_status s = scratch_open(&mem, ROOM, e);
@@ -76,8 +76,8 @@ typedef struct document {
     size_t row, first, T;
 } document;
 
-// Eight documents in three rows of twelve steps; what is left at the ends of rows is padding: weight 0, tokens
-// nevertheless. The third row starts with padding that only the reset keeps from the document after it.
+// Eight documents in three rows of twelve steps. The ends of rows are padding: weight 0, with tokens. The third row
+// starts with padding; only the reset keeps its state from the document after it.
 static const document PACKED[DOCUMENTS_IN_ALL] = {{0, 0, 5}, {0, 5, 1}, {0, 6, 6}, {1, 0, 2},
                                                   {1, 2, 7}, {2, 2, 3}, {2, 5, 4}, {2, 9, 2}};
 
@@ -93,13 +93,13 @@ static void pack(small_net *n, uint64_t *random)
     n->keep[2] = 0; // the padding, too: no gradient reaches the state before the window
 }
 
-// The d-th document alone, from zeros: its states are those inside the window; its gradient goes into sum.
+// Runs the d-th document alone from a zero state, compares its states with the window's, adds its gradient to sum.
 static bptt_status alone(small_net *n, const document *d, const outcome *packed, outcome *sum, scratch *mem, tally *t,
                          bptt_error *e)
 {
     const size_t used = mem->used, H = n->H;
     outcome o = outcome_make(n, d->T, 1, mem);
-    const piece p = {
+    const window_piece p = {
         .first = d->first, .T = d->T, .row = d->row, .B = 1, .h0 = scratch_take(mem, n->L * H), .weight = n->weight};
     const bptt_status s = small_net_go(n, &p, &o, mem, e);
     for (size_t l = 0; !s && l < n->L; l++)
@@ -113,7 +113,7 @@ static bptt_status alone(small_net *n, const document *d, const outcome *packed,
     return s;
 }
 
-bptt_status document_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e)
+bptt_status document_laws(const compute_place *p, tally t[WINDOW_LAWS], bptt_error *e)
 {
     scratch mem;
     uint64_t random = 5;
@@ -128,7 +128,7 @@ bptt_status document_laws(const place *p, tally t[WINDOW_LAWS], bptt_error *e)
     }
     for (int round = 0; !s && round < 2; round++) { // the second with other weights of the same sum
         outcome packed = outcome_make(&n, n.T, n.B, &mem), sum = outcome_make(&n, n.T, n.B, &mem);
-        const piece all = {.T = n.T, .B = n.B, .h0 = n.h0, .weight = n.weight, .keep = true};
+        const window_piece all = {.T = n.T, .B = n.B, .h0 = n.h0, .weight = n.weight, .keep = true};
         if (round > 0) pack(&n, &random);
         s = small_net_go(&n, &all, &packed, &mem, e);
         for (size_t d = 0; !s && d < DOCUMENTS_IN_ALL; d++)

@@ -9,7 +9,7 @@ static const struct {
 } shape[] = {{1, 1, 1}, {1, 7, 1}, {7, 1, 7}, {3, 33, 7}, {7, 50, 33}, {1, 65, 50}};
 enum { SHAPES = sizeof shape / sizeof shape[0] };
 
-static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *e)
+static bptt_status check_identity(const verify_options *o, size_t *failures, bptt_error *e)
 {
     const cell_calls judged = {bptt_elman_forward, bptt_elman_vjp};
     bool formula = true, adjoint = true;
@@ -38,8 +38,8 @@ static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *
     return BPTT_OK;
 }
 
-// What the exact checks take for granted: f' is what cells.h makes of y = f(z). tanh' = 1 / cosh^2.
-static bptt_status slope(const verify_options *o, size_t *failures, bptt_error *e)
+// Assumption of the exact checks: cells.h computes f'(z) from y = f(z). Here tanh' is compared with 1 / cosh^2.
+static bptt_status check_derivatives(const verify_options *o, size_t *failures, bptt_error *e)
 {
     enum { POINTS = 80001 };
     const double one = 1, zero = 0, u = 0x1p-53;
@@ -56,7 +56,7 @@ static bptt_status slope(const verify_options *o, size_t *failures, bptt_error *
         worst = fmax(worst, off);
         holds = holds && off <= 12 * u; // false for NaN
     }
-    // y is off by 2u at most where it is a good tanh, so 1 - y y by 4u, two roundings, and the judge's five
+    // a good tanh is off by at most 2u, so 1 - y y by 4u; plus two roundings, and five of the expected value
     report_line(
         o, failures,
         (verify_line){"cell", "the slope that it takes for tanh's, 1 - y y, is 1 / cosh^2", EVIDENCE_SAMPLED, holds, 0},
@@ -66,6 +66,6 @@ static bptt_status slope(const verify_options *o, size_t *failures, bptt_error *
 
 bptt_status verify_cell(const verify_options *o, size_t *failures, bptt_error *e)
 {
-    const bptt_status s = exact(o, failures, e);
-    return s ? s : slope(o, failures, e);
+    const bptt_status s = check_identity(o, failures, e);
+    return s ? s : check_derivatives(o, failures, e);
 }

@@ -39,7 +39,7 @@ static const char *const claim[NET_CLAIMS] = {
     [NET_LOSS] = "the gradient of the loss is right, with decoder, softmax and weights of positions",
 };
 
-static bptt_status exact(const verify_options *o, size_t *failures, bptt_error *e)
+static bptt_status check_net_identity(const verify_options *o, size_t *failures, bptt_error *e)
 {
     bool holds[NET_CLAIMS];
     double degree = 0;
@@ -98,7 +98,7 @@ static bptt_status steps(const verify_options *o, size_t *failures, bptt_error *
     return BPTT_OK;
 }
 
-static bptt_status rates(const verify_options *o, size_t *failures, bptt_error *e)
+static bptt_status check_taylor(const verify_options *o, size_t *failures, bptt_error *e)
 {
     const bptt_backend judged = bptt_ref_f64();
     double lowest = 2, highest = 2;
@@ -121,7 +121,7 @@ static bptt_status rates(const verify_options *o, size_t *failures, bptt_error *
 
 bptt_status verify_unroll(const verify_options *o, size_t *failures, bptt_error *e)
 {
-    bptt_status s = exact(o, failures, e);
+    bptt_status s = check_net_identity(o, failures, e);
     if (!s) s = steps(o, failures, e);
-    return s ? s : rates(o, failures, e);
+    return s ? s : check_taylor(o, failures, e);
 }

@@ -1,4 +1,4 @@
-// Nets in whole numbers: memory, and drawing one until it is small enough.
+// Whole-number nets: memory, and drawing until all sums are small enough.
 #include "device_exact.h"
 
 #include "prng.h"
@@ -11,8 +11,8 @@ int64_t whole_draw(uint64_t *random, int64_t most) { return (int64_t)whole_below
 
 // ---- memory ---------------------------------------------------------------------------------------------------------
 
-// Called twice: to count, while there is no memory, and to deal it.
-static int64_t *take(whole_net *n, size_t count)
+// Next `count` words. A first pass without memory counts the words; a second pass assigns them.
+static int64_t *carve_words(whole_net *n, size_t count)
 {
     const size_t at = n->used;
     n->used += count;
@@ -23,24 +23,24 @@ static void deal_window(whole_net *n, whole_window *w)
 {
     const whole_shape *s = &n->s;
     const size_t N = n->N, LBH = s->L * s->B * s->H;
-    w->token = (int32_t *)take(n, N), w->target = (int32_t *)take(n, N);
-    w->x = take(n, N * s->I), w->dx = take(n, N * s->I);
-    w->keep = s->masked ? take(n, N) : NULL;
-    w->weight = s->masked || (N & (N - 1)) ? take(n, N) : NULL;
-    w->last = s->last ? take(n, LBH) : NULL;
-    w->h = take(n, LBH * (s->T + 1)), w->dz = take(n, s->L * N * s->H), w->dh0 = take(n, LBH);
-    for (size_t i = 0; i < n->tensors; i++) w->g[i] = take(n, n->size[i]);
+    w->token = (int32_t *)carve_words(n, N), w->target = (int32_t *)carve_words(n, N);
+    w->x = carve_words(n, N * s->I), w->dx = carve_words(n, N * s->I);
+    w->keep = s->masked ? carve_words(n, N) : NULL;
+    w->weight = s->masked || (N & (N - 1)) ? carve_words(n, N) : NULL;
+    w->last = s->last ? carve_words(n, LBH) : NULL;
+    w->h = carve_words(n, LBH * (s->T + 1)), w->dz = carve_words(n, s->L * N * s->H), w->dh0 = carve_words(n, LBH);
+    for (size_t i = 0; i < n->tensors; i++) w->g[i] = carve_words(n, n->size[i]);
 }
 
 static void deal(whole_net *n)
 {
     const whole_shape *s = &n->s;
     n->used = 0;
-    for (size_t i = 0; i < n->tensors; i++) n->w[i] = take(n, n->size[i]);
-    n->h0 = take(n, s->L * s->B * s->H);
+    for (size_t i = 0; i < n->tensors; i++) n->w[i] = carve_words(n, n->size[i]);
+    n->h0 = carve_words(n, s->L * s->B * s->H);
     for (size_t k = 0; k < WHOLE_WINDOWS; k++) deal_window(n, &n->win[k]);
-    n->logit = take(n, s->V), n->dlogit = take(n, n->N * s->V), n->dh = take(n, n->N * s->H);
-    n->below = take(n, n->N * (s->H > s->I ? s->H : s->I));
+    n->logit = carve_words(n, s->V), n->dlogit = carve_words(n, n->N * s->V), n->dh = carve_words(n, n->N * s->H);
+    n->below = carve_words(n, n->N * (s->H > s->I ? s->H : s->I));
 }
 
 static void set_sizes(whole_net *n, const whole_shape *s)
@@ -64,7 +64,7 @@ void whole_free(whole_net *n)
 
 // ---- drawing --------------------------------------------------------------------------------------------------------
 
-// All of it from -most to most, but 0 unless one in `rarely`.
+// Draws x from -most .. most; all but one in `rarely` elements are 0.
 static void some(uint64_t *random, size_t rarely, int64_t most, int64_t *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) x[i] = whole_below(random, rarely) ? 0 : whole_draw(random, most);
@@ -72,8 +72,8 @@ static void some(uint64_t *random, size_t rarely, int64_t most, int64_t *x, size
 
 static int64_t sign(uint64_t *random) { return whole_below(random, 2) ? 1 : -1; }
 
-// w [H][width]: one +-1 a row, in columns in random order that are all different as far as they go; then `more` of
-// them anywhere. order: room for `width`.
+// w [H][width]: one +-1 in each row, in randomly ordered columns, distinct while there are enough; then `more` further
+// entries of +-1 anywhere. order: room for `width`.
 static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, size_t more, int64_t *order)
 {
     for (size_t k = 0; k < width; k++) {
@@ -104,7 +104,7 @@ static void draw_weights(whole_net *n, uint64_t *random, size_t k)
     }
 }
 
-// Weights 0..2 whose sum is a power of two: what is too much is taken away again.
+// Weights 0..2 whose sum is a power of two: draws them, then removes the excess.
 static void draw_masks(const whole_net *n, whole_window *w, uint64_t *random)
 {
     static const int64_t keeps[8] = {0, 0, 1, 1, 1, 1, 2, -1};
@@ -134,7 +134,7 @@ static void draw_window(const whole_net *n, whole_window *w, uint64_t *random, s
 // ---- a good one -----------------------------------------------------------------------------------------------------
 
 // A few elements may all be zeros by chance.
-static bool lively(const int64_t *x, size_t n, size_t one_in)
+static bool enough_nonzero(const int64_t *x, size_t n, size_t one_in)
 {
     size_t alive = 0;
     for (size_t i = 0; i < n; i++) alive += x[i] != 0;
@@ -147,9 +147,10 @@ static bool good(const whole_net *n)
     bool is = !n->beyond && (s->full || n->operand <= WHOLE_OPERAND);
     for (size_t k = 0; k < WHOLE_WINDOWS; k++) {
         const whole_window *const w = &n->win[k];
-        is = is && lively(w->h, s->L * (s->T + 1) * s->B * s->H, 4) && lively(w->dz, s->L * n->N * s->H, 50);
-        is = is && lively(w->dh0, s->L * s->B * s->H, 100) && lively(w->dx, n->N * s->I, 100);
-        for (size_t i = 0; is && i < n->tensors; i++) is = lively(w->g[i], n->size[i], 100);
+        is = is && enough_nonzero(w->h, s->L * (s->T + 1) * s->B * s->H, 4) &&
+             enough_nonzero(w->dz, s->L * n->N * s->H, 50);
+        is = is && enough_nonzero(w->dh0, s->L * s->B * s->H, 100) && enough_nonzero(w->dx, n->N * s->I, 100);
+        for (size_t i = 0; is && i < n->tensors; i++) is = enough_nonzero(w->g[i], n->size[i], 100);
     }
     return is;
 }
@@ -165,7 +166,7 @@ bptt_status whole_make(whole_net *n, const whole_shape *s, uint64_t seed, bptt_e
         draw_weights(n, &seed, k);
         some(&seed, 2, 2, n->h0, s->L * s->B * s->H);
         for (size_t i = 0; i < WHOLE_WINDOWS; i++) draw_window(n, &n->win[i], &seed, k);
-        whole_judge(n);
+        whole_compute_reference(n);
         if (good(n)) return BPTT_OK;
         n->refused++;
     }

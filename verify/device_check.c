@@ -1,5 +1,5 @@
-// Part `device` of `bptt verify`: every backend that is present, in every way it can be asked to compute, gives the
-// numbers of 64-bit integers, and so those of `ref`.
+// Part `device` of `bptt verify`: every available backend, in each of its modes, gives exactly the results of 64-bit
+// integers, and therefore those of `ref`.
 #include "backends.h"
 #include "device_exact.h"
 #include "report.h"
@@ -108,7 +108,7 @@ static void opencl_places(places *p, const char *device)
     add_place(p, "opencl", device, "CLBlast")->product = BPTT_PRODUCT_LIBRARY;
 }
 
-// Precisions that a device has not are found out when it is asked.
+// probe_whole_place skips precisions that the device lacks.
 static void cuda_places(places *p, const char *device)
 {
     for (int precision = BPTT_PRECISION_FP32; precision <= BPTT_PRECISION_FP16; precision++)
@@ -122,8 +122,9 @@ static void cuda_places(places *p, const char *device)
         }
 }
 
-// Whether a model opens there, and on what. What is not the backend's first place, or nobody asked for, may be absent.
-static bptt_status present(const whole_place *p, bool needed, bool *is, char what[DEVICE], bptt_error *e)
+// *is: a model opens at the place; what: its device. An unavailable place is an error only if needed (the first place
+// of a backend that the user named).
+static bptt_status probe_whole_place(const whole_place *p, bool needed, bool *is, char what[DEVICE], bptt_error *e)
 {
     bptt_model_config c;
     bptt_model *m = NULL;
@@ -140,7 +141,7 @@ static bptt_status present(const whole_place *p, bool needed, bool *is, char wha
 
 // ---- a backend ------------------------------------------------------------------------------------------------------
 
-// A further one is a row, and a function that says in which ways it can compute.
+// A new backend is a row here and a function that lists its places (modes to compute in).
 static const struct {
     const char *name, *progress; // progress: what is said to be under way
     void (*places)(places *p, const char *device);
@@ -157,24 +158,24 @@ typedef struct backend_found {
     size_t present, unsuited;           // places; nets that are not for a precision
 } backend_found;
 
-// Which of a backend's places is being tried, for who waits.
-typedef struct teller {
+// Progress over the places of a backend.
+typedef struct backend_progress {
     const verify_options *o;
     const char *what; // "device: cpu"
     size_t place, places;
-} teller;
+} backend_progress;
 
-static void tell(const teller *t, double done)
+static void show_backend_progress(const backend_progress *t, double done)
 {
     if (t->o->progress) t->o->progress(t->o->user, t->what, ((double)t->place + done) / (double)t->places);
 }
 
-static bptt_status try_place(const whole_place *p, const nets *n, size_t seeds, const teller *t, backend_found *f,
-                             bptt_error *e)
+static bptt_status try_place(const whole_place *p, const nets *n, size_t seeds, const backend_progress *t,
+                             backend_found *f, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < n->count; i++) {
-        tell(t, (double)i / (double)n->count);
+        show_backend_progress(t, (double)i / (double)n->count);
         if (whole_suits(&n->net[i], p->precision))
             s = whole_run(p, &n->net[i], &f->nets, e);
         else
@@ -190,8 +191,8 @@ static void add_name(char list[240], const char *name)
     (void)snprintf(list + at, 240 - at, "%s%s", at ? ", " : "", name);
 }
 
-static void say(const verify_options *o, size_t *failures, const char *claim, const char *covers, const whole_found *f,
-                const backend_found *all)
+static void report_numbers(const verify_options *o, size_t *failures, const char *claim, const char *covers,
+                           const whole_found *f, const backend_found *all)
 {
     const bool whole_nets = f == &all->nets;
     char more[80] = "";
@@ -205,15 +206,16 @@ static void say(const verify_options *o, size_t *failures, const char *claim, co
                     whole_nets ? all->for_nets : all->for_steps);
 }
 
-static void say_both(const verify_options *o, size_t *failures, const char *backend, const backend_found *f)
+static void report_backend(const verify_options *o, size_t *failures, const char *backend, const backend_found *f)
 {
     char claim[200];
     const char *const whose = strcmp(backend, "ref") == 0 ? "loops over 64-bit integers" : "64-bit integers and of ref";
     (void)snprintf(claim, sizeof claim, "%s: states, losses and gradients of whole-number nets are those of %s",
                    backend, whose);
-    say(o, failures, claim, "nets of two windows (softmaxes 0 or 1)", &f->nets, f);
+    report_numbers(o, failures, claim, "nets of two windows (softmaxes 0 or 1)", &f->nets, f);
     (void)snprintf(claim, sizeof claim, "%s: so are its entries with any strides, transposes, alpha and beta", backend);
-    say(o, failures, claim, "plans of random copy, gemm, gather, scatter, cell and other steps", &f->steps, f);
+    report_numbers(o, failures, claim, "plans of random copy, gemm, gather, scatter, cell and other steps", &f->steps,
+                   f);
 }
 
 static bptt_status try_backend(const verify_options *o, size_t which, const nets *n, bool asked, size_t *failures,
@@ -226,16 +228,16 @@ static bptt_status try_backend(const verify_options *o, size_t which, const nets
     for (size_t i = 0; !s && i < p.count; i++) {
         bool is = false;
         char device[DEVICE];
-        s = present(&p.at[i], asked && i == 0, &is, device, e);
+        s = probe_whole_place(&p.at[i], asked && i == 0, &is, device, e);
         if (s || !is) continue;
         if (f.present++ == 0) memcpy(f.device, device, sizeof device);
         const bool plain = p.at[i].precision == BPTT_PRECISION_FP32; // the steps' operands are for float
         add_name(f.for_nets, p.name[i]);
         if (plain) add_name(f.for_steps, p.name[i]);
-        const teller t = {o, BACKEND[which].progress, i, p.count};
+        const backend_progress t = {o, BACKEND[which].progress, i, p.count};
         s = try_place(&p.at[i], n, !plain ? 0 : o->exhaustive ? 100 : 12, &t, &f, e);
     }
-    if (!s && f.present > 0) say_both(o, failures, BACKEND[which].name, &f);
+    if (!s && f.present > 0) report_backend(o, failures, BACKEND[which].name, &f);
     return s;
 }
 

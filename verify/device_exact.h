@@ -1,5 +1,5 @@
-// Nets and steps in whole numbers, so small that float is exact in any order of summation: any backend, any lowering,
-// any BLAS and any number of threads must give the very numbers that plain loops over 64-bit integers give.
+// Whole-number nets and ops, so small that float is exact in any order of summation: every backend, lowering, BLAS and
+// number of threads must give exactly the results of plain loops over 64-bit integers.
 //
 // Of a net the cell is BPTT_WHOLE (backend.h): states are -2..2. Recurrent weights are signed permutations with a few
 // entries more, or, in short windows, full, so gradients grow slowly. Logits are multiples of 1024 no two of which are
@@ -16,8 +16,8 @@ enum {
     WHOLE_WINDOWS = 2, // one after the other
     WHOLE_LAYERS = 3,
     WHOLE_TENSORS = 4 * WHOLE_LAYERS + 2,
-    WHOLE_SUM = 1 << 24,    // what a sum of |a| |b| stays below
-    WHOLE_OPERAND = 1 << 8, // what bf16 holds; TF32 and fp16 hold 2^11
+    WHOLE_SUM = 1 << 24,    // bound of every sum of |a| |b|
+    WHOLE_OPERAND = 1 << 8, // largest integer range exact in bf16; TF32 and fp16: 2^11
     WHOLE_APART = 1024,     // logits: exp(-1024) is 0 in double, too
     WHOLE_TRIES = 24        // draws, each sparser than the one before
 };
@@ -32,7 +32,7 @@ typedef struct whole_shape {
     bool full;   // every element of the weights is drawn
 } whole_shape;
 
-// What a window is given, and what must come out. N = T*B. weight is NULL where N is a power of two and it is all ones.
+// Inputs and expected results of a window. N = T*B. weight is NULL (all ones) where N is a power of two.
 typedef struct whole_window {
     int32_t *token, *target;         // [N]; token has no use in dense nets
     int64_t *x, *keep, *last;        // [N][I], [N], [L][B][H], last in units of unit / weights
@@ -48,7 +48,7 @@ typedef struct whole_net {
     int64_t unit;              // WHOLE_APART times a power of two that V does not exceed
     int64_t *h0;               // [L][B][H]
     whole_window win[WHOLE_WINDOWS];
-    int64_t *logit, *dlogit, *dh, *below; // of whole_judge: [V], [N][V], [N][H], [N][H or I]
+    int64_t *logit, *dlogit, *dh, *below; // of whole_compute_reference: [V], [N][V], [N][H], [N][H or I]
     int64_t sum, operand;                 // largest sum of |terms|; largest operand of a product, in its unit
     bool beyond;                          // a sum reached WHOLE_SUM
     size_t refused;                       // draws that were given up
@@ -56,21 +56,21 @@ typedef struct whole_net {
     size_t used;
 } whole_net;
 
-// The first draw of which every sum stays below WHOLE_SUM, every operand (if not full) within WHOLE_OPERAND, and no
-// tensor is nearly all zeros. BAD_CONFIG if there is none. The caller frees it, after failures too.
+// Draws nets until every sum is below WHOLE_SUM, every operand (if not full) within WHOLE_OPERAND, and no tensor nearly
+// all zeros. BAD_CONFIG after WHOLE_TRIES draws. The caller frees n, after failures too.
 bptt_status whole_make(whole_net *n, const whole_shape *s, uint64_t seed, bptt_error *e);
 void whole_free(whole_net *n);
-// What must come out, by loops over 64-bit integers that share nothing with any backend; sum, operand, beyond.
-void whole_judge(whole_net *n);
-// A whole number from -most to most; one below n.
+// Computes the expected results, sum, operand and beyond by loops over 64-bit integers; shares no code with a backend.
+void whole_compute_reference(whole_net *n);
+// Random integers: from -most to most; from 0 to n - 1.
 int64_t whole_draw(uint64_t *random, int64_t most);
 size_t whole_below(uint64_t *random, size_t n);
 
-// z less the multiple of 5 nearest to it; what BPTT_WHOLE multiplies by on the way back, of y.
+// The cell BPTT_WHOLE: y is z minus the nearest multiple of 5; the slope is the factor of its backward pass, from y.
 int64_t whole_value(int64_t z);
 int64_t whole_slope(int64_t y);
 
-// ---- where it is computed -------------------------------------------------------------------------------------------
+// ---- places ---------------------------------------------------------------------------------------------------------
 
 typedef struct whole_place {
     const char *name; // "2 threads"
@@ -83,7 +83,7 @@ typedef struct whole_place {
     unsigned threads;
 } whole_place;
 
-// What came of it.
+// Comparison result.
 typedef struct whole_found {
     size_t cases, numbers, unlike; // nets or plans tried; numbers compared; those that are others
     size_t refused;                // draws given up
@@ -91,16 +91,16 @@ typedef struct whole_found {
     char first[320];               // the first that is another number
 } whole_found;
 
-// got[i] * factor is want[i], for all of count. The sign of a zero does not count; a NaN is another number.
+// Checks got[i] * factor == want[i] for i < count. The sign of a zero is ignored; NaN is a mismatch.
 void whole_compare(whole_found *f, const double *got, double factor, const int64_t *want, size_t count,
                    const char *what);
 bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **m, bptt_error *e);
-// Whether a net is exact in a precision, fp16's range included, and one that it is made for.
+// True if the net is exact in the precision, range included, and the precision supports its shape.
 bool whole_suits(const whole_net *n, bptt_precision p);
-// A net there, both windows, with gradient and forward only, through the plans that training runs.
+// Runs both windows of a net at a place, with gradient and forward only, with the plans of training.
 bptt_status whole_run(const whole_place *p, const whole_net *n, whole_found *f, bptt_error *e);
-// Random steps of one plan on random parts of one buffer there, strides, transposes, alpha, beta; the whole buffer is
-// compared, so that strays show.
+// Runs a plan of random ops at a place, on random parts of one buffer, with strides, transposes, alpha and beta.
+// Compares the whole buffer, so that stray writes are detected.
 bptt_status whole_steps(const whole_place *p, uint64_t seed, whole_found *f, bptt_error *e);
 
 #endif

@@ -1,4 +1,4 @@
-// A net in whole numbers on a backend: the plans that training runs, with the cell of whole numbers in them.
+// Runs a whole-number net on a backend, with the plans of training and the cell BPTT_WHOLE.
 #include "device_exact.h"
 
 #include <stdio.h>
@@ -27,8 +27,8 @@ bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **
     return s;
 }
 
-// fp16 holds the decoder's weights, +-unit, up to 65504; gradients are scaled into its range. Products of 16 bits want
-// each step's rows aligned to 16 bytes, which those of one column, the only ones that are not padded, are not.
+// fp16 represents the decoder's weights, +-unit, up to 65504; gradients are scaled into its range. 16-bit products need
+// the rows of each step aligned to 16 bytes; matrices of one column are not padded, so their rows are not aligned.
 bool whole_suits(const whole_net *n, bptt_precision p)
 {
     if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1)) return false;
@@ -89,7 +89,7 @@ static const double *scaled(trial *t, const int64_t *from, double unit, size_t c
     return t->x;
 }
 
-// Weights; where gradients go, what must not stay there; the first state.
+// Writes the weights, garbage into the gradients (they must be overwritten), and the first state.
 static bptt_status write_net(trial *t, bptt_error *e)
 {
     const whole_net *n = t->n;
@@ -104,7 +104,7 @@ static bptt_status write_net(trial *t, bptt_error *e)
     return s ? s : bptt_run_write_state(t->ahead, h0, BPTT_F64, e);
 }
 
-// The gradient from outside, and under fp16 a loss scale with which 2^11 units of a gradient are below its 65504.
+// Writes the gradient of the last states, and under fp16 a loss scale that keeps 2^11 units of a gradient below 65504.
 static bptt_status write_last(trial *t, bptt_error *e)
 {
     const whole_net *n = t->n;
@@ -153,7 +153,7 @@ static void compare_loss(trial *t, double loss, const char *what)
     like(t, (double)t->w->weights / WHOLE_APART, &t->w->loss, 1, what);
 }
 
-// What is carried is the last state of each layer.
+// The carried state is the last state of each layer.
 static bptt_status compare_carried(trial *t, bptt_run *r, const char *what, bptt_error *e)
 {
     const size_t BH = t->n->s.B * t->n->s.H, T = t->n->s.T;
@@ -192,7 +192,7 @@ static bptt_status run_window(trial *t, bptt_error *e)
     return s ? s : compare_carried(t, t->ahead, "carried state, forward only,", e);
 }
 
-// A backend whose numbers are not even finite has not failed to compute: it is wrong.
+// NOT_FINITE is not an error here: the results are compared and count as wrong.
 static bptt_status not_finite(trial *t, const bptt_error *why)
 {
     t->f->numbers++;

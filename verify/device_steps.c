@@ -1,5 +1,5 @@
-// Random steps of one plan on one buffer, beside the same steps over 64-bit integers: the entries by themselves, with
-// strides, transposes, alpha and beta that no net has. Steps read what steps before them wrote.
+// Random ops of one plan on one buffer, compared with the same ops over 64-bit integers: single ops with strides,
+// transposes, alpha and beta that no net has. Ops read the results of earlier ops.
 #include "device_exact.h"
 
 #include <stdio.h>
@@ -18,24 +18,25 @@ typedef struct mirror {
     bptt_op op[STEPS];
 } mirror;
 
-static int64_t *at(int64_t *x, const bptt_mat *m, size_t i, size_t j)
+static int64_t *element_of(int64_t *x, const bptt_mat *m, size_t i, size_t j)
 {
     return x + (m->t ? m->at + j * m->ld + i : m->at + i * m->ld + j);
 }
 
-static void put(mirror *m, const bptt_mat *y, size_t i, size_t j, int64_t sum, int64_t size)
+static void set_element(mirror *m, const bptt_mat *y, size_t i, size_t j, int64_t sum, int64_t size)
 {
     if (size > m->size) m->size = size;
-    *at(m->next, y, i, j) = size < WHOLE_SUM ? sum : 0;
+    *element_of(m->next, y, i, j) = size < WHOLE_SUM ? sum : 0;
 }
 
 // ---- the entries over integers --------------------------------------------------------------------------------------
 
-// With beta, what stands there is one term more.
-static void result(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j, int64_t sum, int64_t size)
+// With beta, the old value is one more term.
+static void add_to_element(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j, int64_t sum,
+                           int64_t size)
 {
-    const int64_t was = s->beta ? *at(m->next, y, i, j) : 0;
-    put(m, y, i, j, was + sum, llabs(was) + size);
+    const int64_t was = s->beta ? *element_of(m->next, y, i, j) : 0;
+    set_element(m, y, i, j, was + sum, llabs(was) + size);
 }
 
 static void gemm(mirror *m, const bptt_op *s)
@@ -45,10 +46,10 @@ static void gemm(mirror *m, const bptt_op *s)
         for (size_t j = 0; j < c->cols; j++) {
             int64_t sum = 0, size = 0;
             for (size_t k = 0; k < a->cols; k++) {
-                const int64_t term = *at(m->x, a, i, k) * *at(m->x, b, k, j);
+                const int64_t term = *element_of(m->x, a, i, k) * *element_of(m->x, b, k, j);
                 sum += term, size += llabs(term);
             }
-            result(m, s, c, i, j, s->alpha * sum, size);
+            add_to_element(m, s, c, i, j, s->alpha * sum, size);
         }
 }
 
@@ -60,8 +61,8 @@ static void scatter(mirror *m, const bptt_op *s)
             int64_t sum = 0, size = 0;
             for (size_t i = 0; i < dz->rows; i++)
                 if ((size_t)m->id[s->arg[0].at + i] == v)
-                    sum += *at(m->x, dz, i, j), size += llabs(*at(m->x, dz, i, j));
-            result(m, s, dw, v, j, sum, size);
+                    sum += *element_of(m->x, dz, i, j), size += llabs(*element_of(m->x, dz, i, j));
+            add_to_element(m, s, dw, v, j, sum, size);
         }
 }
 
@@ -70,38 +71,39 @@ static void colsum(mirror *m, const bptt_op *s)
     const bptt_mat *const dz = &s->arg[0], *const db = &s->arg[1];
     for (size_t j = 0; j < db->cols; j++) {
         int64_t sum = 0, size = 0;
-        for (size_t i = 0; i < dz->rows; i++) sum += *at(m->x, dz, i, j), size += llabs(*at(m->x, dz, i, j));
-        result(m, s, db, 0, j, sum, size);
+        for (size_t i = 0; i < dz->rows; i++)
+            sum += *element_of(m->x, dz, i, j), size += llabs(*element_of(m->x, dz, i, j));
+        add_to_element(m, s, db, 0, j, sum, size);
     }
 }
 
 static void cell_forward(mirror *m, const bptt_op *s, size_t i, size_t j)
 {
-    int64_t z = *at(m->x, &s->arg[0], i, j), size = llabs(z);
+    int64_t z = *element_of(m->x, &s->arg[0], i, j), size = llabs(z);
     for (size_t k = 1; k <= 2; k++)
-        if (s->arg[k].buf) z += *at(m->x, &s->arg[k], 0, j), size += llabs(*at(m->x, &s->arg[k], 0, j));
-    put(m, &s->arg[3], i, j, whole_value(z), size);
+        if (s->arg[k].buf) z += *element_of(m->x, &s->arg[k], 0, j), size += llabs(*element_of(m->x, &s->arg[k], 0, j));
+    set_element(m, &s->arg[3], i, j, whole_value(z), size);
 }
 
-static void element(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j)
+static void apply_elementwise(mirror *m, const bptt_op *s, const bptt_mat *y, size_t i, size_t j)
 {
     int64_t v = 0, y0 = 0; // the cell squares y
     switch (s->opcode) {
-    case BPTT_COPY: v = *at(m->x, &s->arg[0], i, j); break;
+    case BPTT_COPY: v = *element_of(m->x, &s->arg[0], i, j); break;
     case BPTT_FILL: v = (int64_t)s->value; break;
-    case BPTT_GATHER: v = *at(m->x, &s->arg[1], (size_t)m->id[s->arg[0].at + i], j); break;
-    case BPTT_SCALE_ROWS: v = *at(m->x, &s->arg[0], i, 0) * *at(m->x, &s->arg[1], i, j); break;
+    case BPTT_GATHER: v = *element_of(m->x, &s->arg[1], (size_t)m->id[s->arg[0].at + i], j); break;
+    case BPTT_SCALE_ROWS: v = *element_of(m->x, &s->arg[0], i, 0) * *element_of(m->x, &s->arg[1], i, j); break;
     case BPTT_CELL_BACKWARD:
-        y0 = *at(m->x, &s->arg[0], i, j);
-        v = *at(m->x, &s->arg[1], i, j) * whole_slope(whole_value(y0));
+        y0 = *element_of(m->x, &s->arg[0], i, j);
+        v = *element_of(m->x, &s->arg[1], i, j) * whole_slope(whole_value(y0));
         break;
-    case BPTT_ADD_ROW: v = *at(m->x, &s->arg[0], 0, j); break;
+    case BPTT_ADD_ROW: v = *element_of(m->x, &s->arg[0], 0, j); break;
     default: break;
     }
-    result(m, s, y, i, j, v, llabs(v) > y0 * y0 ? llabs(v) : y0 * y0);
+    add_to_element(m, s, y, i, j, v, llabs(v) > y0 * y0 ? llabs(v) : y0 * y0);
 }
 
-static void judge(mirror *m, const bptt_op *s)
+static void apply_op(mirror *m, const bptt_op *s)
 {
     memcpy(m->next, m->x, sizeof m->x);
     m->size = 0;
@@ -115,7 +117,7 @@ static void judge(mirror *m, const bptt_op *s)
             if (s->opcode == BPTT_CELL_FORWARD)
                 cell_forward(m, s, i, j);
             else
-                element(m, s, y, i, j);
+                apply_elementwise(m, s, y, i, j);
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------
@@ -188,7 +190,7 @@ static bool add_step(mirror *m, size_t i, whole_found *f)
         size_t end = 0;
         m->op[i] = draw_step(m, entry, &end);
         if (end > ROOM) continue;
-        judge(m, &m->op[i]);
+        apply_op(m, &m->op[i]);
         if (m->size >= WHOLE_SUM) {
             f->refused++;
             continue;
@@ -202,8 +204,8 @@ static bool add_step(mirror *m, size_t i, whole_found *f)
 
 // ---- on a device ----------------------------------------------------------------------------------------------------
 
-// What the plan starts from goes onto the device, and the plan is made. start: room for ROOM.
-static bptt_status prepare(mirror *m, bptt_device *d, double *start, whole_found *f, bptt_error *e)
+// Uploads random initial values and ids, and draws the plan. start: room for ROOM.
+static bptt_status prepare_plan(mirror *m, bptt_device *d, double *start, whole_found *f, bptt_error *e)
 {
     for (size_t i = 0; i < ROOM; i++) start[i] = (double)(m->x[i] = whole_draw(&m->random, 2));
     for (size_t i = 0; i < IDS; i++) m->id[i] = (int32_t)whole_below(&m->random, IDS / 4);
@@ -220,7 +222,8 @@ static bptt_status run_steps(mirror *m, bptt_device *d, const char *place, whole
     const bptt_plan plan = {.op = m->op, .ops = STEPS, .room = STEPS};
     void *handle = NULL;
     double *x = malloc(ROOM * sizeof *x);
-    bptt_status s = x ? prepare(m, d, x, f, e) : bptt_fail(e, BPTT_NO_MEMORY, "no memory for steps in whole numbers");
+    bptt_status s =
+        x ? prepare_plan(m, d, x, f, e) : bptt_fail(e, BPTT_NO_MEMORY, "no memory for steps in whole numbers");
     if (!s) s = d->backend.prepare(d, &plan, &handle, e);
     if (!s) s = d->backend.run(d, handle, &(bptt_slots){0}, e);
     if (!s) s = d->backend.read(d, x, BPTT_F64, m->whole, e);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum leaf { X, HID, WEIGHT, BIAS, LEAVES };              // what the cell depends on
+enum leaf { X, HID, WEIGHT, BIAS, LEAVES };              // inputs of the cell
 enum trace { S_X, S_H, S_CONCAT, S_PRE, S_NEXT, TRACE }; // the tensors of its trace
 
 typedef struct cell_work {
@@ -16,13 +16,6 @@ typedef struct cell_work {
     uint64_t *y[TRACE], *s[TRACE], *moved[TRACE]; // the trace, its cotangents, the trace over dual numbers
     uint64_t *words;                              // behind all of them
 } cell_work;
-
-static uint64_t *take(uint64_t **at, size_t n)
-{
-    uint64_t *const here = *at;
-    *at += n;
-    return here;
-}
 
 static bptt_status work_open(cell_work *k, const cell_case *c, bptt_error *e)
 {
@@ -38,21 +31,22 @@ static bptt_status work_open(cell_work *k, const cell_case *c, bptt_error *e)
     uint64_t *at = k->words, random = 1 + c->slots;
     for (int i = 0; i < LEAVES; i++) {
         const size_t n = k->n[i];
-        k->in[i] = take(&at, n), k->v[i] = take(&at, n), k->grad[i] = take(&at, n), k->was[i] = take(&at, n);
-        k->pair[i] = take(&at, 2 * n);
+        k->in[i] = modp_carve(&at, n), k->v[i] = modp_carve(&at, n), k->grad[i] = modp_carve(&at, n),
+        k->was[i] = modp_carve(&at, n);
+        k->pair[i] = modp_carve(&at, 2 * n);
         modp_draw(&random, k->in[i], n), modp_draw(&random, k->v[i], n), modp_draw(&random, k->was[i], n);
         memcpy(k->grad[i], k->was[i], n * sizeof *at);
         for (size_t j = 0; j < n; j++) k->pair[i][2 * j] = k->in[i][j], k->pair[i][2 * j + 1] = k->v[i][j];
     }
     for (int i = 0; i < TRACE; i++) {
         const size_t m = k->m[i];
-        k->y[i] = take(&at, m), k->s[i] = take(&at, m), k->moved[i] = take(&at, 2 * m);
+        k->y[i] = modp_carve(&at, m), k->s[i] = modp_carve(&at, m), k->moved[i] = modp_carve(&at, 2 * m);
         modp_draw(&random, k->s[i], m);
     }
     return BPTT_OK;
 }
 
-static bptt_status forward(const cell_calls *judged, cell_work *k, bptt_error *e)
+static bptt_status run_cell_forward(const cell_calls *judged, cell_work *k, bptt_error *e)
 {
     memcpy(k->y[S_X], k->in[X], k->n[X] * sizeof(uint64_t));
     memcpy(k->y[S_H], k->in[HID], k->n[HID] * sizeof(uint64_t));
@@ -66,7 +60,7 @@ static bptt_status forward(const cell_calls *judged, cell_work *k, bptt_error *e
     return judged->forward(&over, k->pair[X], k->pair[HID], k->moved[S_CONCAT], k->moved[S_PRE], k->moved[S_NEXT], e);
 }
 
-static bptt_status reverse(const cell_calls *judged, cell_work *k, unsigned slots, bptt_error *e)
+static bptt_status run_cell_reverse(const cell_calls *judged, cell_work *k, unsigned slots, bptt_error *e)
 {
     const uint64_t *given[TRACE];
     for (int i = 0; i < TRACE; i++) given[i] = slots >> i & 1 ? k->s[i] : NULL;
@@ -110,8 +104,8 @@ bptt_status identity_cell(const cell_calls *judged, const cell_case *c, cell_ver
 {
     cell_work k;
     bptt_status s = work_open(&k, c, e);
-    if (!s) s = forward(judged, &k, e);
-    if (!s) s = reverse(judged, &k, c->slots, e);
+    if (!s) s = run_cell_forward(judged, &k, e);
+    if (!s) s = run_cell_reverse(judged, &k, c->slots, e);
     if (!s) *v = (cell_verdict){follows_formula(&k), is_adjoint(&k, c->slots)};
     free(k.words);
     return s;

@@ -1,4 +1,4 @@
-// The adjoint identity of the unrolled net, and what its states are, exactly.
+// Exact checks of the unrolled net: the adjoint identity, and its states against the cell.
 #include "net_pair.h"
 
 #include "modp.h"
@@ -51,7 +51,7 @@ static bptt_status check_loss(net_pair *p, bool *holds, bptt_error *e)
 
 // ---- the states -----------------------------------------------------------------------------------------------------
 
-// One layer's parameters as the cell has them, W [H][I+H] and b [H], from PyTorch's tensors at *w, which moves on.
+// Parameters of one layer in the cell's layout, W [H][I+H] and b [H], from PyTorch's tensors at *w. Advances *w.
 static void pack_cell(const net_case *c, size_t I, const uint64_t **w, uint64_t *W, uint64_t *b)
 {
     const size_t H = c->H;
@@ -64,7 +64,7 @@ static void pack_cell(const net_case *c, size_t I, const uint64_t **w, uint64_t 
     *w = c->biases == 2 ? b_hh + H : b_hh;
 }
 
-// x [B][I]: what layer 0 sees at step t.
+// x [B][I]: input of layer 0 at step t.
 static void lowest_input(const net_pair *p, size_t t, uint64_t *x)
 {
     const size_t B = p->c.B, I = p->c.I ? p->c.I : p->c.V;
@@ -93,7 +93,7 @@ static bptt_status layer_is_cells(const net_pair *p, size_t I, const uint64_t **
     return BPTT_OK;
 }
 
-// After check_loss: the states that r left, and what it and the forward-only run carry on.
+// Call after check_loss: checks the states of r, and the carried states of r and of the forward-only run.
 static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error *e)
 {
     const size_t B = p->c.B, H = p->c.H, BW = B * p->m->S * H, each = (p->c.T + 1) * BW;
@@ -148,7 +148,8 @@ static bptt_status reverse_window(net_pair *p, const uint64_t *h0, const uint64_
     return s ? s : pair_gradient(p, e);
 }
 
-// <direction, gradient> of what a window of the layers alone depends on; the decoder's gradient is left from before.
+// <direction, gradient> over the inputs of the layers alone; excludes the decoder, whose gradient is from an earlier
+// run.
 static uint64_t along_layers(const net_pair *p, bool with_state)
 {
     const size_t n = p->n[LEAF_WEIGHTS] - p->c.V * (p->c.H + 1);

@@ -6,7 +6,7 @@
 uint64_t modp_add(uint64_t a, uint64_t b) { return a + b < MODP ? a + b : a + b - MODP; }
 uint64_t modp_sub(uint64_t a, uint64_t b) { return modp_add(a, b ? MODP - b : 0); }
 
-// By doubling and adding, one bit of b after the other.
+// Binary double-and-add over the bits of b.
 uint64_t modp_mul(uint64_t a, uint64_t b)
 {
     uint64_t ab = 0;
@@ -32,4 +32,11 @@ void modp_draw(uint64_t *random, uint64_t *x, size_t n)
         do x[i] = splitmix_next(random) >> 3;
         while (x[i] == MODP);
     }
+}
+
+uint64_t *modp_carve(uint64_t **at, size_t n)
+{
+    uint64_t *const here = *at;
+    *at += n;
+    return here;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bptt_status open_runs(net_pair *p, const net_tables *tables, bptt_error *e)
+static bptt_status open_pair_runs(net_pair *p, const net_tables *tables, bptt_error *e)
 {
     const net_case *c = &p->c;
     bptt_model_config m;
@@ -25,13 +25,6 @@ static bptt_status open_runs(net_pair *p, const net_tables *tables, bptt_error *
     return s;
 }
 
-static uint64_t *take(uint64_t **at, size_t n)
-{
-    uint64_t *const here = *at;
-    *at += n;
-    return here;
-}
-
 static bptt_status make_arrays(net_pair *p, bptt_error *e)
 {
     size_t all = 2 * p->N * p->c.H + 2 * p->N;
@@ -42,11 +35,11 @@ static bptt_status make_arrays(net_pair *p, bptt_error *e)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory to check a net of %zu x %zu", p->c.T, p->c.B);
     uint64_t *at = p->words;
     for (int i = 0; i < LEAF_KINDS; i++) {
-        p->value[i] = take(&at, p->n[i]), p->direction[i] = take(&at, p->n[i]);
-        p->gradient[i] = take(&at, p->n[i]), p->pair[i] = take(&at, 2 * p->n[i]);
+        p->value[i] = modp_carve(&at, p->n[i]), p->direction[i] = modp_carve(&at, p->n[i]);
+        p->gradient[i] = modp_carve(&at, p->n[i]), p->pair[i] = modp_carve(&at, 2 * p->n[i]);
     }
-    for (int i = 0; i < 2; i++) p->cotangent[i] = take(&at, p->N * p->c.H);
-    p->keep_at = take(&at, p->N), p->weight_at = take(&at, p->N);
+    for (int i = 0; i < 2; i++) p->cotangent[i] = modp_carve(&at, p->N * p->c.H);
+    p->keep_at = modp_carve(&at, p->N), p->weight_at = modp_carve(&at, p->N);
     p->target = p->token + p->N, p->weight = p->keep + p->N;
     return BPTT_OK;
 }
@@ -78,7 +71,7 @@ static void draw(net_pair *p)
     }
 }
 
-// Weights; and where gradients go, what must not stay there.
+// Writes the weights, and garbage into the gradients, which must be overwritten.
 static bptt_status write_weights(net_pair *p, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
@@ -100,7 +93,7 @@ static bptt_status write_weights(net_pair *p, bptt_error *e)
 bptt_status pair_open(net_pair *p, const net_tables *tables, const net_case *c, bptt_error *e)
 {
     *p = (net_pair){.c = *c, .N = c->T * c->B};
-    bptt_status s = open_runs(p, tables, e);
+    bptt_status s = open_pair_runs(p, tables, e);
     if (!s) {
         p->n[LEAF_WEIGHTS] = bptt_model_parameters(p->m);
         p->n[LEAF_STATE] = c->L * c->B * p->m->S * c->H;

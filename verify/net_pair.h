@@ -6,7 +6,7 @@
 #include "identity.h"
 #include "run.h"
 
-// What a net depends on, and its gradient. Values and directions each; 0: of no use here.
+// Inputs of a net, each with a value, a direction and a gradient. Size 0: not used.
 typedef enum leaf_kind { LEAF_WEIGHTS, LEAF_STATE, LEAF_INPUT, LEAF_KINDS } leaf_kind;
 
 typedef struct net_pair {
@@ -29,16 +29,16 @@ typedef struct net_pair {
     bptt_buf *block[LAYOUT_BLOCKS];
 } net_pair;
 
-// On failure nothing is left.
+// Leaves nothing open on failure.
 bptt_status pair_open(net_pair *p, const net_tables *tables, const net_case *c, bptt_error *e);
 void pair_close(net_pair *p);
-// The window that both see; dual: with the dual input.
+// The window of both runs; dual: with the dual input.
 bptt_window pair_window(const net_pair *p, bool dual);
-// The gradient that r computed, into p->gradient.
+// Reads the gradient of r into p->gradient.
 bptt_status pair_gradient(net_pair *p, bptt_error *e);
-// One part of the layers' work on a run whose input and state are on its device; waits for it.
+// Runs one part of the layers' plan (input and state already on the device) and waits for it.
 bptt_status pair_layers(bptt_run *r, layers_part part, bptt_mat dy, bptt_error *e);
-// Token, dense input and keep onto the device of the run over dual numbers.
+// Uploads token, dense input and keep to the device of the dual-number run.
 bptt_status pair_input(net_pair *p, bptt_error *e);
 
 #endif

@@ -1,4 +1,4 @@
-// The parts of `bptt verify` that there are. A further one is a row.
+// Table of the parts of `bptt verify`. A new part is a row.
 #include "verify.h"
 
 // clang-format off

@@ -1,4 +1,4 @@
-// tanh and sigmoid from one exponential, which is a Taylor polynomial: everything here can be counted.
+// tanh and sigmoid from one exponential, a Taylor polynomial, so that all errors can be bounded by hand.
 //
 // Let u = 2^-53, and s <= 0 the argument. k = s / ln 2 rounded to an integer, r = s - k ln 2, |r| < 0.3467.
 //   r     k LN2_HIGH is exact (33 bits by at most 11). s less that is exact where s is twice a float, else off by at

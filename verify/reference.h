@@ -1,9 +1,8 @@
-// The functions of the cells in binary64, with a bound on their own error that is counted by hand and so trusts no
-// library: what judges the floats.
+// Reference functions of the cells in binary64, with an error bound derived by hand, independent of any library.
 #ifndef REFERENCE_H
 #define REFERENCE_H
 
-// Each value is within this much of the exact one, relative to it, for any double x.
+// Relative error bound of each function for any double x.
 #define REFERENCE_ERROR 0x1p-48
 
 double reference_exp(double x); // of x <= 0; below -700 that of -700

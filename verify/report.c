@@ -1,4 +1,4 @@
-// How a part says what became of a claim.
+// Reporting of a claim's result.
 #include "report.h"
 
 #include <stdarg.h>

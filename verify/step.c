@@ -15,7 +15,7 @@ typedef struct leaf {
     double *z;       // [2n]: its value as complex numbers
 } leaf;
 
-// What the complex run starts from and sees.
+// State and dense input of the complex run.
 typedef struct complex_window {
     double *state, *dense; // [2 states], [2 inputs]; state owns both
 } complex_window;
@@ -25,7 +25,7 @@ static void widen(const double *x, double *z, size_t n)
     for (size_t i = 0; i < n; i++) z[2 * i] = x[i], z[2 * i + 1] = 0;
 }
 
-static bptt_status fetch(stepper *p, leaf *l, bptt_error *e)
+static bptt_status read_leaf(stepper *p, leaf *l, bptt_error *e)
 {
     const size_t tensors = bptt_model_tensors(p->real);
     const double *const value = l->i == tensors ? p->h0 : p->dense;
@@ -41,7 +41,7 @@ static bptt_status fetch(stepper *p, leaf *l, bptt_error *e)
     return s;
 }
 
-static bptt_status put(stepper *p, const leaf *l, complex_window *w, bptt_error *e)
+static bptt_status write_leaf(stepper *p, const leaf *l, complex_window *w, bptt_error *e)
 {
     const size_t tensors = bptt_model_tensors(p->real);
     if (l->i < tensors) return bptt_model_write(p->complex_, BPTT_WEIGHTS, l->i, l->z, BPTT_C128, e);
@@ -50,7 +50,7 @@ static bptt_status put(stepper *p, const leaf *l, complex_window *w, bptt_error 
     return BPTT_OK;
 }
 
-// d loss / d (what was moved).
+// Derivative of the loss with respect to the moved element.
 static bptt_status derivative(stepper *p, const complex_window *w, double *d, bptt_error *e)
 {
     const bptt_window window = stepper_window(p, w->dense, BPTT_C128);
@@ -66,23 +66,23 @@ static bptt_status derivative(stepper *p, const complex_window *w, double *d, bp
     return s;
 }
 
-static bptt_status judge(stepper *p, leaf *l, size_t most, complex_window *w, step_found *f, bptt_error *e)
+static bptt_status compare_leaf(stepper *p, leaf *l, size_t most, complex_window *w, step_found *f, bptt_error *e)
 {
     const size_t count = l->n < most ? l->n : most;
     double largest = 0, off = 0;
-    bptt_status s = fetch(p, l, e);
+    bptt_status s = read_leaf(p, l, e);
     for (size_t j = 0; !s && j < count; j++) {
         const size_t k = j * l->n / count;
         double want = 0;
         l->z[2 * k + 1] = STEP;
-        s = put(p, l, w, e);
+        s = write_leaf(p, l, w, e);
         if (!s) s = derivative(p, w, &want, e);
         l->z[2 * k + 1] = 0;
         const double d = fabs(l->got[k] - want);
         largest = fmax(largest, fabs(want));
         off = d <= off ? off : isnan(d) ? (double)INFINITY : d;
     }
-    if (!s) s = put(p, l, w, e);
+    if (!s) s = write_leaf(p, l, w, e);
     if (s) return s;
     f->elements += count;
     const double relative = off > 0 ? off / largest : 0;
@@ -93,7 +93,7 @@ static bptt_status judge(stepper *p, leaf *l, size_t most, complex_window *w, st
     return BPTT_OK;
 }
 
-static bptt_status judge_leaf(stepper *p, size_t i, size_t most, complex_window *w, step_found *f, bptt_error *e)
+static bptt_status check_leaf(stepper *p, size_t i, size_t most, complex_window *w, step_found *f, bptt_error *e)
 {
     const size_t tensors = bptt_model_tensors(p->real);
     leaf l = {.i = i, .n = i == tensors ? p->states : p->inputs};
@@ -109,7 +109,7 @@ static bptt_status judge_leaf(stepper *p, size_t i, size_t most, complex_window 
     l.x = calloc(4 * l.n, sizeof *l.x);
     if (!l.x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to check %s", l.name);
     l.got = l.x + l.n, l.z = l.x + 2 * l.n;
-    const bptt_status s = judge(p, &l, most, w, f, e);
+    const bptt_status s = compare_leaf(p, &l, most, w, f, e);
     free(l.x);
     return s;
 }
@@ -134,7 +134,7 @@ bptt_status step_net(const bptt_backend *judged, const net_case *c, size_t most,
         (void)snprintf(f->where, sizeof f->where, "a loss or a norm that is not finite");
         s = BPTT_OK;
     }
-    for (size_t i = 0; !s && i < bptt_model_tensors(p.real) + 2; i++) s = judge_leaf(&p, i, most, &w, f, e);
+    for (size_t i = 0; !s && i < bptt_model_tensors(p.real) + 2; i++) s = check_leaf(&p, i, most, &w, f, e);
     free(w.state);
     stepper_close(&p);
     return s;

@@ -8,7 +8,7 @@
 
 double stepper_draw(uint64_t *random) { return 2 * splitmix_uniform24(random) - 1; }
 
-static bptt_status open_runs(stepper *p, const bptt_backend *judged, bptt_error *e)
+static bptt_status open_stepper_runs(stepper *p, const bptt_backend *judged, bptt_error *e)
 {
     const net_case *c = &p->c;
     const bptt_backend over_complex = bptt_ref_c128();
@@ -45,7 +45,7 @@ bptt_status stepper_open(stepper *p, const bptt_backend *judged, const net_case 
 {
     const size_t N = c->T * c->B;
     *p = (stepper){.c = *c, .N = N, .states = c->L * c->B * c->H, .inputs = N * c->I};
-    bptt_status s = open_runs(p, judged, e);
+    bptt_status s = open_stepper_runs(p, judged, e);
     if (!s) s = make_window(p, e);
     if (s) stepper_close(p);
     return s;

@@ -16,7 +16,7 @@ typedef struct stepper {
     float *weight, *keep;    // [N] each; weight owns both
 } stepper;
 
-// On failure nothing is left.
+// Leaves nothing open on failure.
 bptt_status stepper_open(stepper *p, const bptt_backend *judged, const net_case *c, bptt_error *e);
 void stepper_close(stepper *p);
 bptt_window stepper_window(const stepper *p, const void *dense, bptt_type type);

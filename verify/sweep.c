@@ -1,4 +1,4 @@
-// Floats in ascending order, chunk by chunk on several threads, each chunk with the last float of the one before it.
+// Sweeps floats in ascending order in chunks on several threads; each chunk includes the last float of its predecessor.
 #define _POSIX_C_SOURCE 200809L
 
 #include "sweep.h"
@@ -29,10 +29,10 @@ typedef struct worker {
 
 // ---- one value -----------------------------------------------------------------------------------------------------
 
-// NaN is worst of all; of equal errors that at the largest x is told, whichever thread met it.
+// NaN is the worst error. Of equal errors the one at the largest x is reported, independent of the threads.
 static bool worse(double e, float x, double worst, float where) { return !(e <= worst) || (e == worst && x > where); }
 
-static void judge(const sweep *s, float x, double exact, float before, float y, sweep_verdict *v)
+static void check_value(const sweep *s, float x, double exact, float before, float y, sweep_verdict *v)
 {
     v->judged++;
     if (isnan(exact) || isnan(y)) {
@@ -54,7 +54,7 @@ static void judge(const sweep *s, float x, double exact, float before, float y, 
     if (worse(e, x, v->worst, v->where)) v->worst = e, v->where = x;
 }
 
-static void judge_slope(const sweep *s, float x, double exact, float slope, sweep_verdict *v)
+static void check_slope(const sweep *s, float x, double exact, float slope, sweep_verdict *v)
 {
     if (isnan(x)) {
         v->nan += isnan(slope) ? 0 : 1;
@@ -65,7 +65,7 @@ static void judge_slope(const sweep *s, float x, double exact, float slope, swee
     if (worse(e, x, v->worst_slope, v->where_slope)) v->worst_slope = e, v->where_slope = x;
 }
 
-// Two values for one x: the same bits, any NaN like any other, and both zeros where one way has flushed.
+// True if two results for one x are equal: same bits, or both NaN, or, where flushing is allowed, both zero or x.
 static bool alike(const sweep *s, float x, float a, float b)
 {
     const uint32_t u = bits_of_float(a), w = bits_of_float(b);
@@ -74,7 +74,7 @@ static bool alike(const sweep *s, float x, float a, float b)
     return tiny && u >> 31 == w >> 31 && (a == 0 || a == x) && (b == 0 || b == x);
 }
 
-// What a value adds to the sum of all: its bits, but for what may differ between good machines.
+// Contribution of a value to the checksum: its bits, except where correct machines may differ (NaN, flushed values).
 static uint64_t weight_of(const sweep *s, float x, float y)
 {
     if (isnan(y)) return 1;
@@ -106,13 +106,13 @@ static bptt_status do_chunk(worker *w, uint64_t c)
     if (!st) st = first->values(own, SWEEP_CHUNK, w->x + 1, w->y + 1, &w->e);
     for (size_t i = 1; !st && i <= SWEEP_CHUNK; i++) {
         w->exact[i] = s->exact((double)w->x[i]);
-        judge(s, w->x[i], w->exact[i], w->y[i - 1], w->y[i], &w->v);
+        check_value(s, w->x[i], w->exact[i], w->y[i - 1], w->y[i], &w->v);
         w->v.sum += weight_of(s, w->x[i], w->y[i]) * (2 * (c * SWEEP_CHUNK + i) + 1);
     }
     if (!st && s->odd) st = mirror(w);
     if (!st && first->slopes) st = first->slopes(own, SWEEP_CHUNK, w->y + 1, w->other + 1, &w->e);
     for (size_t i = 1; !st && first->slopes && i <= SWEEP_CHUNK; i++)
-        judge_slope(s, w->x[i], w->exact[i], w->other[i], &w->v);
+        check_slope(s, w->x[i], w->exact[i], w->other[i], &w->v);
     for (size_t k = 1; !st && k < s->ways; k++) {
         st = s->way[k].values(own_of(&s->way[k], w->number), SWEEP_CHUNK, w->x + 1, w->other + 1, &w->e);
         for (size_t i = 1; !st && i <= SWEEP_CHUNK; i++) w->v.unlike[k] += !alike(s, w->x[i], w->y[i], w->other[i]);
@@ -120,7 +120,7 @@ static bptt_status do_chunk(worker *w, uint64_t c)
     return st;
 }
 
-// Where the formulas of device/f32.h change, and the ends of the range.
+// True at the branch points of the formulas in device/f32.h and at the ends of the range.
 static bool at_a_border(uint64_t c)
 {
     static const float border[] = {0, FLT_MIN, 0.55f, 1, 9.01f, 10, 87.33654f, 88.72283f, FLT_MAX};

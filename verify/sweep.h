@@ -1,11 +1,11 @@
-// A function of a float judged on all floats, or on some: each value against binary64, its neighbour, its mirror image
-// and the same function computed in other ways, to the bit.
+// Checks a function of a float on all floats, or on a sample: each value against binary64, against its neighbour and
+// its mirror image, and bit for bit against other implementations.
 #ifndef SWEEP_H
 #define SWEEP_H
 
 #include "backend.h"
 
-// One way to compute it: y[i] = f(x[i]) for i < n <= SWEEP_CHUNK. own is that of the thread that calls.
+// One implementation: y[i] = f(x[i]) for i < n <= SWEEP_CHUNK. own belongs to the calling thread.
 typedef struct sweep_way {
     const char *name;
     bptt_status (*values)(void *own, size_t n, const float *x, float *y, bptt_error *e);
@@ -17,15 +17,15 @@ typedef struct sweep_way {
 enum { SWEEP_CHUNK = 4096, SWEEP_WAYS = 8 };
 
 typedef struct sweep {
-    const sweep_way *way; // the first is judged, the others are compared with it
+    const sweep_way *way; // the first is checked, the others must equal it bit for bit
     size_t ways;
     double (*exact)(double x);
     double (*exact_slope)(double y); // where way[0] has slopes: f' from the exact value f
     double lowest, highest;
     bool odd;
-    // Where the exact value is below the smallest normal number, the value must be +0;
+    // The value must be +0 if the exact value is below the smallest normal number;
     bool flushes;
-    // may be x itself or the zero of its sign: a processor that takes subnormal numbers for zero.
+    // the value may be x or a zero of its sign: the processor may treat subnormal numbers as zero.
     bool may_flush;
     bool sampled; // 1 chunk in SWEEP_STRIDE, and those around the places where functions change
     unsigned threads;
@@ -41,7 +41,7 @@ typedef struct sweep_verdict {
     float where;
     double worst_slope; // absolute
     float where_slope;
-    uint64_t decreasing, outside, nan, odd, sign, flush; // counts of what must not be, see sweep.c
+    uint64_t decreasing, outside, nan, odd, sign, flush; // counts of violations, see sweep.c
     uint64_t slopes_outside;                             // of 0..1
     uint64_t flushed;                                    // values that may_flush let pass as zeros
     uint64_t unlike[SWEEP_WAYS];                         // bits of way i that differ from those of way 0
@@ -50,6 +50,6 @@ typedef struct sweep_verdict {
 
 // Errors: those of the ways, NO_MEMORY.
 bptt_status sweep_floats(const sweep *s, sweep_verdict *v, bptt_error *e);
-uint64_t sweep_wrong(const sweep_verdict *v); // sum of all that must not be
+uint64_t sweep_wrong(const sweep_verdict *v); // sum of all violations
 
 #endif

@@ -1,4 +1,4 @@
-// Taylor's rates.
+// Convergence rates of Taylor remainders.
 #include "stepper.h"
 
 #include <math.h>
@@ -44,7 +44,7 @@ static bptt_status loss(stepper *p, direction *g, double s, double *f, double *s
     return st;
 }
 
-static bptt_status rates(stepper *p, direction *g, double *least, double *largest, bptt_error *e)
+static bptt_status measure_rates(stepper *p, direction *g, double *least, double *largest, bptt_error *e)
 {
     enum { FIRST = 8, LAST = 12 }; // steps 2^-8 .. 2^-12: the rest is far above the rounding of f, and of second order
     double f0 = 0, slope = 0, before = 0;
@@ -77,7 +77,7 @@ bptt_status taylor_net(const bptt_backend *judged, const net_case *c, double *le
         g.d = g.x + g.n, g.now = g.d + g.n;
         for (size_t i = 0; i < p.states; i++) g.x[g.n - p.states + i] = p.h0[i];
         for (size_t i = 0; i < g.n; i++) g.d[i] = stepper_draw(&random) / sqrt((double)c->H);
-        s = rates(&p, &g, least, largest, e);
+        s = measure_rates(&p, &g, least, largest, e);
     }
     free(g.x);
     stepper_close(&p);

@@ -1,18 +1,18 @@
-// The certificate of one window of a real run, step by step: how far each stored number is from what the stored numbers
-// before it give.
+// Part `trace` of `bptt verify`: local error of each stored number of a traced window, against its recomputation from
+// the stored numbers it depends on.
 #include "trace_window.h"
 #include "verify.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-typedef struct teller {
+typedef struct trace_report {
     const verify_options *o;
     size_t *failures;
     const trace_window *w;
-} teller;
+} trace_report;
 
-static void tell(const teller *t, const char *claim, bool holds, const char *found)
+static void report_bounded(const trace_report *t, const char *claim, bool holds, const char *found)
 {
     const verify_line line = {
         .part = "trace", .claim = claim, .kind = EVIDENCE_BOUNDED, .holds = holds, .found = found};
@@ -20,19 +20,19 @@ static void tell(const teller *t, const char *claim, bool holds, const char *fou
     if (t->o->line) t->o->line(t->o->user, &line);
 }
 
-// Element i of states or dz, whose layers have that many steps.
-static void place(const trace_window *w, size_t i, size_t steps, char out[96])
+// Text for element i of states or dz, with `steps` blocks in each layer.
+static void describe_element(const trace_window *w, size_t i, size_t steps, char out[96])
 {
     const size_t row = i / w->H;
     (void)snprintf(out, 96, "layer %zu, step %zu, row %zu, unit %zu", row / (steps * w->B), row / w->B % steps,
                    row % w->B, i % w->H);
 }
 
-static void tell_states(const teller *t, const finding *f)
+static void report_states(const trace_report *t, const finding *f)
 {
     const trace_window *w = t->w;
     char found[600], where[96];
-    place(w, f->at - w->B * w->H, w->T + 1, where); // block t+1 is what step t gives
+    describe_element(w, f->at - w->B * w->H, w->T + 1, where); // block t+1 is what step t gives
     (void)snprintf(found, sizeof found,
                    "update %" PRIu64 " of %s, %zu layer%s of %zu, %zu step%s of %zu row%s: worst certified local error "
                    "%.3g (of it %.1g for binary64) at %s, %.2g of the limit. The float run is the exact run of a "
@@ -40,16 +40,17 @@ static void tell_states(const teller *t, const finding *f)
                    "says nothing",
                    w->update, w->where, w->L, w->L == 1 ? "" : "s", w->H, w->T, w->T == 1 ? "" : "s", w->B,
                    w->B == 1 ? "" : "s", f->error, f->slack, where, f->share);
-    tell(t, "each state is f(W x + U h + b) of the stored state before it, but for rounding", f->holds, found);
+    report_bounded(t, "each state is f(W x + U h + b) of the stored state before it, but for rounding", f->holds,
+                   found);
 }
 
-static void tell_sums(const teller *t, const char *claim, const finding *f, const char *where)
+static void report_sums(const trace_report *t, const char *claim, const finding *f, const char *where)
 {
     char found[400];
     (void)snprintf(found, sizeof found,
                    "%zu numbers: worst error over the sum of |terms| %.3g, %.2g of the limit; worst error %.3g%s%s",
                    f->n, f->ratio, f->share, f->error, *where ? " at " : "", where);
-    tell(t, claim, f->holds, found);
+    report_bounded(t, claim, f->holds, found);
 }
 
 bptt_status verify_trace(const verify_options *o, size_t *failures, bptt_error *e)
@@ -65,15 +66,16 @@ bptt_status verify_trace(const verify_options *o, size_t *failures, bptt_error *
     if (!s) s = certify_gradient(w, &g, e);
     if (!s) s = certify_losses(w, &losses, e);
     if (!s) {
-        const teller t = {o, failures, w};
-        tell_states(&t, &states);
-        place(w, dz.at, w->T, where);
-        tell_sums(&t, "each dz is (W' dz above + U' dz after) f' of the stored ones, but for rounding", &dz, where);
-        tell_sums(&t, "dW_ih and dW_hh are the products of the stored dz and states, but for rounding", &g.weights, "");
-        tell_sums(&t, "db is the sum of the stored dz, but for rounding", &g.biases, "");
-        tell_sums(&t, "the decoder's gradient is that of its softmax at the stored states, but for rounding",
-                  &g.decoder, "");
-        tell_sums(&t, "each loss is that of the softmax at the stored states, but for rounding", &losses, "");
+        const trace_report t = {o, failures, w};
+        report_states(&t, &states);
+        describe_element(w, dz.at, w->T, where);
+        report_sums(&t, "each dz is (W' dz above + U' dz after) f' of the stored ones, but for rounding", &dz, where);
+        report_sums(&t, "dW_ih and dW_hh are the products of the stored dz and states, but for rounding", &g.weights,
+                    "");
+        report_sums(&t, "db is the sum of the stored dz, but for rounding", &g.biases, "");
+        report_sums(&t, "the decoder's gradient is that of its softmax at the stored states, but for rounding",
+                    &g.decoder, "");
+        report_sums(&t, "each loss is that of the softmax at the stored states, but for rounding", &losses, "");
     }
     trace_close(w);
     return s;

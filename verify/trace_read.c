@@ -30,14 +30,14 @@ static bptt_status get_size(const reading *k, const char *key, uint64_t most, si
     return BPTT_OK;
 }
 
-// The cells that a trace is checked for.
+// Cells that the trace checks support.
 static const char *const plain_cell[BPTT_PLAIN_CELLS] = {
 #define CELL_WORD(name, word) [BPTT_##name] = #word,
     BPTT_PLAIN_CELL_LIST(CELL_WORD)
 #undef CELL_WORD
 };
 
-// The place of a word of the metadata in a list.
+// Index of a metadata word in a list.
 static bptt_status get_word(const reading *k, const char *key, const char *const *list, size_t n, size_t *place,
                             bptt_error *e)
 {
@@ -78,15 +78,15 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
 
 // ---- tensors -------------------------------------------------------------------------------------------------------
 
-// Room that trace_close gives back. The table holds more than there are tensors.
-static void *take(trace_window *w, size_t n, size_t size)
+// Allocates memory that trace_close frees. The table has room for all tensors.
+static void *alloc_block(trace_window *w, size_t n, size_t size)
 {
     void *p = calloc(n, size);
     w->block[w->blocks++] = p;
     return p;
 }
 
-// A tensor of that shape, of one of two types, raw.
+// Reads a tensor of the given shape and one of two types, as raw bytes.
 static bptt_status read_raw(const reading *k, const char *name, st_dtype a, st_dtype b, int rank, const uint64_t *sizes,
                             void **raw, st_tensor *found, bptt_error *e)
 {
@@ -104,7 +104,7 @@ static bptt_status read_raw(const reading *k, const char *name, st_dtype a, st_d
     return s;
 }
 
-// Numbers as doubles. They need not be finite: what is not will not be within any bound.
+// Reads numbers as doubles. Numbers that are not finite are accepted here; they fail every bound later.
 static bptt_status read_reals(const reading *k, const char *name, int rank, const uint64_t *sizes, double **x,
                               bptt_error *e)
 {
@@ -113,7 +113,7 @@ static bptt_status read_reals(const reading *k, const char *name, int rank, cons
     const bptt_status s = read_raw(k, name, ST_F32, ST_F64, rank, sizes, &raw, &t, e);
     if (s) return s;
     const size_t n = (size_t)(t.end - t.begin) / st_dtype_size(t.dtype);
-    *x = take(k->w, n ? n : 1, sizeof **x);
+    *x = alloc_block(k->w, n ? n : 1, sizeof **x);
     for (size_t i = 0; *x && i < n; i++) (*x)[i] = t.dtype == ST_F64 ? ((double *)raw)[i] : (double)((float *)raw)[i];
     free(raw);
     return *x ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
@@ -126,7 +126,7 @@ static bptt_status read_ids(const reading *k, const char *name, size_t **id, bpt
     void *raw = NULL;
     bptt_status s = read_raw(k, name, ST_I64, ST_I64, 2, (uint64_t[]){w->T, w->B}, &raw, &t, e);
     if (s) return s;
-    *id = take(w, w->T * w->B, sizeof **id);
+    *id = alloc_block(w, w->T * w->B, sizeof **id);
     if (!*id) s = bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
     for (size_t i = 0; !s && i < w->T * w->B; i++) {
         const int64_t v = ((int64_t *)raw)[i];
@@ -167,8 +167,8 @@ static bptt_status read_all(const reading *k, bptt_error *e)
     trace_window *w = k->w;
     const uint64_t L = w->L, T = w->T, B = w->B, H = w->H, out[2] = {w->V, H};
     static const char *const grad = "train.gradient.";
-    w->weight = take(w, w->L, sizeof *w->weight);
-    w->gradient = take(w, w->L, sizeof *w->gradient);
+    w->weight = alloc_block(w, w->L, sizeof *w->weight);
+    w->gradient = alloc_block(w, w->L, sizeof *w->gradient);
     bptt_status s = w->weight && w->gradient ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read a trace");
     if (!s) s = read_ids(k, "trace.token", &w->token, e);
     if (!s) s = read_ids(k, "trace.target", &w->target, e);

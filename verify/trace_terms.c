@@ -1,15 +1,15 @@
-// What each stored number should be, recomputed in binary64 from the stored numbers it was made of, with the sum of the
-// sizes of its terms beside it.
+// Recomputes each stored number in binary64 from the stored numbers it depends on, together with the sum of the
+// absolute values of its terms.
 //
 // The error of the recomputation itself is bounded, not estimated: with u = 2^-53 a sum of k products is off by at most
 // gamma(k) = k u / (1 - k u) times the sum of |terms| in any order (Higham, Accuracy and Stability of Numerical
 // Algorithms, 3.1), tanh by REFERENCE_ERROR, and tanh and max(0, .) pass an error on no larger than it came. That is
 // `slack`, and |stored - recomputed| + slack is certified.
 //
-// Whether a finding holds is another question: whether honest arithmetic may be so far off. Gamma at the run's own
-// roundoff U answers it for certain but lets a state of 512 units be wrong by 1e-3. So the limit is SAFE sqrt(k) U by
-// the sum of |terms| (Higham & Mary 2019 show such a law for roundings that are independent with mean zero; products of
-// OpenBLAS stay below 1.2 sqrt(k) U), and twice the roundoff of the operands where a product rounds those.
+// A finding holds if correct rounded arithmetic can have such an error. The worst-case bound, gamma at the run's own
+// roundoff U, would accept an error of 1e-3 in a state of 512 units. The limit is therefore SAFE sqrt(k) U times the
+// sum of |terms| (Higham & Mary 2019 show such a law for roundings that are independent with mean zero; products of
+// OpenBLAS stay below 1.2 sqrt(k) U), plus twice the roundoff of the operands where a product rounds those.
 #include "reference.h"
 #include "trace_window.h"
 
@@ -23,7 +23,7 @@
 static double gamma_of(double k) { return k * 0x1p-53 / (1 - k * 0x1p-53); }
 static double limit_of(const trace_window *w, double k) { return SAFE * sqrt(k) * w->unit + 2 * w->operand; }
 
-static void note(finding *f, size_t i, double got, double want, double sum, double slack, double limit)
+static void record_error(finding *f, size_t i, double got, double want, double sum, double slack, double limit)
 {
     const double error = fabs(got - want) + slack + 0x1p-53 * (fabs(got) + fabs(want));
     const double share = error == 0 ? 0 : error / limit;
@@ -36,7 +36,7 @@ static void note(finding *f, size_t i, double got, double want, double sum, doub
     if (!(ratio <= f->ratio) && !isnan(f->ratio)) f->ratio = ratio;
 }
 
-// Rows of sums: z and, of sizes, s.
+// Rows of sums: z of the terms, s of their absolute values.
 typedef struct rows {
     double *z, *s;
 } rows;
@@ -85,7 +85,7 @@ static void rows_close(rows r)
 
 // ---- states --------------------------------------------------------------------------------------------------------
 
-// Sizes of the stored before, the window's input and the biases: z of layer l at (t, b).
+// z of layer l at (t, b) from the stored states, the input and the biases, with the absolute values of the terms.
 static void add_cell(const trace_window *w, size_t l, size_t t, size_t b, rows r)
 {
     const trace_layer *m = &w->weight[l];
@@ -118,7 +118,7 @@ bptt_status certify_states(const trace_window *w, finding *f, bptt_error *e)
             const double h = w->cell == BPTT_TANH ? reference_tanh(r.z[j]) : r.z[j] < 0 ? 0 : r.z[j];
             const double slack = gamma_of(2 * k + 8) * r.s[j] + REFERENCE_ERROR * fabs(h);
             const double limit = limit_of(w, k) * r.s[j] + 2 * w->unit * fabs(h) + slack + 2 * k * TINY;
-            note(f, (size_t)(got - w->states) + j, got[j], h, r.s[j], slack, limit + 0x1p-51 * fabs(h));
+            record_error(f, (size_t)(got - w->states) + j, got[j], h, r.s[j], slack, limit + 0x1p-51 * fabs(h));
         }
     }
     rows_close(r);
@@ -133,7 +133,7 @@ typedef struct decoded {
     double slack, limit; // of an exponential's argument: what the recomputation, what the run may be off by
 } decoded;
 
-static decoded decode(const trace_window *w, size_t t, size_t b, rows d)
+static decoded decode_row(const trace_window *w, size_t t, size_t b, rows d)
 {
     const double scale = 1 / (double)(w->T * w->B), k = (double)(w->H + 2);
     const size_t target = w->target[t * w->B + b];
@@ -163,9 +163,10 @@ bptt_status certify_losses(const trace_window *w, finding *f, bptt_error *e)
     rows d = {0};
     const bptt_status st = rows_open(&d, w->V, e);
     for (size_t i = 0; !st && i < w->T * w->B; i++) {
-        const decoded one = decode(w, i / w->B, i % w->B, d);
+        const decoded one = decode_row(w, i / w->B, i % w->B, d);
         const double slack = one.slack + 0x1p-50 * fabs(one.loss);
-        note(f, i, w->losses[i], one.loss, 1 + fabs(one.loss), slack, one.limit + w->unit * fabs(one.loss) + 2 * slack);
+        record_error(f, i, w->losses[i], one.loss, 1 + fabs(one.loss), slack,
+                     one.limit + w->unit * fabs(one.loss) + 2 * slack);
     }
     rows_close(d);
     return st;
@@ -173,12 +174,13 @@ bptt_status certify_losses(const trace_window *w, finding *f, bptt_error *e)
 
 // ---- dz ------------------------------------------------------------------------------------------------------------
 
-// What comes to the states of layer l after step t from above; its own relative errors go to *slack and *limit.
+// Adds the gradient that the states of layer l after step t receive from the layer above or the decoder; the relative
+// errors of the decoder's softmax go to *own.
 static void add_above(const trace_window *w, size_t l, size_t t, size_t b, rows d, rows r, decoded *own)
 {
     *own = (decoded){0};
     if (l == w->L - 1) {
-        *own = decode(w, t, b, d);
+        *own = decode_row(w, t, b, d);
         add_transposed(r, w->out_weight, d.z, d.s, w->V, w->H);
     } else {
         const double *const dz = trace_dz(w, l + 1, t, b);
@@ -204,7 +206,7 @@ static void certify_dz_row(const trace_window *w, size_t i, rows d, rows r, find
         const double s = r.s[j] * (w->cell == BPTT_TANH ? 1 + y[j] * y[j] : relu);
         const double slack = (gamma_of(2 * k + 8) + own.slack) * s;
         const double limit = (limit_of(w, k) + own.limit + 4 * w->unit) * s + 2 * slack + 2 * k * TINY;
-        note(f, (size_t)(got - w->dz) + j, got[j], r.z[j] * slope, s, slack, limit);
+        record_error(f, (size_t)(got - w->dz) + j, got[j], r.z[j] * slope, s, slack, limit);
     }
 }
 
@@ -238,7 +240,7 @@ static void note_all(const trace_window *w, const double *got, rows m, size_t n,
     for (size_t i = 0; got && i < n; i++) {
         const double slack = (gamma_of(2 * k + 8) + own->slack) * m.s[i];
         const double limit = (limit_of(w, k) + own->limit) * m.s[i] + 2 * slack + 2 * k * TINY;
-        note(f, i, got[i], m.z[i], m.s[i], slack, limit);
+        record_error(f, i, got[i], m.z[i], m.s[i], slack, limit);
     }
 }
 
@@ -281,7 +283,7 @@ static void certify_decoder(const trace_window *w, rows d, rows m, gradient_find
     rows bias = {m.z + w->V * w->H, m.s + w->V * w->H};
     set_zero(m, w->V * (w->H + 1));
     for (size_t i = 0; i < w->T * w->B; i++) {
-        const decoded own = decode(w, i / w->B, i % w->B, d);
+        const decoded own = decode_row(w, i / w->B, i % w->B, d);
         worst.slack = fmax(worst.slack, own.slack), worst.limit = fmax(worst.limit, own.limit);
         add_outer(m, d.z, d.s, trace_state(w, w->L - 1, i / w->B + 1, i % w->B), w->V, w->H);
         add_outer(bias, d.z, d.s, &one, w->V, 1);

@@ -1,4 +1,4 @@
-// A trace in memory (host/trace.h is its file), everything in binary64, and what is recomputed from it.
+// A trace in memory, in binary64 (host/trace.h describes the file), and the checks that recompute it.
 #ifndef TRACE_WINDOW_H
 #define TRACE_WINDOW_H
 
@@ -42,18 +42,18 @@ static inline const double *trace_dz(const trace_window *w, size_t l, size_t t, 
     return w->dz + ((l * w->T + t) * w->B + b) * w->H;
 }
 
-// What was found of one kind of numbers.
+// Errors of one kind of numbers.
 typedef struct finding {
     double error; // largest |stored - recomputed|, with what the recomputation may be off by added: certified
     double slack; // largest of those additions
     double ratio; // largest error / sum of |terms|
     double share; // largest error / what an honest product stays below; see trace_terms.c
     size_t at;    // element with the largest error, as stored
-    size_t n;     // how many were looked at
+    size_t n;     // numbers compared
     bool holds;   // all finite, and no share above 1
 } finding;
 
-// Each recomputes from what is stored, one step at a time, and never from anything that was recomputed before.
+// Each function recomputes one step at a time from stored numbers only, never from recomputed ones.
 bptt_status certify_states(const trace_window *w, finding *f, bptt_error *e);
 bptt_status certify_dz(const trace_window *w, finding *f, bptt_error *e);
 // From the stored states and dz: W_ih and W_hh, the biases, the decoder's two, of all layers together.

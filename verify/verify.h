@@ -1,5 +1,5 @@
-// The executable counterparts of the seed's theorems, run on the user's own machine: `bptt verify`. Which theorem each
-// check stands for, and where it is stronger or weaker than a proof: README.md beside this.
+// `bptt verify`: executable counterparts of the seed's theorems, run on the user's machine. README.md beside this file
+// maps each check to its theorem and says where it is stronger or weaker than a proof.
 #ifndef VERIFY_H
 #define VERIFY_H
 
@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-// How much a line of evidence says.
+// Strength of a line of evidence.
 typedef enum evidence {
     EVIDENCE_EXACT, // equality without rounding; where inputs are random, the words say how likely an error escapes
     EVIDENCE_EXHAUSTIVE, // every input there is
@@ -15,7 +15,7 @@ typedef enum evidence {
     EVIDENCE_SAMPLED     // some inputs, within a bound or to the last bit
 } evidence;
 
-// One claim and what became of it. All text is the check's own and lives as long as the call.
+// One claim and its result. The check owns all text, which is valid during the call.
 typedef struct verify_line {
     const char *part;  // "unroll"
     const char *claim; // one sentence
@@ -30,17 +30,17 @@ typedef struct verify_options {
     bool exhaustive;
     const char *trace; // folder of a trace
     void (*line)(void *user, const verify_line *line);
-    // NULL, or called now and then, on the caller's thread, by what takes minutes: how much of `what` is done, 0..1.
+    // NULL, or a callback that slow checks call on the caller's thread: the fraction of `what` that is done, 0..1.
     void (*progress)(void *user, const char *what, double done);
     void *user;
 } verify_options;
 
-// A part: reports its lines; *failures counts those that do not hold. Errors are those of what it could not do (a
-// backend that does not open, a file), never a claim that does not hold.
+// A part: reports its lines; *failures counts the claims that do not hold. It returns an error only if a check cannot
+// run (a backend that does not open, a file), never for a claim that does not hold.
 typedef bptt_status verify_part(const verify_options *o, size_t *failures, bptt_error *e);
 verify_part verify_cell, verify_unroll, verify_builders, verify_activation, verify_device, verify_trace;
 
-// The parts that there are, in the order in which they run.
+// All parts, in the order in which they run.
 typedef struct verify_row {
     const char *name;
     verify_part *check;

@@ -1,4 +1,4 @@
-// Built only where cuDNN's and CUDA's headers are: cudnn_api.h says what they say.
+// Compile-time check of cudnn_api.h against the headers of cuDNN and CUDA. Built only where those are installed.
 #include "cudnn_api.h"
 
 #include <cudnn.h>

@@ -1,5 +1,5 @@
 // A driver of cuDNN's recurrent layers (API of versions 8 and 9); see cudnn_rnn.h. Every call is checked: ok() and
-// good() are false after a failure, whose words then stand in r->e.
+// good() are false after a failure, with the message in r->e.
 #include "cudnn_rnn.h"
 
 #include "narrow.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Device memory, by what it is for.
+// Device memory, indexed by purpose.
 enum { X, Y, DX, DY, HX, HY, DHX, CX, CY, DCX, W, DW, WORK, RESERVE, MEMORIES };
 
 struct cudnn_rnn {
@@ -42,7 +42,7 @@ static bool ok(cudnn_rnn *r, rt_result code, const char *what)
     return false;
 }
 
-// cuDNN's: what it does not support or calls a bad parameter is the configuration's fault.
+// Checks a cuDNN result: NOT_SUPPORTED and BAD_PARAM become BAD_CONFIG.
 static bool good(cudnn_rnn *r, nn_result code, const char *what)
 {
     if (code == 0) return true;
@@ -139,7 +139,7 @@ static bool describe(cudnn_rnn *r)
     return done;
 }
 
-// All zeroed: the first states and what pads the weights.
+// Zeroes all of it: initial states and the padding of the weights.
 static bool take_memory(cudnn_rnn *r)
 {
     const nn_api *a = r->api;
@@ -169,7 +169,7 @@ static bool take_memory(cudnn_rnn *r)
     return done && ok(r, a->cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
-// Some configurations are refused only when they run.
+// cuDNN refuses some configurations only when they run.
 static bool try_forward(cudnn_rnn *r)
 {
     return forward(r) && ok(r, r->api->cudaStreamSynchronize(r->stream), "the first forward pass");
@@ -262,7 +262,7 @@ static bool fetch(cudnn_rnn *r, float *x, const void *from, size_t n)
     return true;
 }
 
-// Whether a weight lies where it can be copied to: there, of our type, packed, of n elements.
+// True if cuDNN's weight tensor can be copied to as is: present, of our type, packed, n elements.
 static bool as_expected(cudnn_rnn *r, nn_tensor tensor, const void *at, size_t n)
 {
     int dimensions = 0, size[4] = {0}, stride[4] = {0};
@@ -277,8 +277,8 @@ static bool as_expected(cudnn_rnn *r, nn_tensor tensor, const void *at, size_t n
                       elements, type, at ? "" : " and no place", n, r->type);
 }
 
-// Sends or fetches (from the gradient) all weights; PyTorch's and cuDNN's gates have one order, and each of cuDNN's
-// matrices is one gate's rows.
+// Uploads all weights, or downloads them from the gradient. Gates have the same order in PyTorch and cuDNN; cuDNN
+// stores one matrix for each gate.
 static bool weights(cudnn_rnn *r, const float *out, float *in)
 {
     const size_t H = r->c.H, G = r->G;
@@ -353,7 +353,7 @@ static bool queue(cudnn_rnn *r, cudnn_part part)
            (!(all || part == CUDNN_WEIGHTS) || weight_gradient(r));
 }
 
-// After one eager run, in which cuDNN loads what it needs.
+// Call after one eager run, which makes cuDNN load its kernels.
 static bool capture(cudnn_rnn *r, cudnn_part part)
 {
     const nn_api *a = r->api;

@@ -24,13 +24,13 @@ typedef struct cudnn_rnn cudnn_rnn;
 // Errors: NO_BACKEND (no cuDNN, no GPU), BAD_CONFIG (cuDNN refuses the combination), NO_MEMORY, DEVICE.
 bptt_status cudnn_rnn_open(const cudnn_rnn_config *c, cudnn_rnn **out, bptt_error *e);
 void cudnn_rnn_close(cudnn_rnn *r); // NULL is fine
-// Whether cuDNN refused bf16 with NN_TENSOR_OP_MATH, so that it runs with NN_DEFAULT_MATH.
+// True if cuDNN refused bf16 with NN_TENSOR_OP_MATH and runs with NN_DEFAULT_MATH instead.
 bool cudnn_rnn_default_math(const cudnn_rnn *r);
 // x, dy [T][B][H]; w: of each layer W_ih [G*H][H], W_hh [G*H][H], b_ih [G*H], b_hh [G*H], gates in PyTorch's order.
 // Converted to the type that the precision says.
 bptt_status cudnn_rnn_write(cudnn_rnn *r, const float *x, const float *dy, const float *w, bptt_error *e);
-// One part so many times; *seconds of all of them by the device's clock (events on the stream). DATA needs a FORWARD
-// before it, WEIGHTS a DATA; several in a row do the same work, but only once what it is for.
+// Runs one part several times; *seconds is the device time of all of them (events on the stream). DATA must follow a
+// FORWARD, WEIGHTS a DATA. Repetitions of either do the same work; only the first result is meaningful.
 bptt_status cudnn_rnn_go(cudnn_rnn *r, cudnn_part part, size_t times, double *seconds, bptt_error *e);
 bptt_status cudnn_rnn_read(cudnn_rnn *r, float *y, float *dx, float *dw, bptt_error *e);
 

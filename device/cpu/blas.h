@@ -1,20 +1,20 @@
-// The BLAS of the cpu backend. CMake chooses a file: blas_load.c loads it when a device is opened, so programs that
-// never compute never load it; blas_link.c takes the one that bptt is linked with.
+// The BLAS of the cpu backend. CMake chooses the file: blas_load.c loads a BLAS when a device is opened, so a program
+// that opens none loads none; blas_link.c uses the BLAS that bptt is linked with.
 #ifndef BLAS_H
 #define BLAS_H
 
 #include "library.h"
 
 typedef struct blas {
-    library library; // the one that was loaded, if any
+    library library; // the loaded library, if any
     void (*sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
                   int ldb, float beta, float *c, int ldc); // NULL: there is no BLAS
-    char name[96];                                         // for people: "OpenBLAS 0.3.21", or why there is none
+    char name[96];                                         // "OpenBLAS 0.3.21", or the reason why there is no BLAS
 } blas;
 
-// The BLAS is told to use one thread, in the whole process and for good: its calls come from our threads, and a sum
-// split over its own would depend on their number.
-// core: the kernels that an OpenBLAS should use which does not know this processor; NULL: its own choice.
+// Sets the BLAS to one thread for the whole process, permanently: GEMMs are called on the threads of the pool, and sums
+// split over threads of the BLAS would depend on their number.
+// core: the core type for an OpenBLAS that does not know this processor; NULL: its own choice.
 void blas_open(blas *b, const char *core);
 void blas_close(blas *b);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// One name at a time: a library without cblas_sgemm must not hide the next one.
+// Tries one file name at a time, so that a library without cblas_sgemm does not hide the next one.
 static bool open_with_sgemm(blas *b, const char *file)
 {
     static const char *const sgemm[] = {"cblas_sgemm"};
@@ -31,8 +31,8 @@ static bool find_openblas(const blas *b, openblas *o)
 // OpenBLAS falls back to kernels of 2004 on an x86 processor that it does not know (0.3.21: Emerald Rapids).
 static bool is_fallback(const openblas *o) { return strcmp(o->corename(), "Prescott") == 0; }
 
-// Loads OpenBLAS again, with its own variable for the choice of kernels set meanwhile. The results are those of another
-// library where the program holds OpenBLAS for purposes of its own: then the first choice stays.
+// Reloads OpenBLAS with OPENBLAS_CORETYPE set. This has no effect if the program itself has OpenBLAS loaded: then the
+// core type stays.
 static bool load_with_core(blas *b, const char *file, const char *core)
 {
     static const char variable[] = "OPENBLAS_CORETYPE";
@@ -43,7 +43,7 @@ static bool load_with_core(blas *b, const char *file, const char *core)
     return opened;
 }
 
-// OpenBLAS is told to use one thread.
+// Sets OpenBLAS to one thread.
 static void describe_and_limit(blas *b, const char *file, const char *core)
 {
     openblas o;

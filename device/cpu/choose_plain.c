@@ -1,4 +1,4 @@
-// Which inner loops other processors run.
+// Selects the inner loops on processors other than x86.
 #include "loops.h"
 
 const loops *loops_best(void) { return loops_plain(); }

@@ -1,4 +1,4 @@
-// Which inner loops an x86 processor runs.
+// Selects the inner loops by the instruction sets of an x86 processor.
 #include "loops.h"
 
 const loops *loops_best(void)
@@ -11,7 +11,7 @@ const loops *loops_best(void)
     return loops_plain();
 }
 
-// Who has AVX-512 has AVX2 and FMA.
+// Processors with AVX-512 also have AVX2 and FMA.
 const loops *loops_of(size_t width)
 {
     const loops *const all[] = {loops_plain(), loops_avx2(), loops_avx512()};

@@ -1,7 +1,8 @@
-// The cpu backend: starts as `ref`, then every op runs in tiles on our threads, and so do loops with independent rows.
+// The cpu backend: starts as `ref`, then replaces every op. Ops and loops with independent rows are split into tiles,
+// which a thread pool runs.
 #include "flush.h"
 #include "host_memory.h"
-#include "one.h"
+#include "ops.h"
 #include "pool.h"
 #include "tiles.h"
 #include "widths.h"
@@ -12,7 +13,7 @@
 typedef struct cpu {
     cpu_tools tools;
     pool *pool;
-    char words[160]; // what describe says
+    char words[160]; // returned by describe
 } cpu;
 
 static cpu *own(const bptt_device *d) { return d->own; }
@@ -33,7 +34,7 @@ static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_c
 {
     enum { MOST_THREADS = 1024 };
     if (c->threads > MOST_THREADS)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "%u threads are too many; at most %d", c->threads, MOST_THREADS);
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`threads` is %u, but can be at most %d", c->threads, MOST_THREADS);
     bptt_device *made = NULL;
     const bptt_status s = host_open(b, c, &made, e);
     if (s) return s;
@@ -43,7 +44,7 @@ static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_c
     if (!mine || !mine->pool) {
         const unsigned threads = made->threads;
         cpu_close(made);
-        return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower --threads", threads);
+        return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower `threads`", threads);
     }
     mine->tools.loops = l;
     mine->tools.ref = bptt_ref_f32();
@@ -64,12 +65,12 @@ static size_t cpu_pad(size_t cols)
 {
     enum { LINE = 16, PAGE = 1024 }; // floats in a cache line, in a page
     const size_t whole = (cols + LINE - 1) / LINE * LINE;
-    return whole > 0 && whole % (PAGE / 4) == 0 ? whole + LINE : whole; // rows must not share cache sets
+    return whole > 0 && whole % (PAGE / 4) == 0 ? whole + LINE : whole; // avoids rows that map to the same cache sets
 }
 
 // ---- running --------------------------------------------------------------------------------------------------------
 
-// One op cut into tiles, or a loop cut into tiles of its rows, each of which goes through all T steps.
+// One op split into tiles, or a loop split into tiles of rows, each of which runs through all T steps.
 typedef struct job {
     bptt_device *d;
     bptt_op op[BPTT_BODY]; // as at the first step
@@ -85,7 +86,7 @@ static void run_tile(void *work, size_t i)
     for (size_t k = 0; k < j->n; k++) part[k] = tile_of(&j->op[k], j->tiling, i);
     for (size_t t = 0; t < j->T; t++)
         for (size_t k = 0; k < j->n; k++) {
-            run_entry(&own(j->d)->tools, j->d, &part[k], j->slots);
+            cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->slots);
             next_step(&part[k]);
         }
 }
@@ -97,7 +98,7 @@ static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
     run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = tiling_of(s), .slots = slots});
 }
 
-// A device and the slots of one run, for the walk.
+// The device and the slots of a run, passed to the callbacks of the walk.
 typedef struct running {
     bptt_device *d;
     const bptt_slots *slots;
@@ -146,7 +147,7 @@ bptt_backend bptt_cpu(void)
     return b;
 }
 
-// ---- one width of the inner loops, for who compares them ------------------------------------------------------------
+// ---- backends with a given width of the inner loops, for tests ------------------------------------------------------
 
 #define OPEN_WIDTH(width) \
     static bptt_status cpu_open_##width(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e) \

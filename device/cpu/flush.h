@@ -1,8 +1,8 @@
-// Subnormals as zero, in results and operands: vanishing gradients are full of them, and they are slow.
+// Flush-to-zero and denormals-are-zero: vanishing gradients contain many subnormal numbers, which are slow.
 #ifndef FLUSH_H
 #define FLUSH_H
 
-unsigned flush_on(void); // for this thread; returns what was before
+unsigned flush_on(void); // for the calling thread; returns the previous setting
 void flush_restore(unsigned before);
 
 #endif

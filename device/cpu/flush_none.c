@@ -1,4 +1,4 @@
-// Subnormals kept: processors for which flushing is not written.
+// Keeps subnormals, on processors for which flushing is not implemented.
 #include "flush.h"
 
 unsigned flush_on(void) { return 0; }

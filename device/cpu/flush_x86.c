@@ -1,4 +1,4 @@
-// Subnormals as zero on x86: FTZ and DAZ of MXCSR.
+// Flushes subnormals on x86: FTZ and DAZ of MXCSR.
 #include "flush.h"
 
 #include <xmmintrin.h>

@@ -1,6 +1,6 @@
-// The text of the inner loops. Before it is included: LOOPS(name).
+// The source text of the inner loops. The including file defines LOOPS(name).
 //
-// Rows are cut into pieces of LANES elements: the compiler turns each loop over lanes into vector instructions, and
+// Rows are split into pieces of LANES elements. The compiler turns each loop over lanes into vector instructions, and
 // every instruction set computes the same lanes in the same order.
 #include "loops.h"
 #include "number_f32.h"
@@ -12,8 +12,8 @@
 
 enum { LANES = 16 };
 
-// A piece is LANES elements in contiguous memory; results may lie where operands do. The last, shorter piece of a row
-// is worked on in a padded copy: TAIL(t, x, n, rest) declares t with x's n elements and `rest` behind them.
+// A piece is LANES contiguous elements; a result may overwrite an operand. The last, shorter piece of a row is computed
+// in a padded copy: TAIL(t, x, n, rest) declares t with the n elements of x, padded with `rest`.
 #define TAIL(t, x, n, rest) \
     float t[LANES]; \
     for (size_t l_ = 0; l_ < LANES; l_++) t[l_] = l_ < (n) ? (x)[l_] : (rest)
@@ -48,7 +48,8 @@ static inline void forward_row(bptt_cell cell, size_t n, const float *z, const f
     memcpy(h + j, zt, (n - j) * sizeof *h);
 }
 
-// A choice of three in each piece costs time, none at all too: then gcc 12 makes branches of relu's (3 times as long).
+// A choice between two cells in each piece is fastest: three cost more, and with none gcc 12 compiles relu to branches,
+// which take 3 times as long.
 static void LOOPS(cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h)
 {
     if (cell == BPTT_WHOLE)
@@ -101,7 +102,7 @@ static void LOOPS(add)(size_t n, const float *x, float *y)
     for (; j < n; j++) y[j] += x[j];
 }
 
-// Lanes added up in a fixed tree.
+// Sum of the lanes, in a fixed tree.
 static double total(const double t[LANES])
 {
     double s[LANES];
@@ -184,7 +185,7 @@ static void LOOPS(sigmoid)(size_t n, const float *x, float *y)
             wl[l] = p.w, ml[l] = p.m, vl[l] = p.v; \
         }
 
-// w, g, m, v: pieces; m, v may be scratch where the optimizer has none.
+// w, g, m, v: pieces; m, v are scratch if the optimizer does not keep them.
 static inline void update_piece(bptt_optimizer optimizer, update_constants k, float *w, const float *g, float *m,
                                 float *v)
 {

@@ -1,9 +1,10 @@
-// The small product: c = a b + beta c for few rows, b in place, accumulators in registers. Before it is included:
-// LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N VEC_STORE_N for
-// the first n < WIDTH lanes (zero, untouched beyond), ROWS: most rows a tile may have, and TILES(X): X(1) .. X(ROWS).
+// GEMM for few rows: c = a b + beta c, b read in place (not packed), accumulators in registers. The including file
+// defines LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and
+// VEC_STORE_N for the first n < WIDTH lanes (others are loaded as zero and not stored), ROWS: most rows of a register
+// tile, and TILES(X): X(1) .. X(ROWS).
 #include <stddef.h>
 
-enum { AHEAD = 8 }; // rows of b fetched before they are needed: its rows are too far apart for the hardware to guess
+enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long for the hardware prefetcher
 
 // R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all).
 #define TILE(R, V) \
@@ -55,7 +56,7 @@ typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda
 #define STRIP_NAME(R) strip_##R,
 static strip_function *const strip[] = {NULL, TILES(STRIP_NAME)};
 
-// Rows are cut into tiles of nearly equal height.
+// Rows are split into tiles of nearly equal height.
 static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
                             int beta, float *c, size_t ldc)
 {

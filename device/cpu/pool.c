@@ -1,4 +1,4 @@
-// A pool of threads that deal tasks among themselves by one counter.
+// A thread pool: threads take tasks from one atomic counter.
 #define _GNU_SOURCE // sched_getaffinity: the cores this process may use, not those the machine has
 #include "pool.h"
 #include "flush.h"
@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SPINS = 4000 }; // looks at the job number before sleeping: some ten microseconds
+enum { SPINS = 4000 }; // polls of the job number before sleeping: about ten microseconds
 
 struct pool {
-    unsigned started;  // workers: one less than threads
+    unsigned started;  // worker threads: one less than threads
     pthread_t *thread; // [threads - 1]
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
     atomic_uint job;    // grows by one with each job
-    atomic_size_t next; // task to deal
-    atomic_uint busy;   // workers not yet through with the job
+    atomic_size_t next; // next task
+    atomic_uint busy;   // workers that have not finished the job
     size_t tasks;
     pool_task *task;
     void *work;
@@ -100,7 +100,7 @@ pool *pool_open(unsigned threads)
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
-    sigset_t all, before; // workers take no signals: those are the program's
+    sigset_t all, before; // workers block all signals: the program's threads handle them
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (p->started + 1 < threads && pthread_create(&p->thread[p->started], NULL, worker, p) == 0) p->started++;

@@ -1,4 +1,4 @@
-// Our own threads: they sleep between jobs, flush subnormals while they work, and deal out numbered tasks.
+// A thread pool for numbered tasks. Its threads sleep between jobs and flush subnormals while they work.
 #ifndef POOL_H
 #define POOL_H
 
@@ -7,11 +7,11 @@
 typedef struct pool pool;
 typedef void pool_task(void *work, size_t i);
 
-pool *pool_open(unsigned threads); // threads >= 1, the caller's included; NULL: no memory or no threads
+pool *pool_open(unsigned threads); // threads >= 1, with the calling thread; NULL: no memory or no threads
 void pool_close(pool *p);          // NULL is fine
-// task(work, 0) .. task(work, n - 1), in any order on any thread; returns when all are done. The calling thread works
-// too; its floating-point state is as it was afterwards.
+// Calls task(work, 0) .. task(work, n - 1), in any order on any thread; returns when all are done. The calling thread
+// takes tasks too; its floating-point state is restored.
 void pool_run(pool *p, size_t n, pool_task *task, void *work);
-unsigned pool_cores(void); // how many this process may use
+unsigned pool_cores(void); // number of cores that this process may use
 
 #endif

@@ -1,20 +1,20 @@
-// Cutting ops into tiles.
+// Splits ops into tiles.
 #include "tiles.h"
 
 #include <string.h>
 
 enum {
-    ELEMENTS = 1 << 14,     // of an elementwise tile: some microseconds
-    MOST = 64,              // tiles
-    PRODUCT_WORK = 4 << 20, // multiply-adds that make a tile of a product worth dealing
+    ELEMENTS = 1 << 14,     // least elements of an elementwise tile: some microseconds
+    MOST = 64,              // most tiles of an op
+    PRODUCT_WORK = 4 << 20, // least multiply-adds of a tile of a GEMM
     PRODUCT_MOST = 16,
-    PRODUCT_SIDE = 64,   // no narrower tiles: BLAS gets slow
-    LOOP_ROWS = 8,       // no lower tiles of a loop: the small product gets slow,
-    LOOP_ROWS_WIDE = 16, // sooner where its matrix
+    PRODUCT_SIDE = 64,   // least width of a tile of a GEMM: BLAS is slow on narrower ones
+    LOOP_ROWS = 8,       // least rows of a tile of a loop: the GEMM for few rows is slow below,
+    LOOP_ROWS_WIDE = 16, // and already here if its matrix
     WIDE = 1 << 19       // has more elements than a core's cache
 };
 
-// The operand that decides the shape: the last one written.
+// The operand whose shape is split: the last one written.
 static const bptt_mat *output(const bptt_op *s)
 {
     const char *roles = bptt_opcode_roles[s->opcode];
@@ -57,7 +57,7 @@ tiling tiling_of(const bptt_op *s)
     case BPTT_COLSUM:
         return (tiling){1, at_least_one(at_most(s->arg[strlen(bptt_opcode_roles[s->opcode]) - 1].cols / 32, 16))};
     default: {
-        if (strchr(bptt_opcode_roles[s->opcode], 'O')) return (tiling){1, 1}; // rows of the output are not rows of x
+        if (strchr(bptt_opcode_roles[s->opcode], 'O')) return (tiling){1, 1}; // the output has rows of its own
         const bptt_mat *y = output(s);
         const size_t tiles = y->rows * y->cols / ELEMENTS;
         return (tiling){at_least_one(at_most(at_most(tiles, MOST), y->rows)), 1};
@@ -82,9 +82,9 @@ bptt_op tile_of(const bptt_op *s, tiling t, size_t i)
         if (!s->arg[k].buf) continue;
         if (t.rows > 1 && strchr("r=+", roles[k])) part.arg[k] = bptt_rows(part.arg[k], first, count);
         if (t.cols == 1) continue;
-        const bool index = s->opcode == BPTT_SCATTER && k == 0; // ids have one column and are read by all
+        const bool index = s->opcode == BPTT_SCATTER && k == 0; // ids have one column, read by all tiles
         const bool stat = s->opcode == BPTT_UPDATE && k == 4;
-        const bool left = s->opcode == BPTT_GEMM && k == 0; // a is cut by rows only, b by columns
+        const bool left = s->opcode == BPTT_GEMM && k == 0; // a is split by rows only, b by columns
         if (!index && !stat && !left) part.arg[k] = across(part.arg[k], t, i % t.cols);
     }
     return part;

@@ -1,4 +1,4 @@
-// How an op is cut into tiles that threads may take in any order: functions of the shape alone, so that results do not
+// Splits an op into tiles, which threads may take in any order. The split depends on the shape only, so results do not
 // depend on the number of threads.
 #ifndef TILES_H
 #define TILES_H
@@ -9,11 +9,11 @@ typedef struct tiling {
     size_t rows, cols; // tiles down and across; an op is rows * cols tiles
 } tiling;
 
-tiling tiling_of(const bptt_op *s);                    // of one op by itself
-bptt_op tile_of(const bptt_op *s, tiling t, size_t i); // the i-th part of an op, as an op
-void next_step(bptt_op *op);                           // its views moved on by one step of the loop
-size_t loop_tiles(const bptt_op *s, size_t n);         // of a loop with a body of n ops: into how many its rows are cut
-size_t op_rows(const bptt_op *s);                      // of its output
+tiling tiling_of(const bptt_op *s);                    // of an op that is not part of a loop
+bptt_op tile_of(const bptt_op *s, tiling t, size_t i); // the i-th tile of an op, as an op
+void next_step(bptt_op *op);                           // moves its views to the next step of the loop
+size_t loop_tiles(const bptt_op *s, size_t n);         // number of row tiles of a loop whose body is n ops
+size_t op_rows(const bptt_op *s);                      // rows of its output
 void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count);
 
 #endif

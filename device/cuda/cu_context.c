@@ -18,11 +18,11 @@ static bool is_active(const cu_state *c)
     return c->api.DevicePrimaryCtxGetState(c->id, &flags, &active) || active;
 }
 
-// Whether nobody in this process can use the context any more: then every call in it fails.
+// True if every call in the context fails, so that no thread of this process can use it any more.
 static bool is_lost(cu_state *c)
 {
     size_t unused = 0, all = 0;
-    if (c->fault.code != BPTT_DEVICE || c->api.CtxPushCurrent(c->context)) return false;
+    if (c->base.fault.code != BPTT_DEVICE || c->api.CtxPushCurrent(c->context)) return false;
     const bool lost = c->api.MemGetInfo(&unused, &all);
     cu_leave(c);
     return lost;
@@ -52,7 +52,7 @@ void cu_give_context(cu_state *c)
 bool cu_enter(cu_state *c)
 {
     CU(c, CtxPushCurrent, "", c->context);
-    return c->fault.code == BPTT_OK;
+    return c->base.fault.code == BPTT_OK;
 }
 
 void cu_leave(cu_state *c)

@@ -8,7 +8,7 @@
 
 enum { ALIGNED = 64 }; // elements: more than any kernel asks for
 
-// Whether cuBLAS would choose the same kernel for both.
+// True if cuBLAS would choose the same kernel for both.
 static bool alike(const launch *x, const launch *y)
 {
     for (size_t k = 0; k < 3; k++)
@@ -60,7 +60,7 @@ static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
     }
     cu_free(d, out);
     free(kind);
-    return status ? status : cu_report(c, e);
+    return status ? status : fault_report(&c->base.fault, e);
 }
 
 // ---- capture --------------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ static void queue_all(cu_state *c, const cu_plan *p, const marks *m)
     const size_t start = p->launches.n + o->streams;
     bool begun[MOST_STREAMS] = {true};
     record(c, m, start, c->lane[0].stream);
-    for (size_t i = 0; i < o->n && !c->fault.code; i++) {
+    for (size_t i = 0; i < o->n && !c->base.fault.code; i++) {
         const ordered_launch *n = &o->at[o->queue[i]];
         const cu_lane *lane = &c->lane[n->stream];
         if (!begun[n->stream]) CU(c, StreamWaitEvent, "", lane->stream, m->event[start], 0);
@@ -111,7 +111,7 @@ static void capture(cu_state *c, cu_plan *p, marks *m)
     const cu_stream main = c->lane[0].stream;
     make_marks(c, p, m);
     CU(c, StreamBeginCapture, "", main, CU_CAPTURE_THREAD_LOCAL);
-    if (!c->fault.code) {
+    if (!c->base.fault.code) {
         queue_all(c, p, m);
         const cu_result code = c->api.StreamEndCapture(main, &graph); // whatever failed: it must end
         if (code) cu_failed(c, "cuStreamEndCapture", "a plan", code);
@@ -139,5 +139,5 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
     }
     cu_unlock();
     free(m.event);
-    return cu_report(c, e);
+    return fault_report(&c->base.fault, e);
 }

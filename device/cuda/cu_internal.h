@@ -1,8 +1,9 @@
-// What the files of the CUDA backend share: the open device, its memory, its streams.
+// Shared by the files of the CUDA backend: the open device, its memory, its streams.
 #ifndef CU_INTERNAL_H
 #define CU_INTERNAL_H
 
 #include "cu_api.h"
+#include "lower/inflight.h"
 #include "lower/lower_plan.h"
 #include "lower/order.h"
 
@@ -12,12 +13,6 @@ struct bptt_buf {
     size_t bytes;
 };
 
-// The first failure of queued work. It stays.
-typedef struct cu_fault {
-    bptt_status code; // BPTT_OK: none
-    char words[sizeof((bptt_error *)0)->words];
-} cu_fault;
-
 // A stream of the device, and what multiplies on it: a handle has one stream and one workspace, so that products of
 // different streams never meet.
 typedef struct cu_lane {
@@ -26,35 +21,29 @@ typedef struct cu_lane {
     cu_memory workspace;
 } cu_lane;
 
-// Bytes from the start of a stage, and of a plan's slots on the device.
-enum { STAGE_SLOTS = 0, STAGE_SORT = 64 };
-
-// What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
-typedef struct cu_inflight {
-    char *stage;     // pinned host memory: slots, the order of the tokens, all inputs, the output
+// The part of a slot that is CUDA's (lower/inflight.h).
+typedef struct cu_slot {
     cu_event done;   // after everything that uses the stage
     bool used;       // done was recorded
     cu_event *timed; // [launches + 3], with profile: around the inputs, each launch, the output
-} cu_inflight;
+} cu_slot;
 
 typedef struct cu_plan {
-    const bptt_plan *plan; // NULL: single steps
+    inflight_plan base; // extra bytes of a stage: the order of the tokens
     launch_list launches;
     launch_order order;
-    cu_exec exec;                            // the captured graph; NULL: launch by launch
-    bptt_buf *scratch;                       // what launch_scratch asks for, of all steps
-    bptt_buf *slots;                         // on the device: SLOTS floats, then the order of the tokens
-    bptt_buf *per_scale;                     // [2] floats; NULL: no scale
-    bool sorts;                              // tokens are sorted for scatters:
-    size_t sorted, rows;                     // those of plan input `sorted`, below `rows`
-    void *pinned;                            // of all stages
-    size_t input_at[BPTT_INPUTS], output_at; // bytes from place.stage
-    cu_inflight inflight[BPTT_IN_FLIGHT];    // of run number n: n % BPTT_IN_FLIGHT
-    size_t next, uncollected;                // the next run's place; runs that were not collected
-    struct cu_plan *later;                   // all plans of the device
+    cu_exec exec;        // the captured graph; NULL: launch by launch
+    bptt_buf *scratch;   // what launch_scratch asks for, of all ops
+    bptt_buf *slots;     // on the device: as the start of a stage, to the end of the order of the tokens
+    bptt_buf *per_scale; // [2] floats; NULL: no scale
+    bool sorts;          // tokens are sorted for scatters:
+    size_t sorted, rows; // those of plan input `sorted`, below `rows`
+    void *pinned;        // host memory of all stages
+    cu_slot slot[BPTT_IN_FLIGHT];
 } cu_plan;
 
 typedef struct cu_state {
+    inflight_device base;
     cu_api api;
     blas_api blas;
     cu_device id;
@@ -69,33 +58,31 @@ typedef struct cu_state {
     void *bounce;        // pinned: what read and write go through
     bptt_precision precision;
     bptt_lowering lowering;
-    size_t used; // bytes of our buffers
-    cu_fault fault;
-    cu_plan *plans; // those that were prepared
-    cu_plan single; // runs one step: entry[]
-    char device[128], words[330], bits[128];
+    size_t used;    // bytes of our buffers
+    cu_plan single; // base.single
+    char words[330], bits[128];
 } cu_state;
 
 static inline cu_state *cu_of(const bptt_device *d) { return d->own; }
+static inline cu_plan *cu_plan_of(inflight_plan *p) { return (void *)p; }
 
 // ---- failures (cu_fault.c) ------------------------------------------------------------------------------------------
 
 // Notes a failed call, once: `call` with its cu or cublas, `on` what it was for or "".
 void cu_failed(cu_state *c, const char *call, const char *on, cu_result code);
 void cu_blas_failed(cu_state *c, const char *call, const char *on, blas_result code);
-bptt_status cu_report(const cu_state *c, bptt_error *e); // the fault as a status, with its words
 // "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"; into room, which is returned.
 const char *cu_words(const cu_api *api, cu_result code, char *room, size_t n);
 
 // Notes what fails: CU(c, StreamSynchronize, "", stream). Once something has failed nothing is called.
 #define CU(c, name, on, ...) \
     do { \
-        const cu_result code_ = (c)->fault.code ? 0 : (c)->api.name(__VA_ARGS__); \
+        const cu_result code_ = (c)->base.fault.code ? 0 : (c)->api.name(__VA_ARGS__); \
         if (code_) cu_failed((c), "cu" #name, (on), code_); \
     } while (0)
 #define BLAS(c, name, on, ...) \
     do { \
-        const blas_result code_ = (c)->fault.code ? 0 : (c)->blas.name(__VA_ARGS__); \
+        const blas_result code_ = (c)->base.fault.code ? 0 : (c)->blas.name(__VA_ARGS__); \
         if (code_) cu_blas_failed((c), "cublas" #name, (on), code_); \
     } while (0)
 
@@ -143,17 +130,14 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
 // ---- plans (cu_plan.c, cu_run.c) ------------------------------------------------------------------------------------
 
-bptt_status cu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
-void cu_forget(bptt_device *d, void *handle);
+extern const inflight_calls cu_calls;
+bptt_status cu_make_plan(bptt_device *d, inflight_plan *p, bptt_error *e);
+void cu_clear_plan(bptt_device *d, inflight_plan *p);
+// Memory and events of a plan's slots.
 bptt_status cu_make_slots(bptt_device *d, cu_plan *p, bptt_error *e);
-void cu_clear_plan(bptt_device *d, cu_plan *p); // gives everything back
-
-bptt_status cu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
-bptt_status cu_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
-bptt_status cu_sync(bptt_device *d, bptt_error *e);
-void cu_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots);
-// Waits until the run that uses a place is done, and adds its time to d->spent.
-void cu_wait_done(bptt_device *d, cu_plan *p, cu_inflight *at);
+// Waits until the run that uses a slot is done, and adds its time to d->spent.
+void cu_wait_done(bptt_device *d, inflight_plan *p, size_t slot);
+void cu_entry(bptt_device *d, const bptt_op *op, const bptt_slots *slots);
 
 bptt_backend bptt_cuda(void);
 

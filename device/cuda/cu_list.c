@@ -87,7 +87,7 @@ bptt_status cu_list(const cu_api *api, size_t i, bptt_device_info *info, cu_devi
     return BPTT_OK;
 }
 
-// What no name was given for: the first device that can be used, else the first, to say why not.
+// Without a name: the first usable device; if there is none, the first, so that the error can say why.
 bptt_status cu_choose(const cu_api *api, const char *device, bptt_device_info *info, cu_device *id, bptt_error *e)
 {
     size_t n = 0;

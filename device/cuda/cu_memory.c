@@ -1,4 +1,4 @@
-// Memory of the device, and what moves between it and the host: whole views, nothing beside them.
+// Allocation, and copies between packed host arrays and strided device views. Bytes outside a view are not touched.
 #include "cu_internal.h"
 #include "half_type.h"
 #include "stage.h"
@@ -22,19 +22,20 @@ static bptt_status too_large(cu_state *c, size_t bytes, bptt_error *e)
     return bptt_fail(e, BPTT_NO_MEMORY,
                      "a block of %.1f MB was asked for, and %s has %.1f MB left of %.1f MB (%.1f MB are ours); lower "
                      "--hidden, --layers, --batch or --steps, or end what else uses the GPU",
-                     (double)bytes / 1e6, c->device, (double)unused / 1e6, (double)all / 1e6, (double)c->used / 1e6);
+                     (double)bytes / 1e6, c->base.device, (double)unused / 1e6, (double)all / 1e6,
+                     (double)c->used / 1e6);
 }
 
 // Zeroed, in the order of the first lane's stream.
 static bptt_status take(cu_state *c, size_t bytes, cu_memory *at, bptt_error *e)
 {
-    const cu_result code = c->fault.code ? CU_INVALID_VALUE : c->api.MemAlloc(at, bytes);
+    const cu_result code = c->base.fault.code ? CU_INVALID_VALUE : c->api.MemAlloc(at, bytes);
     if (code == CU_OUT_OF_MEMORY) return too_large(c, bytes, e);
     if (code) cu_failed(c, "cuMemAlloc", "", code);
     CU(c, MemsetD8Async, "", *at, 0, bytes, c->lane[0].stream);
     CU(c, StreamSynchronize, "", c->lane[0].stream);
-    if (c->fault.code && !code) (void)c->api.MemFree(*at);
-    if (c->fault.code) return cu_report(c, e);
+    if (c->base.fault.code && !code) (void)c->api.MemFree(*at);
+    if (c->base.fault.code) return fault_report(&c->base.fault, e);
     c->used += bytes;
     return BPTT_OK;
 }
@@ -47,7 +48,7 @@ bptt_status cu_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e
     b->bytes = bytes ? bytes : 1;
     if (!cu_enter(c)) {
         free(b);
-        return cu_report(c, e);
+        return fault_report(&c->base.fault, e);
     }
     const bptt_status s = take(c, b->bytes, &b->at, e);
     cu_leave(c);
@@ -63,7 +64,7 @@ static bptt_status alloc_shadow(bptt_device *d, bptt_buf *b, bptt_error *e)
 {
     cu_state *c = cu_of(d);
     if (b->half) return BPTT_OK;
-    if (!cu_enter(c)) return cu_report(c, e);
+    if (!cu_enter(c)) return fault_report(&c->base.fault, e);
     const bptt_status s = take(c, (b->bytes + 1) / 2, &b->half, e);
     if (s) b->half = 0;
     cu_leave(c);
@@ -158,7 +159,7 @@ static void move_part(cu_state *c, bool into, const bptt_mat *m, const part *p, 
     if (into) convert_part(true, c->bounce, m, p, rows, as);
     move_lines(c, into, at, m->ld, p->lines, p->width, each, c->bounce, "");
     CU(c, StreamSynchronize, "", c->lane[0].stream);
-    if (!into && !c->fault.code) convert_part(false, c->bounce, m, p, rows, as);
+    if (!into && !c->base.fault.code) convert_part(false, c->bounce, m, p, rows, as);
 }
 
 // In parts that fit the bounce buffer: some whole lines, or some of one line.
@@ -179,14 +180,14 @@ static bptt_status transfer(bptt_device *d, bool into, bptt_mat m, void *rows, b
     if (!convertible(m.type, as))
         return bptt_fail(e, BPTT_BAD_INPUT, "cuda: numbers of type %d are not converted to type %d", (int)as,
                          (int)m.type);
-    if (m.rows == 0 || m.cols == 0) return cu_report(c, e);
-    if (!cu_enter(c)) return cu_report(c, e);
+    if (m.rows == 0 || m.cols == 0) return fault_report(&c->base.fault, e);
+    if (!cu_enter(c)) return fault_report(&c->base.fault, e);
     if (d->profile) CU(c, StreamSynchronize, "", c->lane[0].stream); // what was queued before is no transfer
     const double start = d->profile ? bptt_seconds() : 0;
     move_view(c, into, &m, rows, as);
     if (d->profile) d->spent[into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT] += bptt_seconds() - start;
     cu_leave(c);
-    return cu_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 bptt_status cu_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e)

@@ -1,4 +1,4 @@
-// What bptt-cuda.so shows: one function.
+// The one function that bptt-cuda.so exports.
 #include "cu_internal.h"
 
 BPTT_API bptt_module_function bptt_module;

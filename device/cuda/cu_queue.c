@@ -31,7 +31,7 @@ static void queue_kernel(cu_state *c, const launch *l, const cu_lane *lane, cu_m
 static blas_type data_type(bptt_type t) { return t == BPTT_F16 ? BLAS_F16 : t == BPTT_BF16 ? BLAS_BF16 : BLAS_F32; }
 static void *blas_memory(cu_memory at) { return (void *)(uintptr_t)at; }
 
-// Where a factor lies: on the device with a loss scale, which changes there; else on the host.
+// The address of alpha or beta: on the device with a loss scale, which changes there; else on the host.
 static const void *factor(const cu_state *c, const launch *l, bool is_beta)
 {
     static const float number[] = {0, 1, -1};

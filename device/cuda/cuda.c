@@ -20,8 +20,7 @@ static void cuda_close(bptt_device *d)
     if (!d) return;
     cu_state *c = cu_of(d);
     if (c->retained) {
-        while (c->plans) cu_forget(d, c->plans);
-        cu_clear_plan(d, &c->single);
+        inflight_close(d);
         cu_free(d, c->constants);
         cu_lock();
         if (!c->api.CtxPushCurrent(c->context)) {
@@ -33,13 +32,12 @@ static void cuda_close(bptt_device *d)
         cu_give_context(c);
         cu_unlock();
     }
-    free(c);
-    free(d);
+    inflight_free_device(d);
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
-// What NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
+// The size that NVIDIA recommends (cuBLAS Library, cublasSetWorkspace), in bytes.
 static size_t workspace_for(const cu_state *c)
 {
     int major = 0;
@@ -74,14 +72,14 @@ static bptt_status load_image(cu_state *c, bptt_error *e)
         return bptt_fail(e, BPTT_NO_BACKEND,
                          "%s: the driver (CUDA %d.%d) does not take the kernels of bptt-cuda.so (%s; %s): install a "
                          "newer driver, or build bptt with this GPU's CMAKE_CUDA_ARCHITECTURES",
-                         c->device, version / 1000, version % 1000 / 10, cuda_image_of,
+                         c->base.device, version / 1000, version % 1000 / 10, cuda_image_of,
                          cu_words(&c->api, code, words, sizeof words));
     for (unsigned k = 0; k < ALL_KERNELS; k++) {
         char name[64];
         (void)snprintf(name, sizeof name, "bptt_%s", kernel_table[k].name);
         CU(c, ModuleGetFunction, name, &c->function[k], c->module, name);
     }
-    return cu_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 static bptt_status make_constants(bptt_device *d, bptt_error *e)
@@ -108,13 +106,13 @@ static bptt_status start(cu_state *c, const bptt_device_info *info, const char *
     char words[256];
     const cu_result code = cu_take_context(c);
     if (code)
-        return bptt_fail(e, BPTT_DEVICE, "%s cannot be used (cuDevicePrimaryCtxRetain: %s)", c->device,
+        return bptt_fail(e, BPTT_DEVICE, "%s cannot be used (cuDevicePrimaryCtxRetain: %s)", c->base.device,
                          cu_words(&c->api, code, words, sizeof words));
     c->workspace_bytes = workspace_for(c);
-    if (!cu_enter(c)) return cu_report(c, e);
+    if (!cu_enter(c)) return fault_report(&c->base.fault, e);
     for (size_t i = 0; i < (c->lowering == BPTT_LOWER_NEVER ? 1 : MOST_STREAMS); i++) open_lane(c, &c->lane[i]);
     CU(c, MemHostAlloc, "transfers", &c->bounce, BOUNCE_BYTES, 0);
-    bptt_status s = cu_report(c, e);
+    bptt_status s = fault_report(&c->base.fault, e);
     if (!s) s = load_image(c, e);
     if (!s) describe(c, info, ignored);
     cu_leave(c);
@@ -138,22 +136,16 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
 {
     bptt_device_info info = {0};
     char ignored[200] = "";
-    bptt_device *made = calloc(1, sizeof *made);
-    cu_state *c = calloc(1, sizeof *c);
-    if (!made || !c) {
-        free(made);
-        free(c);
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the cuda backend");
-    }
-    made->backend = *b;
-    made->threads = 1;
-    made->profile = config->profile;
-    made->own = c;
+    bptt_device *made = NULL;
+    bptt_status s = inflight_new_device(b, config, &cu_calls, &made, e);
+    if (s) return s;
+    cu_state *c = cu_of(made);
+    c->base.single = &c->single.base;
     made->bits = c->bits;
     c->lowering = config->lowering;
     c->precision = config->precision;
-    bptt_status s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
-    (void)snprintf(c->device, sizeof c->device, "%s", info.device);
+    s = open_libraries(c, config->device, &info, ignored, sizeof ignored, e);
+    (void)snprintf(c->base.device, sizeof c->base.device, "%s", info.device);
     made->memory = (size_t)info.memory;
     cu_lock();
     if (!s) s = start(c, &info, ignored, e);
@@ -162,10 +154,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     if (!s) s = cu_make_slots(made, &c->single, e);
     if (s) {
         cuda_close(made);
-        // Nothing was asked for yet: a device that is full is one that cannot be used.
-        if (s == BPTT_NO_MEMORY) s = BPTT_DEVICE;
-        if (e) e->code = s;
-        return s;
+        return inflight_open_failed(s, e);
     }
     *d = made;
     return BPTT_OK;
@@ -205,11 +194,11 @@ bptt_backend bptt_cuda(void)
         .free = cu_free,
         .write = cu_write,
         .read = cu_read,
-        .sync = cu_sync,
-        .prepare = cu_prepare,
-        .run = cu_run,
-        .collect = cu_collect,
-        .forget = cu_forget,
+        .sync = inflight_sync,
+        .prepare = inflight_prepare,
+        .run = inflight_run,
+        .collect = inflight_collect,
+        .forget = inflight_forget,
     };
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cu_entry;
     return b;

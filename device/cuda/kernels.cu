@@ -1,4 +1,4 @@
-// The device program of the cuda backend: every entry and the kernels of lowerings, as CUDA C++.
+// The device program of the cuda backend: the kernels of all ops and the lowered kernels, as CUDA C++.
 #include "prelude_cuda.h"
 
 #include "kernels.h"

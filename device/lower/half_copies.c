@@ -1,4 +1,4 @@
-// Spans of elements, and what they say of 16-bit copies.
+// Sets of element spans: the current 16-bit copies, and the gradients.
 #include "half_copies.h"
 #include "sizes.h"
 #include "view.h"
@@ -52,13 +52,13 @@ static void take(span_set *s, const bptt_buf *buf, size_t first, size_t end)
     }
 }
 
-// The elements from the first of a view to its last, the padding of its rows included, leave the set, or enter it. A
-// view of some columns of wider rows does not fill its span, so it only leaves.
+// Remove or add the elements from the first of a view to its last, with the padding of its rows. A view of some columns
+// of wider rows does not fill its span, so it is removed but not added.
 static void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, view_end(m)); }
 
 static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
 {
-    const bool whole = m->ld == pad(view_width(m)); // then only padding lies between rows
+    const bool whole = m->ld == pad(view_width(m)); // only padding between rows
     const size_t first = m->at, end = whole ? m->at + view_lines(m) * m->ld : view_end(m);
     take(s, m->buf, first, end);
     if (view_lines(m) > 1 && !whole) return;
@@ -66,7 +66,7 @@ static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
     while (i < s->n && before(&s->at[i], m->buf, first)) i++;
     insert(s, i, (span){m->buf, first, end, scaled});
     if (s->failed) return;
-    for (size_t k = i + 1 < s->n ? i + 1 : i; k > 0 && k >= i; k--) { // joined with its neighbours
+    for (size_t k = i + 1 < s->n ? i + 1 : i; k > 0 && k >= i; k--) { // merges adjacent spans
         span *a = &s->at[k - 1], *b = &s->at[k];
         if (a->buf != b->buf || a->end != b->first || a->scaled != b->scaled) continue;
         a->end = b->end;
@@ -74,7 +74,7 @@ static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
     }
 }
 
-// Whether all of the view is in the set, and of which kind it is.
+// True if one span holds all of the view; *scaled: its kind.
 static bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
 {
     for (size_t i = 0; i < s->n; i++) {

@@ -1,4 +1,4 @@
-// From ops to launches.
+// Lowers ops to launches.
 #include "launch.h"
 #include "sizes.h"
 
@@ -104,10 +104,10 @@ void launch_list_free(launch_list *list)
 
 // ---- sums in two launches -------------------------------------------------------------------------------------------
 
-// A sum of all elements may read them in any direction: along the longer one.
+// A sum of all elements reads the matrix along its longer side.
 static bptt_mat lying(bptt_mat x) { return x.rows > x.cols ? bptt_flip(x) : x; }
 
-// The partial sums of an op, rows x cols of them; none for other opcodes.
+// Number of partial sums of an op, rows x cols; 0 for other opcodes.
 static void partial_sums(const bptt_op *op, size_t *rows, size_t *cols)
 {
     const bptt_mat x = op->opcode == BPTT_COLSUM ? op->arg[0] : lying(op->arg[0]);
@@ -149,7 +149,7 @@ static size_t sum_launches(const bptt_op *op, bptt_buf *scratch, launch out[MOST
 
 typedef struct how {
     kernel_id kernel;
-    unsigned shape; // the operand whose rows and columns are the grid's
+    unsigned shape; // the operand that gives the rows and columns of the grid
     grid_kind grid;
 } how;
 
@@ -191,11 +191,11 @@ static launch plain_launch(const bptt_op *op)
     return l;
 }
 
-// One long row, as all weights of a model are, gives a grid of one row only: it is read as rows of FOLD, and what is
-// left over as a second launch.
+// A long row, such as all weights of a model, would give a grid of one row. It is folded: one launch reads it as rows
+// of FOLD elements, a second one reads the rest.
 enum { FOLD = 1024 };
 
-// How many operands an op has that may be folded together; 0: none.
+// Number of operands of an op that may be folded; 0: the op is not folded.
 static size_t foldable(const bptt_op *op)
 {
     const size_t n = op->opcode == BPTT_UPDATE ? 4 : op->opcode == BPTT_COPY ? 2 : op->opcode == BPTT_FILL ? 1 : 0;

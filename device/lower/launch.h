@@ -1,5 +1,5 @@
-// A launch: one kernel with its operands, constants and grid. And which launches the ops of a plan need. Shared by the
-// backends on devices; knows no device language.
+// A launch: one kernel with its operands, constants and grid; and the lowering of single ops to launches. Shared by the
+// GPU backends; independent of the device language.
 #ifndef LAUNCH_H
 #define LAUNCH_H
 
@@ -9,9 +9,9 @@ typedef uint64_t word;
 typedef uint32_t count;
 #include "kernel_args.h"
 
-// Every kernel: its name in kernels.h; the types of its operands, in order: f float, i int; and which of them it
-// writes: 1 or 0 for each. A kernel's arguments are, for each operand, its buffer and its view; then its constants;
-// then the slots.
+// All kernels of kernels.h: name; types of the operands in order (f float, i int); and a digit for each operand, 1 if
+// the kernel writes it. The arguments of a kernel are the buffer and the view of each operand, its constants, and the
+// slots.
 // clang-format off
 #define KERNEL_LIST(X)                      \
     X(copy, "ff", "01")                     \
@@ -43,15 +43,14 @@ typedef enum kernel_id {
         KERNELS
 } kernel_id;
 
-// Kernels that no op needs by itself: lowerings use them instead of those of ops (kernels_lowered.h). Types: also h,
-// numbers of 16 bits, of the kind that op_constants.half_kind says. A scale is [1][2], its first element is meant;
-// absent: 1.
+// Lowered kernels (kernels_lowered.h), which replace kernels of ops. Types also h: 16-bit floats of the format
+// op_constants.half_kind. scale is [1][2]; its first element is used; absent: 1.
 //   cast               x y scale          y = half(scale x)
 //   cell_forward_cast  z b b2 h y         CELL_FORWARD, and y = half(h)
 //   cell_backward_cast y dy dz x scale    CELL_BACKWARD, and x = half(scale dz)
-//   scatter_sorted     order start dz dw  SCATTER: dw[v] gets rows order[n] of dz, start[v] <= n < start[v+1], in turn
-//   rescale            stat scale         GUARD of a plan with a scale
-//   invert             scale per          per [1][2]: 1 / scale, -1 / scale, which are exact
+//   scatter_sorted     order start dz dw  SCATTER: dw[v] adds rows order[n] of dz, n = start[v] .. start[v+1] - 1
+//   rescale            stat scale         GUARD of a plan with a loss scale
+//   invert             scale per          per [1][2]: 1 / scale, -1 / scale, both exact
 // clang-format off
 #define LOWERED_LIST(X)                     \
     X(cast, "fhf", "010")                   \
@@ -68,21 +67,21 @@ enum {
     LOWERED_LIST(LOWERED_ENUM)
 #undef LOWERED_ENUM
         ALL_KERNELS,
-    LAUNCH_PRODUCT = ALL_KERNELS, // GEMM by a library: a b c; with a fourth operand, [1][2], the product is multiplied
-                                  // by its first element if alpha is 1, by its second if alpha is -1
+    LAUNCH_PRODUCT = ALL_KERNELS, // GEMM by a library: a b c. A fourth operand, [1][2], is a factor in device memory:
+                                  // its first element if alpha is 1, its second if alpha is -1
     LAUNCH_LOOP                   // no kernel: the `body` launches after this one, T times (constants.loop)
 };
 
-// The rows of both lists: kernel k's is kernel_table[k].
+// The rows of both lists, by kernel number.
 typedef struct kernel_row {
     const char *name, *types, *writes;
 } kernel_row;
 extern const kernel_row kernel_table[ALL_KERNELS];
 
-// How work is dealt to work-items: all kernels take any number of them (they stride over the data).
+// Mapping of work to work-items. Kernels stride over the data, so any grid is correct.
 typedef enum grid_kind {
-    GRID_ELEMENTS, // id 0 runs over columns, id 1 over rows: one work-item an element at most
-    GRID_GROUPS    // each group of work-items takes whole rows (or chunks), its lanes share them
+    GRID_ELEMENTS, // id 0 runs over columns, id 1 over rows; at most one work-item for each element
+    GRID_GROUPS    // each group of work-items takes whole rows or chunks, which its lanes share
 } grid_kind;
 
 enum { LAUNCH_OPERANDS = 8 };
@@ -107,7 +106,7 @@ typedef struct launch {
     size_t local_bytes;         // local (shared) memory of a group, passed as the last argument; 0: none
 } launch;
 
-// A list of launches that grows; starts as {0}.
+// A growing list of launches; initialize with {0}.
 typedef struct launch_list {
     size_t n, room;
     launch *at;
@@ -118,17 +117,17 @@ typedef struct launch_list {
 void launch_add(launch_list *list, const launch *l);
 void launch_list_free(launch_list *list);
 
-enum { MOST_LAUNCHES = 2 }; // of one op
+enum { MOST_LAUNCHES = 2 }; // most launches of one op
 
-// Floats of scratch memory an op needs.
+// Floats of scratch memory that an op needs.
 size_t launch_scratch(const bptt_op *op);
-// The launches of an op in order; returns how many. scratch: a buffer with room for launch_scratch floats.
+// Lowers an op to launches in order and returns their number. scratch: a buffer of launch_scratch floats.
 size_t launches_of(const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
-// A launch of a kernel of kernel_table for an op: its constants and charge; operands are still absent.
+// A launch of a kernel with the constants and charge of an op, without operands.
 launch launch_for(unsigned kernel, const bptt_op *op, grid_kind grid, size_t rows, size_t cols);
-// The launch at step t of its loop, and step u of the loop around that: its operands moved.
+// The launch with its operands at step t of its loop and step u of the enclosing loop.
 launch launch_at(const launch *l, size_t t, size_t u);
-// The operands it writes: bit i for operand i.
+// Bit i is set if the launch writes operand i.
 unsigned launch_writes(const launch *l);
 
 view view_of(const bptt_mat *m); // m->buf NULL: absent

@@ -1,10 +1,10 @@
-// Loops as a whole: the operands of a layer's loop, and whether they lie apart.
+// Reads the operands of a layer's loop from its body, and checks that they do not overlap.
 #include "layer_loop.h"
 #include "view.h"
 
 #include <stdint.h>
 
-// The view at the loop's next step.
+// The view at the next step of the loop.
 static bptt_mat next_of(bptt_mat m)
 {
     m.at += (size_t)m.move[0];
@@ -18,7 +18,7 @@ static bool is(const bptt_op *op, bptt_opcode opcode, int beta)
     return op->opcode == opcode && op->alpha == 1 && op->beta == beta;
 }
 
-// [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 z, where z is the next step's h.
+// [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 z; z is h of the next step.
 static bool read_forward(const bptt_op *op, layer_loop *l)
 {
     const bptt_op *product = l->masked ? op + 1 : op, *cell = product + 1;
@@ -36,8 +36,8 @@ static bool read_forward(const bptt_op *op, layer_loop *l)
            same_moving_view(&cell->arg[3], &z);
 }
 
-// CELL_BACKWARD h dz dz  GEMM dz W' before, or  GEMM dz W' dkept  SCALE_ROWS keep dkept before; before is the next
-// step's dz.
+// CELL_BACKWARD h dz dz  GEMM dz W' before, or  GEMM dz W' dkept  SCALE_ROWS keep dkept before; before is dz of the
+// next step of the loop.
 static bool read_backward(const bptt_op *op, layer_loop *l)
 {
     const bptt_op *cell = op, *product = op + 1;
@@ -69,7 +69,7 @@ static bool plain_or_absent(const bptt_mat *m, size_t rows, size_t cols) { retur
 
 static bool stays(const bptt_mat *m) { return !m->buf || m->move[0] == 0; }
 
-// All of the loop's matrices lie apart, those that hold something for each step move, and the others stay.
+// True if no two matrices of the loop overlap, matrices with a block for each step move, and the others stay.
 static bool apart(const layer_loop *l)
 {
     enum { OPERANDS = 6 };
@@ -79,7 +79,7 @@ static bool apart(const layer_loop *l)
     if (!stays(&l->w) || !stays(&l->b) || !stays(&l->b2) || !stays(&l->dkept)) return false;
     if (l->h.move[0] == 0 || (l->backward && l->dz.move[0] == 0)) return false;
     for (size_t i = 0; i < OPERANDS; i++) {
-        const bool further = all[i] == (l->backward ? &l->dz : &l->h); // one step more than the others
+        const bool further = all[i] == (l->backward ? &l->dz : &l->h); // spans one step more than the others
         if (!view_passes(all[i], l->T + further, &r[i])) return false;
         for (size_t j = 0; j < i; j++)
             if (ranges_overlap(&r[i], &r[j])) return false;

@@ -1,10 +1,10 @@
-// A loop of a plan as a whole: for backends that have a kernel which takes a layer through all steps of time.
+// The loop of a layer as one unit, for backends with a kernel that runs a layer through all steps of time.
 #ifndef LAYER_LOOP_H
 #define LAYER_LOOP_H
 
 #include "backend.h"
 
-// The operands of a layer's loop, as at its first step; move[0] of each says how it goes on. B batch rows, H columns.
+// The operands of a layer's loop at its first step; move[0] of each leads to the next step. B batch rows, H columns.
 typedef struct layer_loop {
     bptt_cell cell;
     bool backward, masked; // masked: the states are multiplied by keep
@@ -14,14 +14,14 @@ typedef struct layer_loop {
                     // holds the input's part of z before; backward: the state after the step
     bptt_mat kept;  // [B][H] forward, if masked: keep h
     bptt_mat w;     // [H][H] forward W_hh, backward its transpose, stored or as a view
-    bptt_mat b, b2; // [1][H] forward; absent where there are none
+    bptt_mat b, b2; // [1][H] forward; may be absent
     bptt_mat dz;    // [B][H] backward: the gradient of h, which turns into dz; one step further, that of the state
                     // before, which the loop adds to
     bptt_mat dkept; // [B][H] backward, if masked: the gradient of kept, overwritten at every step
 } layer_loop;
 
-// False if the loop is not a layer's, or if its operands are not plain float matrices of these shapes, numbered in 31
-// bits, that lie apart: then its ops must run one by one.
+// False if the loop is not a layer's, or its operands are not float matrices of these shapes that do not overlap, with
+// sizes below 2^31: its ops must then run one by one.
 bool layer_loop_of(const bptt_op *loop, layer_loop *out);
 
 #endif

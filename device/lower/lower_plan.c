@@ -1,7 +1,7 @@
-// From a plan's ops to launches: small kernels by launch.h, products by a library. Beyond that:
-//   a product over a window from the states of one layer to the input of the next is split along time
-//   scatters go by the tokens' order, which the host sorts
-//   16-bit operands of products are copied: by the kernel that computes the number, if it is a cell, else by a cast
+// Lowers the ops of a plan to launches: small kernels by launch.h, GEMMs by a library. In addition:
+//   a GEMM over a window from the states of one layer to the input of the next is split along time
+//   SCATTER uses the sorted order of the tokens, which the host computes
+//   16-bit GEMM operands are written by the cell kernel that computes them, else by a cast
 #include "lower_plan.h"
 #include "half_copies.h"
 #include "half_type.h"
@@ -13,16 +13,16 @@
 #include <string.h>
 
 enum {
-    THREADS = 256,     // of a block of GRID_ELEMENTS
-    LANES = 64,        // of a block of GRID_GROUPS: what kernels.h calls WIDTH
-    MOST_ROWS = 65535, // blocks in the second dimension of a grid
-    PIECES = 8,        // of a window
-    LEAST_STEPS = 4,   // of time in a piece
+    THREADS = 256,     // threads of a block of GRID_ELEMENTS
+    LANES = 64,        // threads of a block of GRID_GROUPS, WIDTH in kernels.h
+    MOST_ROWS = 65535, // most blocks in the second dimension of a grid
+    PIECES = 8,        // most pieces of a window
+    LEAST_STEPS = 4,   // least steps of time of a piece
 };
 
 typedef struct lowering {
     const bptt_plan *plan;
-    bool in_loop; // of time
+    bool in_loop; // inside a loop of time
     const lower_rules *rules;
     launch_list *out;
     size_t scratch; // floats used
@@ -33,7 +33,7 @@ typedef struct lowering {
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-// Threads lie along the columns, which are neighbours in memory.
+// Neighbouring threads take neighbouring columns, so that accesses coalesce.
 static void set_grid(launch *l)
 {
     if (l->grid == GRID_GROUPS) {
@@ -61,7 +61,7 @@ static bptt_mat half_view(const lower_rules *r, bptt_mat m)
     return m;
 }
 
-// A launch of one of LOWERED_LIST over the elements of a view.
+// A launch of a lowered kernel over rows x cols elements.
 static launch lowered_launch(const lowering *w, unsigned kernel, const bptt_op *op, size_t rows, size_t cols)
 {
     launch l = launch_for(kernel, op, GRID_ELEMENTS, rows, cols);
@@ -71,13 +71,13 @@ static launch lowered_launch(const lowering *w, unsigned kernel, const bptt_op *
 
 // ---- 16-bit copies --------------------------------------------------------------------------------------------------
 
-// The 16-bit copy of an operand, made here if it is not current. *scaled: it is that of a gradient.
+// The 16-bit copy of an operand; a stale copy is renewed by a cast. *scaled: the copy of a gradient.
 static bptt_mat current_copy(lowering *w, const bptt_op *op, bptt_mat m, bool *scaled)
 {
     const bptt_mat copy = half_view(w->rules, m);
     if (half_is_current(&w->copies, &m, scaled)) return copy;
     *scaled = w->plan->scale.buf && half_has_gradient(&w->copies, &m);
-    const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(copy) : copy; // as they lie
+    const bptt_mat x = m.t ? bptt_flip(m) : m, y = m.t ? bptt_flip(copy) : copy; // without transpose
     launch l = lowered_launch(w, LOWERED_cast, op, x.rows, x.cols);
     l.arg[0] = x, l.arg[1] = y;
     if (*scaled) l.arg[2] = w->plan->scale;
@@ -94,7 +94,7 @@ static void add_product(lowering *w, const bptt_op *op, bptt_mat a, bptt_mat b, 
     if (precision_is_half(w->rules->precision)) {
         a = current_copy(w, op, a, &a_scaled);
         b = current_copy(w, op, b, &b_scaled);
-        assert(!(a_scaled && b_scaled)); // no product of two gradients stands in a plan
+        assert(!(a_scaled && b_scaled)); // a plan has no product of two gradients
     }
     launch l = launch_for(KERNEL_gemm, op, GRID_ELEMENTS, c.rows, c.cols);
     l.kernel = LAUNCH_PRODUCT;
@@ -103,7 +103,7 @@ static void add_product(lowering *w, const bptt_op *op, bptt_mat a, bptt_mat b, 
     launch_add(w->out, &l);
 }
 
-// The batch rows of a loop of time whose cells write (or else read) elements of m; 0: there is none.
+// Batch rows of a loop of time whose cells write (if not written: read) elements of m; 0: none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
     view_range r;
@@ -120,8 +120,7 @@ static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
     return 0;
 }
 
-// Row count per piece when a product between two layers is split along time, so that the layers can overlap; c->rows:
-// it is not split.
+// Rows of a piece if a GEMM between two layers is split along time so that the layers can overlap; c->rows: not split.
 static size_t piece_rows(const lowering *w, const bptt_op *op)
 {
     const bptt_mat *a = &op->arg[0], *c = &op->arg[2];
@@ -187,7 +186,8 @@ static void plain(lowering *w, const bptt_op *op)
     launch l[MOST_LAUNCHES];
     const size_t n = launches_of(op, w->rules->scratch, l), floats = launch_scratch(op);
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; floats && k < l[i].operands; k++) // each sum has scratch of its own, so that none waits
+        for (size_t k = 0; floats && k < l[i].operands;
+             k++) // separate scratch for each sum, so that none waits for another
             if (l[i].arg[k].buf == w->rules->scratch) l[i].arg[k].at += w->scratch;
         add_kernel(w, &l[i]);
     }
@@ -221,7 +221,7 @@ static void invert_scale(lowering *w)
 
 static void lower_one(void *with, const bptt_op *op) { lower_op(with, op); }
 
-// A launch for each kernel of each step of time.
+// Adds a launch for each kernel of each step of time.
 static void lower_loop(void *with, const bptt_op *loop, size_t u)
 {
     lowering *w = with;

@@ -31,9 +31,9 @@ typedef struct reader {
     size_t launch, next; // next in the pool, NONE at the end
 } reader;
 
-// From begins.first to the next interval of the same memory.
+// An interval from begins.first to the next interval of the same memory.
 typedef struct interval {
-    range begins;   // buf, half, first
+    range begins;   // its buf, half and first
     size_t writer;  // the last launch that wrote it, or NONE
     size_t readers; // launches that have read it since: the first in the pool, or NONE
 } interval;

@@ -1,15 +1,15 @@
-// How many pieces there are of something, and arrays that grow.
+// Rounded-up division, and growing arrays.
 #ifndef SIZES_H
 #define SIZES_H
 
 #include <stdbool.h>
 #include <stdlib.h>
 
-// Pieces of `each` that n things fill, the last one perhaps in part.
+// n / each, rounded up.
 static inline size_t pieces_of(size_t n, size_t each) { return (n + each - 1) / each; }
 
-// An array with room for one more element than `used`, of `each` bytes: `old`, or its new place. No memory: `old`, and
-// *failed.
+// Grows an array to hold one more element than `used`, of `each` bytes; returns `old` or its new address. Without
+// memory it returns `old` and sets *failed.
 static inline void *grow(void *old, size_t used, size_t *room, size_t each, bool *failed)
 {
     if (used < *room) return old;

@@ -1,4 +1,4 @@
-// Views that move, and views that are one.
+// Range of a moving view, and equality of views.
 #include "view.h"
 
 #include <stdint.h>

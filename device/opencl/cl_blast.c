@@ -97,7 +97,7 @@ static bptt_status try_once(trying *t, bptt_error *e)
     memcpy(product.arg, t->m, sizeof t->m);
     const cl_int code = multiply(c, &product, NULL);
     if (code)
-        return bptt_fail(e, BPTT_DEVICE, "%s: CLBlast fails with code %d; leave out --product library", c->device,
+        return bptt_fail(e, BPTT_DEVICE, "%s: CLBlast fails with code %d; leave out --product library", c->base.device,
                          code);
     float *got = malloc(t->elements[2] * sizeof *got);
     if (!got) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to try CLBlast");
@@ -107,7 +107,7 @@ static bptt_status try_once(trying *t, bptt_error *e)
             e, BPTT_DEVICE,
             "%s: CLBlast multiplies %zu x %zu by %zu x %zu wrongly; leave out --product library, or install a "
             "newer CLBlast",
-            c->device, t->N, t->K, t->K, t->M);
+            c->base.device, t->N, t->K, t->K, t->M);
     free(got);
     return s;
 }

@@ -1,7 +1,7 @@
 // Events: kept while a run goes on, waited for, and their time added up.
 #include "cl_internal.h"
 
-void cl_note(bptt_device *d, cl_inflight *at, cl_event event, unsigned charge)
+void cl_note(bptt_device *d, cl_slot *at, cl_event event, unsigned charge)
 {
     cl_timings *l = &at->timings;
     if (event && l->n < l->room)
@@ -36,8 +36,9 @@ static void wait_for(cl_state *c, cl_event *event, const char *what)
     *event = NULL;
 }
 
-void cl_wait_done(bptt_device *d, cl_inflight *at)
+void cl_wait_done(bptt_device *d, inflight_plan *p, size_t slot)
 {
+    cl_slot *at = &cl_plan_of(p)->slot[slot];
     wait_for(cl_of(d), &at->written, "the inputs of a window");
     wait_for(cl_of(d), &at->read, "the results of a window");
     for (size_t i = 0; i < at->timings.n; i++) cl_charge(d, at->timings.at[i].event, at->timings.at[i].charge);

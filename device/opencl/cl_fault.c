@@ -8,19 +8,11 @@ static bool of_memory(cl_int code) { return code == CL_MEM_OBJECT_ALLOCATION_FAI
 
 void cl_failed(cl_state *c, const char *call, const char *on, cl_int code)
 {
-    if (c->fault.code) return;
-    char name[24], message[200];
+    char full[64], name[24], message[200], words[230];
     cl_message(c, message, sizeof message);
-    c->fault.code = of_memory(code) ? BPTT_NO_MEMORY : BPTT_DEVICE;
-    (void)snprintf(c->fault.words, sizeof c->fault.words, "%s: cl%s failed%s%s: %s%s; %s", c->device, call,
-                   *on ? " for " : "", on, cl_error_name(code, name, sizeof name), message,
-                   of_memory(code) ? "lower --hidden, --layers, --batch or --steps"
-                                   : "start again from the last saved file, or use --backend cpu");
-}
-
-bptt_status cl_report(const cl_state *c, bptt_error *e)
-{
-    return c->fault.code ? bptt_fail(e, c->fault.code, "%s", c->fault.words) : BPTT_OK;
+    (void)snprintf(full, sizeof full, "cl%s", call);
+    (void)snprintf(words, sizeof words, "%s%s", cl_error_name(code, name, sizeof name), message);
+    fault_note(&c->base.fault, c->base.device, full, on, words, of_memory(code));
 }
 
 // Drivers call this from threads of their own.

@@ -4,6 +4,7 @@
 
 #include "cl_blast.h"
 #include "cl_probe.h"
+#include "lower/inflight.h"
 
 #include <pthread.h>
 
@@ -14,7 +15,7 @@ typedef struct cl_setup {
     size_t text_size;        // bytes
     const cl_limits *limits; // what the device is taken for when sizes of tiles are chosen
     const char *cache;       // folder of built programs; "": none
-    // What the device's arithmetic is compared with: cl_probe_host.
+    // The arithmetic that the device's is compared with, instead of cl_probe_host.
     void (*host)(const float *in, float *out);
 } cl_setup;
 
@@ -29,12 +30,6 @@ typedef struct cl_driver_message {
     char words[160]; // the first one; empty: none
 } cl_driver_message;
 
-// The first failure of queued work. It stays.
-typedef struct cl_fault {
-    bptt_status code; // BPTT_OK: none
-    char words[sizeof((bptt_error *)0)->words];
-} cl_fault;
-
 // Events of one run and what their time is charged to. Only with config->profile.
 typedef struct cl_timings {
     size_t n, room;
@@ -44,30 +39,24 @@ typedef struct cl_timings {
     } * at;
 } cl_timings;
 
-// Bytes from the start of a stage.
-enum { STAGE_SLOTS = 0, STAGE_OUTPUT = 64, STAGE_INPUTS = 128 };
-
-// What one run of a plan needs that the next must not touch. Taken again once the run before has left it.
-typedef struct cl_inflight {
-    char *stage;      // host memory of the slots, the output, all inputs, as they lie on the device
-    cl_event written; // the last write out of stage; NULL: none
+// The part of a slot that is OpenCL's (lower/inflight.h).
+typedef struct cl_slot {
+    cl_event written; // the last write out of the stage; NULL: none
     cl_event read;    // of the output; NULL: none
     cl_timings timings;
-} cl_inflight;
+} cl_slot;
 
 typedef struct cl_plan {
-    const bptt_plan *plan;
+    inflight_plan base;
     launch_list launches;
-    bptt_buf *scratch, *slots;            // device memory: what launch_scratch asks for; SLOTS floats
-    bptt_buf *pinned;                     // host memory of all stages, which the driver can move without a copy
-    char *pinned_at;                      // mapped; NULL: not
-    size_t stage_at[BPTT_INPUTS];         // bytes from place.stage to the inputs
-    cl_inflight inflight[BPTT_IN_FLIGHT]; // of run number n: n % BPTT_IN_FLIGHT
-    size_t next, uncollected;             // the next run's place; runs that were not collected
-    struct cl_plan *later;                // all plans of the device
+    bptt_buf *scratch, *slots; // device memory: what launch_scratch asks for; SLOTS floats
+    bptt_buf *pinned;          // host memory of all stages, which the driver can move without a copy
+    char *pinned_at;           // mapped; NULL: not
+    cl_slot slot[BPTT_IN_FLIGHT];
 } cl_plan;
 
 typedef struct cl_state {
+    inflight_device base;
     cl_api api;
     clblast_sgemm *sgemm; // NULL: our own products
     cl_platform_id platform;
@@ -83,22 +72,19 @@ typedef struct cl_state {
     bool unified;         // the device's memory is the host's: buffers are mapped, not copied
     size_t largest_block; // bytes of one buffer
     size_t memory, used;  // bytes of the device, of our buffers
-    cl_fault fault;
     cl_driver_message message;
     bool message_lock_made;
-    cl_plan *plans; // those that were prepared
-    cl_plan single; // runs one op; its list has room for MOST_LAUNCHES
-    char device[128], words[330], bits[128];
+    cl_plan single; // base.single: its list has room for MOST_LAUNCHES
+    char words[330], bits[128];
 } cl_state;
 
 static inline cl_state *cl_of(const bptt_device *d) { return d->own; }
+static inline cl_plan *cl_plan_of(inflight_plan *p) { return (void *)p; }
 
 // ---- failures (cl_fault.c) ------------------------------------------------------------------------------------------
 
 // Notes a failed call, once: `call` without its cl, `on` the kernel or "". Memory codes become NO_MEMORY.
 void cl_failed(cl_state *c, const char *call, const char *on, cl_int code);
-// The fault as a status, with its words.
-bptt_status cl_report(const cl_state *c, bptt_error *e);
 void CL_CALLBACK cl_on_message(const char *words, const void *data, size_t bytes, void *message);
 // The driver's message into room, as " (the driver says: ...)"; empty: none came.
 void cl_message(cl_state *c, char *room, size_t n);
@@ -125,33 +111,28 @@ bptt_status cl_alloc_pinned(bptt_device *d, size_t bytes, bptt_buf **out, bptt_e
 void cl_free(bptt_device *d, bptt_buf *b);
 bptt_status cl_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status cl_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
-// Packed host elements of a view, in the order in which they lie on the device: [lines][width], of the view's type.
-void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as);
-// Queues the writing of such elements, the reading of them.
+// Queues the writing, the reading of a view: packed elements in the order in which they lie on the device,
+// [lines][width], of the view's type.
 cl_int cl_write_stage(cl_state *c, bptt_mat m, const void *stage, bool wait, cl_event *event);
 cl_int cl_read_stage(cl_state *c, bptt_mat m, void *stage, bool wait, cl_event *event);
 
 // ---- plans (cl_plan.c, cl_queue.c) ----------------------------------------------------------------------------------
 
-bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
-void cl_forget(bptt_device *d, void *handle);
-// Memory of a plan's places, for `launches` launches at most.
+extern const inflight_calls cl_calls;
+bptt_status cl_make_plan(bptt_device *d, inflight_plan *p, bptt_error *e);
+void cl_clear_plan(bptt_device *d, inflight_plan *p);
+// Memory and events of a plan's slots, for `launches` launches at most.
 bptt_status cl_make_slots(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e);
-void cl_clear_plan(bptt_device *d, cl_plan *p); // gives everything back
 // The launches of one op, with their grids; returns how many.
 size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, launch out[MOST_LAUNCHES]);
-
-bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
-bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
-bptt_status cl_sync(bptt_device *d, bptt_error *e);
 void cl_entry(bptt_device *d, const bptt_op *op, const bptt_slots *slots);
 
 // ---- events (cl_event.c) --------------------------------------------------------------------------------------------
 
-// Waits until the run that uses a place is done, and adds its time to d->spent. No cost where nothing is waited for.
-void cl_wait_done(bptt_device *d, cl_inflight *place);
-// Puts an event with what its time is charged to into the place's timings, which releases it. NULL: nothing.
-void cl_note(bptt_device *d, cl_inflight *place, cl_event event, unsigned charge);
+// Waits until the run that uses a slot is done, and adds its time to d->spent. No cost if there is none.
+void cl_wait_done(bptt_device *d, inflight_plan *p, size_t slot);
+// Puts an event with what its time is charged to into the slot's timings, which release it. NULL: nothing.
+void cl_note(bptt_device *d, cl_slot *slot, cl_event event, unsigned charge);
 // Waits for an event of the host's own transfers, adds its time to d->spent, and releases it. NULL: nothing.
 void cl_charge(bptt_device *d, cl_event event, unsigned charge);
 

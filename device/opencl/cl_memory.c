@@ -1,4 +1,4 @@
-// Buffers of the device, and what moves between them and the host: whole views, nothing beside them.
+// Allocation, and copies between packed host arrays and strided device views. Bytes outside a view are not touched.
 #include "cl_internal.h"
 #include "stage.h"
 
@@ -16,7 +16,7 @@ static bptt_status too_large(cl_state *c, size_t bytes, const char *why, cl_int 
     return bptt_fail(e, BPTT_NO_MEMORY,
                      "a block of %.1f MB was asked for, %.1f MB are in use, and %s has %.1f MB, at most %.1f MB in one "
                      "block (%s%s%s%s); lower --hidden, --layers, --batch or --steps",
-                     (double)bytes / 1e6, (double)c->used / 1e6, c->device, (double)c->memory / 1e6,
+                     (double)bytes / 1e6, (double)c->used / 1e6, c->base.device, (double)c->memory / 1e6,
                      (double)c->largest_block / 1e6, why, code ? ": " : "",
                      code ? cl_error_name(code, name, sizeof name) : "", message);
 }
@@ -31,7 +31,7 @@ static cl_int fill_with_zeros(cl_state *c, const bptt_buf *b)
 
 static bptt_status create(cl_state *c, size_t bytes, bool on_host, bptt_buf **out, bptt_error *e)
 {
-    if (c->fault.code) return cl_report(c, e);
+    if (c->base.fault.code) return fault_report(&c->base.fault, e);
     const size_t whole = bytes > SIZE_MAX - GRAIN ? 0 : (bytes + GRAIN) / GRAIN * GRAIN; // never 0 bytes
     // Beyond largest_block some drivers give what is asked for nevertheless.
     if (!whole || whole > c->memory - c->used) return too_large(c, bytes, "all blocks are too large", 0, e);
@@ -71,16 +71,9 @@ void cl_free(bptt_device *d, bptt_buf *b)
     free(b);
 }
 
-// ---- elements -------------------------------------------------------------------------------------------------------
-
-void cl_stage(void *stage, bptt_mat m, const void *src, bptt_type as)
-{
-    move_elements(true, stage, view_width(&m), &m, (void *)(uintptr_t)src, as); // src is only read
-}
-
 // ---- transfers ------------------------------------------------------------------------------------------------------
 
-// Where a view lies, for the functions that move rectangles.
+// A view as the functions of OpenCL that move rectangles want it.
 typedef struct rectangle {
     size_t device[3], host[3], region[3]; // bytes, lines, 1
     size_t device_pitch, host_pitch;      // bytes from line to line
@@ -119,13 +112,13 @@ static bptt_status through_stage(bptt_device *d, bool into, bptt_mat m, void *ro
     if (!stage) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to move %zu x %zu numbers", m.rows, m.cols);
     cl_event event = NULL;
     cl_event *const want = d->profile ? &event : NULL;
-    if (into) cl_stage(stage, m, rows, as);
+    if (into) move_elements(true, stage, view_width(&m), &m, rows, as);
     const cl_int code = into ? cl_write_stage(c, m, stage, true, want) : cl_read_stage(c, m, stage, true, want);
     if (code) cl_failed(c, into ? "EnqueueWriteBufferRect" : "EnqueueReadBufferRect", "", code);
     cl_charge(d, event, into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT);
     if (!into && !code) move_elements(false, stage, view_width(&m), &m, rows, as);
     free(stage);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 // In the buffer itself, where the device's memory is the host's.
@@ -140,7 +133,7 @@ static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows
                                 m.at * each, reach, 0, NULL, want, &code);
     if (code) {
         cl_failed(c, "EnqueueMapBuffer", "", code);
-        return cl_report(c, e);
+        return fault_report(&c->base.fault, e);
     }
     cl_charge(d, event, into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT);
     event = NULL;
@@ -149,7 +142,7 @@ static bptt_status through_map(bptt_device *d, bool into, bptt_mat m, void *rows
     if (!code) code = c->api.Finish(c->queue);
     if (code) cl_failed(c, "EnqueueUnmapMemObject", "", code);
     cl_charge(d, event, into ? BPTT_TRANSFER_IN : BPTT_TRANSFER_OUT);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 static bptt_status move_view(bptt_device *d, bool into, bptt_mat m, void *rows, bptt_type as, bptt_error *e)
@@ -158,7 +151,7 @@ static bptt_status move_view(bptt_device *d, bool into, bptt_mat m, void *rows, 
     if (!convertible(m.type, as))
         return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d", (int)as,
                          (int)m.type);
-    if (c->fault.code) return cl_report(c, e);
+    if (c->base.fault.code) return fault_report(&c->base.fault, e);
     if (m.rows == 0 || m.cols == 0) return BPTT_OK;
     return c->unified ? through_map(d, into, m, rows, as, e) : through_stage(d, into, m, rows, as, e);
 }

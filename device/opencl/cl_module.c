@@ -1,4 +1,4 @@
-// What bptt-opencl.so shows: one function.
+// The one function that bptt-opencl.so exports.
 #include "cl_internal.h"
 
 BPTT_API bptt_module_function bptt_module;

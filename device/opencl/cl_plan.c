@@ -35,7 +35,7 @@ size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, l
     return made;
 }
 
-// Whether a loop runs as one launch, which is then *l.
+// True if a loop runs as one launch, which is then *l.
 static bool whole_loop(const cl_state *c, const bptt_op *loop, launch *l)
 {
     return c->lowering != BPTT_LOWER_NEVER && cl_loop_launch(loop, c->tiles, &c->limits, l);
@@ -60,7 +60,7 @@ static void lower(const cl_state *c, const bptt_op *op, size_t n, bptt_buf *scra
     }
 }
 
-// How often a kernel is queued in a run.
+// The number of kernels that a run queues.
 static size_t kernels_queued(const launch *l, size_t n)
 {
     size_t all = 0;
@@ -73,55 +73,43 @@ static size_t kernels_queued(const launch *l, size_t n)
     return all;
 }
 
-static size_t stage_bytes(cl_plan *p)
-{
-    enum { ALIGN = 64 };
-    size_t at = STAGE_INPUTS;
-    _Static_assert(SLOTS * sizeof(float) <= STAGE_OUTPUT - STAGE_SLOTS, "slots need more room");
-    _Static_assert(BPTT_OUTPUTS * sizeof(float) <= STAGE_INPUTS - STAGE_OUTPUT, "the output needs more room");
-    for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
-        const bptt_mat *m = &p->plan->input[i];
-        p->stage_at[i] = at;
-        if (m->buf) at += (m->rows * m->cols * bptt_type_size(m->type) + ALIGN - 1) / ALIGN * ALIGN;
-    }
-    return at;
-}
-
 // Host memory that the driver gave: from other memory some drivers move only while the caller waits.
-static bptt_status make_stages(bptt_device *d, cl_plan *p, size_t bytes, bptt_error *e)
+static bptt_status make_stages(bptt_device *d, cl_plan *p, bptt_error *e)
 {
     cl_state *c = cl_of(d);
-    const bptt_status s = cl_alloc_pinned(d, BPTT_IN_FLIGHT * bytes, &p->pinned, e);
+    inflight_layout(&p->base, 0);
+    const size_t bytes = BPTT_IN_FLIGHT * p->base.stage_bytes;
+    const bptt_status s = cl_alloc_pinned(d, bytes, &p->pinned, e);
     if (s) return s;
     cl_int code = CL_SUCCESS;
-    p->pinned_at = c->api.EnqueueMapBuffer(c->queue, p->pinned->memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
-                                           BPTT_IN_FLIGHT * bytes, 0, NULL, NULL, &code);
+    p->pinned_at = c->api.EnqueueMapBuffer(c->queue, p->pinned->memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes,
+                                           0, NULL, NULL, &code);
     if (code) cl_failed(c, "EnqueueMapBuffer", "the inputs of a window", code), p->pinned_at = NULL;
-    return cl_report(c, e);
+    if (!code) inflight_set_stages(&p->base, p->pinned_at);
+    return fault_report(&c->base.fault, e);
 }
 
 bptt_status cl_make_slots(bptt_device *d, cl_plan *p, size_t launches, bptt_error *e)
 {
-    const size_t bytes = stage_bytes(p), events = launches + BPTT_INPUTS + 2;
-    const bptt_status s = make_stages(d, p, bytes, e);
+    const size_t events = launches + BPTT_INPUTS + 2;
+    const bptt_status s = make_stages(d, p, e);
     if (s) return s;
-    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_inflight *at = &p->inflight[k];
-        at->stage = p->pinned_at + k * bytes;
-        if (!d->profile) continue;
-        at->timings.at = calloc(events, sizeof *at->timings.at);
-        if (!at->timings.at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", events);
-        at->timings.room = events;
+    for (size_t k = 0; d->profile && k < BPTT_IN_FLIGHT; k++) {
+        cl_timings *t = &p->slot[k].timings;
+        t->at = calloc(events, sizeof *t->at);
+        if (!t->at) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host to time %zu kernels", events);
+        t->room = events;
     }
     return cl_alloc(d, SLOTS * sizeof(float), &p->slots, e);
 }
 
-void cl_clear_plan(bptt_device *d, cl_plan *p)
+void cl_clear_plan(bptt_device *d, inflight_plan *base)
 {
     cl_state *c = cl_of(d);
+    cl_plan *p = cl_plan_of(base);
     for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) {
-        cl_wait_done(d, &p->inflight[k]);
-        free(p->inflight[k].timings.at);
+        cl_wait_done(d, base, k);
+        free(p->slot[k].timings.at);
     }
     if (p->pinned_at && !c->api.EnqueueUnmapMemObject(c->queue, p->pinned->memory, p->pinned_at, 0, NULL, NULL))
         (void)c->api.Finish(c->queue);
@@ -132,58 +120,15 @@ void cl_clear_plan(bptt_device *d, cl_plan *p)
     *p = (cl_plan){0};
 }
 
-// Kernels count rows and columns in 32 bits.
-static bptt_status check_sizes(const cl_state *c, const bptt_plan *p, bptt_error *e)
+bptt_status cl_make_plan(bptt_device *d, inflight_plan *base, bptt_error *e)
 {
-    for (size_t i = 0; i < p->ops; i++)
-        for (size_t k = 0; k < BPTT_OPERANDS; k++) {
-            const bptt_mat *m = &p->op[i].arg[k];
-            if (m->buf && (m->rows > UINT32_MAX || m->cols > UINT32_MAX))
-                return bptt_fail(e, BPTT_BAD_CONFIG,
-                                 "%s: %s over %zu x %zu numbers is more than the %lu that its kernels count; lower "
-                                 "--hidden or --layers",
-                                 c->device, bptt_opcode_name[p->op[i].opcode], m->rows, m->cols,
-                                 (unsigned long)UINT32_MAX);
-        }
-    return BPTT_OK;
-}
-
-static bptt_status make_launches(bptt_device *d, cl_plan *p, bptt_error *e)
-{
-    const bptt_status fits = check_sizes(cl_of(d), p->plan, e);
-    if (fits) return fits;
-    const size_t scratch = largest_scratch(p->plan);
+    cl_plan *p = cl_plan_of(base);
+    const bptt_plan *plan = base->plan;
+    const size_t scratch = largest_scratch(plan);
     const bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
     if (s) return s;
-    lower(cl_of(d), p->plan->op, p->plan->ops, p->scratch, &p->launches);
+    lower(cl_of(d), plan->op, plan->ops, p->scratch, &p->launches);
     if (p->launches.failed)
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", p->plan->ops);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", plan->ops);
     return cl_make_slots(d, p, kernels_queued(p->launches.at, p->launches.n), e);
-}
-
-bptt_status cl_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
-{
-    cl_plan *made = calloc(1, sizeof *made);
-    if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan");
-    made->plan = p;
-    const bptt_status s = make_launches(d, made, e);
-    if (s) {
-        cl_clear_plan(d, made);
-        free(made);
-        return s;
-    }
-    made->later = cl_of(d)->plans;
-    cl_of(d)->plans = made;
-    *handle = made;
-    return BPTT_OK;
-}
-
-void cl_forget(bptt_device *d, void *handle)
-{
-    if (!handle) return;
-    cl_plan **link = &cl_of(d)->plans;
-    while (*link && *link != handle) link = &(*link)->later;
-    if (*link) *link = (*link)->later;
-    cl_clear_plan(d, handle);
-    free(handle);
 }

@@ -1,4 +1,4 @@
-// Whether the device computes what the host does: asked of each device when it is opened.
+// Compares the arithmetic of a device with the host's when it is opened.
 #include "cl_internal.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 
 enum { RESULTS = PROBE_FUNCTIONS * PROBE_INPUTS, MOST_ULP = 16 };
 
-// How many of a, b, c a function reads.
+// The number of arguments (of a, b, c) of each function.
 static const struct {
     const char *name;
     int reads;
@@ -48,7 +48,7 @@ static float input_of(size_t i, size_t k, uint64_t *random)
 
 static bool subnormal(float x) { return fpclassify(x) == FP_SUBNORMAL; }
 
-// Whether a device that has no subnormal numbers may give something else.
+// True if a device without subnormal numbers may give another result.
 static bool excused(size_t f, const float *in, float want)
 {
     bool small = subnormal(want) || (function[f].reads == 3 && subnormal(in[0] * in[1]));
@@ -56,7 +56,7 @@ static bool excused(size_t f, const float *in, float want)
     return small;
 }
 
-// How far got is from want, in units of want's last place; of the larger summand's where two are added.
+// The difference of got and want in units of want's last place; for a sum, of the larger summand's.
 static double ulps(size_t f, const float *in, float got, float want)
 {
     if (memcmp(&got, &want, sizeof got) == 0 || (isnan(got) && isnan(want))) return 0;
@@ -101,7 +101,7 @@ static bptt_status judge(cl_state *c, const verdict *v, const float *in, const f
             return bptt_fail(e, BPTT_DEVICE,
                              "%s cannot be used: its %s of %.9g, %.9g, %.9g is %.9g and should be %.9g; update its "
                              "driver or use another --device",
-                             c->device, function[f].name, (double)in[3 * v->at[f]], (double)in[3 * v->at[f] + 1],
+                             c->base.device, function[f].name, (double)in[3 * v->at[f]], (double)in[3 * v->at[f] + 1],
                              (double)in[3 * v->at[f] + 2], (double)got[at], (double)want[at]);
         if (v->worst[f] == 0) continue;
         const size_t n = strlen(names);
@@ -132,7 +132,7 @@ static bptt_status run_probe(bptt_device *d, bptt_mat in, bptt_mat out, bptt_err
     if (!code) code = c->api.SetKernelArg(c->probe, 1, sizeof(cl_mem), &out.buf->memory);
     if (!code) code = c->api.EnqueueNDRangeKernel(c->queue, c->probe, 2, NULL, global, local, 0, NULL, NULL);
     if (code) cl_failed(c, "EnqueueNDRangeKernel", "probe", code);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 bptt_status cl_probe(bptt_device *d, const cl_setup *s, bptt_error *e)

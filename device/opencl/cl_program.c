@@ -31,7 +31,7 @@ static bptt_status build_failed(cl_state *c, cl_int code, bptt_error *e)
     return bptt_fail(e, BPTT_DEVICE,
                      "%s: its compiler refused the program (%s): %s%s; update its driver or use another "
                      "--device",
-                     c->device, cl_error_name(code, name, sizeof name), words, message);
+                     c->base.device, cl_error_name(code, name, sizeof name), words, message);
 }
 
 void cl_drop_program(cl_state *c)
@@ -55,7 +55,7 @@ static bptt_status make_kernel(cl_state *c, const char *name, cl_kernel *k, size
         code = c->api.GetKernelWorkGroupInfo(*k, c->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof *largest, largest, NULL);
     if (!code) return BPTT_OK;
     return bptt_fail(e, BPTT_DEVICE, "%s: the kernel %s cannot be had: %s; update its driver or use another --device",
-                     c->device, full, cl_error_name(code, words, sizeof words));
+                     c->base.device, full, cl_error_name(code, words, sizeof words));
 }
 
 static bptt_status make_kernels(cl_state *c, bptt_error *e)
@@ -104,7 +104,7 @@ static bptt_status make_program(cl_state *c, const cl_setup *s, const char *opti
     (void)c->api.GetPlatformInfo(c->platform, CL_PLATFORM_VERSION, sizeof platform - 1, platform, NULL);
     (void)c->api.GetDeviceInfo(c->id, CL_DEVICE_VERSION, sizeof version - 1, version, NULL);
     (void)c->api.GetDeviceInfo(c->id, CL_DRIVER_VERSION, sizeof driver - 1, driver, NULL);
-    const char *const part[] = {name, platform, version, c->device, driver, options, text};
+    const char *const part[] = {name, platform, version, c->base.device, driver, options, text};
     enum { PARTS = sizeof part / sizeof part[0] };
     size_t bytes[PARTS];
     for (size_t i = 0; i < PARTS; i++) bytes[i] = i + 1 < PARTS ? strlen(part[i]) : size;
@@ -145,7 +145,7 @@ bptt_status cl_build(cl_state *c, const cl_setup *s, bptt_error *e)
         c->tiles = tile_class_of(&c->limits);
         if (c->tiles == before)
             return bptt_fail(e, BPTT_NO_BACKEND, "%s: groups of %zu work-items are too small; use another --device",
-                             c->device, c->limits.largest_group);
+                             c->base.device, c->limits.largest_group);
         tile_options(c->tiles, options + n, sizeof options - n);
         cl_drop_program(c);
         const bptt_status status = make_program(c, s, options, e);

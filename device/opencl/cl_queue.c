@@ -1,6 +1,5 @@
-// Queueing launches and transfers, and waiting for them.
+// Queueing launches and transfers.
 #include "cl_internal.h"
-#include "stage.h"
 
 #include <string.h>
 
@@ -30,7 +29,7 @@ static cl_int set_arguments(cl_state *c, const launch *l, cl_mem slots)
     return code;
 }
 
-static void queue_launch(bptt_device *d, cl_inflight *at, const launch *l, cl_mem slots)
+static void queue_launch(bptt_device *d, cl_slot *at, const launch *l, cl_mem slots)
 {
     cl_state *c = cl_of(d);
     cl_event event = NULL;
@@ -52,41 +51,41 @@ static void queue_launch(bptt_device *d, cl_inflight *at, const launch *l, cl_me
 
 // ---- one run --------------------------------------------------------------------------------------------------------
 
-// Writes `bytes` of the stage; *event is the caller's.
-static void queue_write(bptt_device *d, cl_inflight *at, bptt_mat m, size_t from, cl_event *event)
+// Writes a view from `stage`; *event is the caller's.
+static void queue_write(bptt_device *d, cl_slot *at, bptt_mat m, const char *stage, cl_event *event)
 {
     cl_state *c = cl_of(d);
     *event = NULL;
-    const cl_int code = cl_write_stage(c, m, at->stage + from, false, event);
+    const cl_int code = cl_write_stage(c, m, stage, false, event);
     if (code) cl_failed(c, "EnqueueWriteBufferRect", "the inputs of a window", code);
     if (code || !d->profile) return;
     (void)c->api.RetainEvent(*event);
     cl_note(d, at, *event, BPTT_TRANSFER_IN);
 }
 
-static void queue_inputs(bptt_device *d, cl_plan *p, cl_inflight *at, const bptt_slots *slots)
+static void queue_inputs(bptt_device *d, cl_plan *p, size_t slot, const bptt_slots *slots)
 {
     cl_state *c = cl_of(d);
+    cl_slot *at = &p->slot[slot];
     cl_event event = NULL;
-    for (size_t i = 0; p->plan && i < BPTT_INPUTS; i++) {
-        const bptt_mat m = p->plan->input[i];
-        if (!m.buf || !slots->input[i] || c->fault.code) continue;
-        cl_stage(at->stage + p->stage_at[i], m, slots->input[i], slots->type[i]);
-        queue_write(d, at, m, p->stage_at[i], &event);
+    for (size_t i = 0; i < BPTT_INPUTS && !c->base.fault.code; i++) {
+        const char *const stage = inflight_pack_input(&p->base, slot, i, slots);
+        if (!stage) continue;
+        queue_write(d, at, p->base.plan->input[i], stage, &event);
         if (event) (void)c->api.ReleaseEvent(event);
     }
-    float scalar[SLOTS] = {0};
-    slots_of(slots, scalar);
-    memcpy(at->stage + STAGE_SLOTS, scalar, sizeof scalar);
+    inflight_pack_scalars(&p->base, slot, slots);
     const bptt_mat row = {.buf = p->slots, .rows = 1, .cols = SLOTS, .ld = SLOTS, .type = BPTT_F32};
-    if (!c->fault.code) queue_write(d, at, row, STAGE_SLOTS, &at->written); // the last: the others are done when it is
+    const char *const scalars = p->base.stage[slot] + STAGE_SCALARS;
+    if (!c->base.fault.code) queue_write(d, at, row, scalars, &at->written); // the last: the others are done when it is
 }
 
-static void queue_output(bptt_device *d, const cl_plan *p, cl_inflight *at)
+static void queue_output(bptt_device *d, const cl_plan *p, size_t slot, cl_slot *at)
 {
     cl_state *c = cl_of(d);
-    if (!p->plan || !p->plan->output.buf || c->fault.code) return;
-    const cl_int code = cl_read_stage(c, p->plan->output, at->stage + STAGE_OUTPUT, false, &at->read);
+    const bptt_plan *plan = p->base.plan;
+    if (!plan || !plan->output.buf || c->base.fault.code) return;
+    const cl_int code = cl_read_stage(c, plan->output, p->base.stage[slot] + p->base.output_at, false, &at->read);
     if (code) cl_failed(c, "EnqueueReadBufferRect", "the results of a window", code);
     if (code || !d->profile) return;
     (void)c->api.RetainEvent(at->read);
@@ -94,9 +93,9 @@ static void queue_output(bptt_device *d, const cl_plan *p, cl_inflight *at)
 }
 
 // n launches at step t of their loop, and step u of the loop around that.
-static void queue_launches(bptt_device *d, cl_inflight *at, const launch *l, size_t n, size_t t, size_t u, cl_mem slots)
+static void queue_launches(bptt_device *d, cl_slot *at, const launch *l, size_t n, size_t t, size_t u, cl_mem slots)
 {
-    for (size_t i = 0; i < n && !cl_of(d)->fault.code; i++) {
+    for (size_t i = 0; i < n && !cl_of(d)->base.fault.code; i++) {
         if (l[i].kernel != LAUNCH_LOOP) {
             const launch moved = launch_at(&l[i], t, u);
             queue_launch(d, at, &moved, slots);
@@ -108,88 +107,49 @@ static void queue_launches(bptt_device *d, cl_inflight *at, const launch *l, siz
     }
 }
 
-static void queue_run(bptt_device *d, cl_plan *p, const bptt_slots *slots)
+static void submit(bptt_device *d, inflight_plan *base, size_t slot, const bptt_slots *slots)
 {
     cl_state *c = cl_of(d);
-    cl_inflight *at = &p->inflight[p->next];
-    cl_wait_done(d, at);
-    queue_inputs(d, p, at, slots);
-    queue_launches(d, at, p->launches.at, p->launches.n, 0, 0, p->slots->memory);
-    queue_output(d, p, at);
+    cl_plan *p = cl_plan_of(base);
+    queue_inputs(d, p, slot, slots);
+    queue_launches(d, &p->slot[slot], p->launches.at, p->launches.n, 0, 0, p->slots->memory);
+    queue_output(d, p, slot, &p->slot[slot]);
     const cl_int code = c->api.Flush(c->queue);
     if (code) cl_failed(c, "Flush", "", code);
-    p->next = (p->next + 1) % BPTT_IN_FLIGHT;
 }
 
-static bptt_status check_types(const bptt_plan *p, const bptt_slots *slots, bptt_error *e)
-{
-    for (size_t i = 0; i < BPTT_INPUTS; i++)
-        if (p->input[i].buf && slots->input[i] && !convertible(p->input[i].type, slots->type[i]))
-            return bptt_fail(e, BPTT_BAD_INPUT, "opencl: numbers of type %d are not converted to type %d",
-                             (int)slots->type[i], (int)p->input[i].type);
-    return BPTT_OK;
-}
-
-bptt_status cl_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
-{
-    cl_plan *p = handle;
-    cl_state *c = cl_of(d);
-    if (c->fault.code) return cl_report(c, e);
-    if (p->uncollected == BPTT_IN_FLIGHT)
-        return bptt_fail(e, BPTT_BAD_INPUT, "%d runs of a plan are waiting to be collected", BPTT_IN_FLIGHT);
-    const bptt_status s = check_types(p->plan, slots, e);
-    if (s) return s;
-    queue_run(d, p, slots);
-    if (c->fault.code) return cl_report(c, e);
-    if (p->plan->output.buf) p->uncollected++;
-    return BPTT_OK;
-}
-
-bptt_status cl_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e)
-{
-    cl_plan *p = handle;
-    cl_state *c = cl_of(d);
-    if (c->fault.code) return cl_report(c, e);
-    if (p->uncollected == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no run of this plan is waiting to be collected");
-    cl_inflight *at = &p->inflight[(p->next + BPTT_IN_FLIGHT - p->uncollected) % BPTT_IN_FLIGHT];
-    p->uncollected--;
-    cl_wait_done(d, at);
-    if (c->fault.code) return cl_report(c, e);
-    float out[BPTT_OUTPUTS];
-    memcpy(out, at->stage + STAGE_OUTPUT, sizeof out);
-    for (size_t i = 0; i < BPTT_OUTPUTS; i++) output[i] = i < p->plan->output.cols ? (double)out[i] : 0;
-    return BPTT_OK;
-}
-
-bptt_status cl_sync(bptt_device *d, bptt_error *e)
+static void drain(bptt_device *d)
 {
     cl_state *c = cl_of(d);
-    const cl_int code = c->fault.code ? CL_SUCCESS : c->api.Finish(c->queue);
+    const cl_int code = c->api.Finish(c->queue);
     if (code) cl_failed(c, "Finish", "", code);
-    for (cl_plan *p = c->plans; d->profile && p; p = p->later)
-        for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_wait_done(d, &p->inflight[k]);
-    for (size_t k = 0; k < BPTT_IN_FLIGHT; k++) cl_wait_done(d, &c->single.inflight[k]);
-    return cl_report(c, e);
 }
+
+const inflight_calls cl_calls = {.state_bytes = sizeof(cl_state),
+                                 .plan_bytes = sizeof(cl_plan),
+                                 .most_product = UINT32_MAX,
+                                 .make = cl_make_plan,
+                                 .clear = cl_clear_plan,
+                                 .submit = submit,
+                                 .wait = cl_wait_done,
+                                 .drain = drain};
 
 // One op, as a plan of its own. A failure sticks until run, sync, read or write reports it.
 void cl_entry(bptt_device *d, const bptt_op *op, const bptt_slots *slots)
 {
     cl_state *c = cl_of(d);
     cl_plan *p = &c->single;
-    if (c->fault.code) return;
+    if (c->base.fault.code) return;
     const size_t scratch = launch_scratch(op) * sizeof(float);
     if (scratch && (!p->scratch || p->scratch->bytes < scratch)) {
         bptt_error e = {0};
         cl_free(d, p->scratch); // the driver keeps it until what is queued has used it
         p->scratch = NULL;
-        const bptt_status status = cl_alloc(d, scratch, &p->scratch, &e);
-        if (status) {
-            c->fault.code = status;
-            memcpy(c->fault.words, e.words, sizeof c->fault.words);
+        if (cl_alloc(d, scratch, &p->scratch, &e)) {
+            fault_keep(&c->base.fault, &e);
             return;
         }
     }
     p->launches.n = cl_launches_of(c, op, p->scratch, p->launches.at);
-    queue_run(d, p, slots);
+    inflight_run_single(d, slots);
 }

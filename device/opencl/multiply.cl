@@ -1,13 +1,13 @@
-// c = beta c + alpha a b, any strides: the product of kernels.h made fast. Each output is the same chain, fma over k
-// ascending from 0, whatever tile it lies in, so the bits are those of the plain product. K is never split.
-// Nothing outside the three views is read or written.
-// Macros from tile_options: ONE_LANE where a group is one work-item; LANE_ROWS, LANE_COLS outputs of a work-item at a
+// Tiled GEMM: c = beta c + alpha a b, any strides. It replaces gemm of kernels.h. Each output is the same sequence of
+// fma over ascending k from 0 in every tile, so the bits are those of gemm. K is never split. Nothing outside the three
+// views is read or written.
+// Macros from tile_options: ONE_LANE if a group is one work-item; LANE_ROWS, LANE_COLS outputs of a work-item at a
 // time; GROUP_ROWS, GROUP_COLS work-items of a group; DEPTH of a block of k; VECTOR_WIDTH.
 
 #define JOIN(a, b) JOIN_(a, b)
 #define JOIN_(a, b) a##b
 
-// What a group of the grid takes of n things: first of them; that of group + 1 is where it ends.
+// The first of n things that a group takes; its range ends at first_of the next group.
 INLINE count share(count n, size_t group, size_t groups) { return (count)((ulong)n * group / groups); }
 
 INLINE void put(__global float *c, float sum, float alpha, int beta)
@@ -18,8 +18,8 @@ INLINE void put(__global float *c, float sum, float alpha, int beta)
 
 #ifdef ONE_LANE
 
-// One work-item keeps up to LANE_ROWS rows by two vectors in registers: LANE_COLS is 2 VECTOR_WIDTH. Sums leave through
-// private memory, LANE_COLS floats a row.
+// One work-item keeps up to LANE_ROWS rows by two vectors in registers: LANE_COLS is 2 VECTOR_WIDTH. It stores the sums
+// to private memory, LANE_COLS floats a row.
 #define VEC JOIN(float, VECTOR_WIDTH)
 #define VEC_LOAD(p) JOIN(vload, VECTOR_WIDTH)(0, p)
 #define VEC_STORE(x, p) JOIN(vstore, VECTOR_WIDTH)(x, 0, p)
@@ -82,8 +82,8 @@ SUM(in_place, __global, HEIGHT_IN_PLACE)
 EACH_HEIGHT(TILES_PACKED)
 SUM(packed, __private, HEIGHT_PACKED)
 
-// Columns `at` .. at + width - 1, of which the first `skip` are somebody else's: the last piece of a matrix is moved
-// back to be a whole vector.
+// Columns `at` .. at + width - 1. The last piece of a matrix is moved back to be a whole vector, so its first `skip`
+// columns belong to the piece before.
 typedef struct piece {
     count at, width, skip;
 } piece;
@@ -115,7 +115,7 @@ INLINE void put_sums(const float *sums, count rows, piece p, __global float *c, 
                 put(c + i * down + j * across, sums[i * LANE_COLS + j], alpha, k.beta);
 }
 
-// Rows first .. last - 1 and columns left .. right - 1; b has its columns side by side, and at least VECTOR_WIDTH.
+// Rows first .. last - 1 and columns left .. right - 1. The columns of b are contiguous, at least VECTOR_WIDTH of them.
 INLINE void multiply_in_place(count first, count last, count left, count right, __global const float *a, view av,
                               __global const float *b, view bv, __global float *c, view cv, op_constants k)
 {
@@ -134,8 +134,8 @@ INLINE void multiply_in_place(count first, count last, count left, count right, 
     }
 }
 
-// Blocks of TALL x WIDE sums, for which DEPTH columns of a and DEPTH rows of b at a time are copied to lie as the tiles
-// read them.
+// Blocks of TALL x WIDE sums. DEPTH columns of a and DEPTH rows of b at a time are packed in the order in which the
+// tiles read them.
 #define TILES 8
 #define STRIPS 8
 #define TALL (TILES * LANE_ROWS)
@@ -149,7 +149,7 @@ INLINE void copy_run(count n, __global const float *x, float *y)
     for (; i < n; i++) y[i] = x[i];
 }
 
-// panel[k][i] = x[i][k], `pitch` floats for each k; zeros beyond the `wide` there are.
+// Packs a panel: panel[k][i] = x[i][k], `pitch` floats for each k, zeros from `wide` on.
 INLINE void pack(count wide, count pitch, count deep, __global const float *x, ulong down, ulong across, float *panel)
 {
     if (wide == pitch && down == 1) { // the common case has a constant length
@@ -166,7 +166,7 @@ INLINE void pack(count wide, count pitch, count deep, __global const float *x, u
 }
 
 typedef struct block {
-    count i, j, rows, cols; // where it is in c
+    count i, j, rows, cols; // position and size in c
 } block;
 
 INLINE void multiply_block(block c, __global const float *a, view av, __global const float *b, view bv,
@@ -193,7 +193,7 @@ INLINE void multiply_block(block c, __global const float *a, view av, __global c
 INLINE void multiply_packed(count first, count last, count left, count right, __global const float *a, view av,
                             __global const float *b, view bv, __global float *c, view cv, op_constants k)
 {
-    float sums[TALL * WIDE]; // strip after strip, LANE_COLS floats a row
+    float sums[TALL * WIDE]; // one strip after another, LANE_COLS floats a row
     for (count i = first; i < last; i += TALL)
         for (count j = left; j < right; j += WIDE) {
             const block at = {i, j, min(last - i, (count)TALL), min(right - j, (count)WIDE)};
@@ -206,9 +206,9 @@ INLINE void multiply_packed(count first, count last, count left, count right, __
         }
 }
 
-#define DEEP 512 // beyond this K a strip of b in place no longer stays near, and its rows share cache sets
+#define DEEP 512 // largest K for which a strip of b is read in place: a longer one does not fit in cache
 
-// Groups along id 0 share the strips of LANE_COLS columns, along id 1 the rows.
+// Groups along id 0 divide the strips of LANE_COLS columns, groups along id 1 the rows.
 __kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
                             view cv, op_constants k, __global const float *slots)
 {
@@ -226,15 +226,15 @@ __kernel void bptt_multiply(__global const float *a, view av, __global const flo
 
 #else
 
-// A group of GROUP_ROWS x GROUP_COLS work-items makes a tile of TILE_ROWS x TILE_COLS outputs; blocks of DEPTH columns
-// of a and DEPTH rows of b go through local memory. Work-item (row, col) owns the rows row + r GROUP_ROWS and the
-// columns col + s GROUP_COLS, so that neighbours read and write neighbours.
+// A group of GROUP_ROWS x GROUP_COLS work-items computes a tile of TILE_ROWS x TILE_COLS outputs. Blocks of DEPTH
+// columns of a and DEPTH rows of b are copied to local memory. Work-item (row, col) owns the rows row + r GROUP_ROWS
+// and the columns col + s GROUP_COLS, so that global accesses coalesce.
 #define TILE_ROWS (GROUP_ROWS * LANE_ROWS)
 #define TILE_COLS (GROUP_COLS * LANE_COLS)
 #define GROUP_LANES (GROUP_ROWS * GROUP_COLS)
 
-// tile[k * pitch + i] = x[i][k] of a block of `rows` x `deep`, rows being `wide` in the tile. Whichever way x lies,
-// neighbouring lanes read neighbours. Zeros beyond the block, which no output depends on.
+// Copies a block of `rows` x `deep` to local memory: tile[k * pitch + i] = x[i][k], i below `wide`, zeros beyond the
+// block (no stored output depends on them). Reads coalesce for both layouts of x.
 INLINE void fetch(__local float *tile, count pitch, count wide, __global const float *x, count rows, count deep,
                   ulong down, ulong across, count lane)
 {
@@ -247,7 +247,7 @@ INLINE void fetch(__local float *tile, count pitch, count wide, __global const f
 __kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
                             view cv, op_constants k, __global const float *slots)
 {
-    // an odd pitch: lanes that store one column of k after another meet no bank twice
+    // an odd pitch avoids bank conflicts between lanes that store successive columns of k
     __local float as[DEPTH * (TILE_ROWS + 1)], bs[DEPTH * (TILE_COLS + 1)];
     const count row = (count)get_local_id(1), col = (count)get_local_id(0), lane = row * GROUP_COLS + col;
     const count i0 = (count)get_group_id(0) * TILE_ROWS, j0 = (count)get_group_id(1) * TILE_COLS, K = av.cols;
@@ -261,7 +261,7 @@ __kernel void bptt_multiply(__global const float *a, view av, __global const flo
         fetch(as, TILE_ROWS + 1, TILE_ROWS, a + (ulong)d * av.across, rows, deep, av.down, av.across, lane);
         fetch(bs, TILE_COLS + 1, TILE_COLS, b + (ulong)d * bv.down, cols, deep, bv.across, bv.down, lane);
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (count kk = 0; kk < deep; kk++) { // never beyond K: adding 0 * 0 would turn a sum of -0 into +0
+        for (count kk = 0; kk < deep; kk++) { // not beyond K: adding 0 * 0 would turn a sum of -0 into +0
             float ar[LANE_ROWS], bk[LANE_COLS];
             for (count r = 0; r < LANE_ROWS; r++) ar[r] = as[kk * (TILE_ROWS + 1) + row + r * GROUP_ROWS];
             for (count s = 0; s < LANE_COLS; s++) bk[s] = bs[kk * (TILE_COLS + 1) + col + s * GROUP_COLS];

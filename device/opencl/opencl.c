@@ -12,15 +12,13 @@ static void opencl_close(bptt_device *d)
 {
     if (!d) return;
     cl_state *c = cl_of(d);
-    if (c && c->queue) (void)c->api.Finish(c->queue);
-    while (c && c->plans) cl_forget(d, c->plans);
-    if (c && c->queue) cl_clear_plan(d, &c->single);
-    if (c) cl_drop_program(c);
-    if (c && c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
-    if (c && c->context) (void)c->api.ReleaseContext(c->context);
-    if (c && c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);
-    free(c);
-    free(d);
+    if (c->queue) (void)c->api.Finish(c->queue);
+    if (c->queue) inflight_close(d);
+    cl_drop_program(c);
+    if (c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
+    if (c->context) (void)c->api.ReleaseContext(c->context);
+    if (c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);
+    inflight_free_device(d);
 }
 
 // Work-items in a group: the driver's limit of all of them, and that of each dimension, of which two are used.
@@ -59,7 +57,7 @@ static void read_limits(cl_state *c, const bptt_device_info *info, const cl_limi
 static bptt_status open_failed(cl_state *c, const char *call, cl_int code, bptt_error *e)
 {
     cl_failed(c, call, "", code);
-    return cl_report(c, e);
+    return fault_report(&c->base.fault, e);
 }
 
 static bptt_status make_single(bptt_device *d, bptt_error *e)
@@ -74,7 +72,7 @@ static bptt_status make_single(bptt_device *d, bptt_error *e)
 static bptt_status start(bptt_device *d, const cl_setup *s, const bptt_device_info *info, bool library, bptt_error *e)
 {
     cl_state *c = cl_of(d);
-    (void)snprintf(c->device, sizeof c->device, "%s", info->device);
+    (void)snprintf(c->base.device, sizeof c->base.device, "%s", info->device);
     (void)snprintf(c->words, sizeof c->words, "%s, %s", info->device, info->platform);
     read_limits(c, info, s->limits);
     d->memory = c->memory;
@@ -108,17 +106,11 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     if (!status) status = cl_choose(&api, config->device, &info, &platform, &id, e);
     cl_unlock();
     if (status) return status;
-    bptt_device *made = calloc(1, sizeof *made);
-    cl_state *c = calloc(1, sizeof *c);
-    if (!made || !c) {
-        free(made);
-        free(c);
-        return bptt_fail(e, BPTT_NO_MEMORY, "no memory to open the opencl backend");
-    }
-    made->backend = *b;
-    made->threads = 1;
-    made->profile = config->profile;
-    made->own = c;
+    bptt_device *made = NULL;
+    status = inflight_new_device(b, config, &cl_calls, &made, e);
+    if (status) return status;
+    cl_state *c = cl_of(made);
+    c->base.single = &c->single.base;
     made->bits = c->bits;
     c->api = api;
     c->platform = platform;
@@ -129,10 +121,7 @@ bptt_status cl_open_with(const cl_setup *s, const bptt_backend *b, const bptt_co
     cl_unlock();
     if (status) {
         opencl_close(made);
-        // Nothing was asked for yet: a device that is full is one that cannot be used.
-        if (status == BPTT_NO_MEMORY) status = BPTT_DEVICE;
-        if (e) e->code = status;
-        return status;
+        return inflight_open_failed(status, e);
     }
     *d = made;
     return BPTT_OK;
@@ -183,11 +172,11 @@ bptt_backend bptt_opencl(void)
         .free = cl_free,
         .write = cl_write,
         .read = cl_read,
-        .sync = cl_sync,
-        .prepare = cl_prepare,
-        .run = cl_run,
-        .collect = cl_collect,
-        .forget = cl_forget,
+        .sync = inflight_sync,
+        .prepare = inflight_prepare,
+        .run = inflight_run,
+        .collect = inflight_collect,
+        .forget = inflight_forget,
     };
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cl_entry;
     return b;

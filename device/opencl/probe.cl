@@ -1,5 +1,5 @@
-// What the device computes, for the host to compare with the same text compiled as C: of each triple (a, b, c) eight
-// results. out: [PROBE_FUNCTIONS][PROBE_INPUTS].
+// Arithmetic probe: eight results for each triple (a, b, c), which the host compares with the same text compiled as C.
+// out: [PROBE_FUNCTIONS][PROBE_INPUTS].
 KERNEL(probe)(ITEM GLOBAL const float *in, GLOBAL float *out)
 {
     INDEPENDENT for (word i = COLUMN; i < PROBE_INPUTS; i += COLUMNS)

@@ -1,19 +1,19 @@
-// A layer through all steps of time in one kernel. A group takes a tile of batch rows from step to step; row i of every
-// result depends on row i only, so groups never wait for each other. To the last bit what the steps do one by one:
+// Fused recurrence: one kernel runs a layer through all steps of time. A group takes a tile of batch rows from step to
+// step; row i of every result depends on row i only, so groups need no synchronization. The bits are those of the ops:
 //
 //   forward, t ascending     kept = keep(t) h(t), or h(t)        h(t+1) = f(h(t+1) + kept W + b + b2)
 //   backward, t descending   dz(t) = dh(t+1) f'(h(t+1))          dh(t) += dz(t) back, through keep(t) and dkept if
 //                                                                there is one
 //
-// h(t+1) holds the product with the input on entry, dz the gradient from above. Macros from tile_options: those of
+// On entry h(t+1) holds x(t) W_ih, and dz the gradient from the layer above. Macros from tile_options: those of
 // multiply.cl and WINDOW_ROWS.
 
-// The row of a vector that is there or not.
+// A row of an operand that may be absent.
 INLINE __global const float *row_of(__global const float *b, view v) { return v.rows ? b + v.at : 0; }
 
 #ifdef ONE_LANE
 
-// The rows of a group are tiles of at most LANE_ROWS.
+// The rows of a group are split into tiles of at most LANE_ROWS.
 
 // sums = a w for a piece of the columns of w.
 INLINE void sum_piece(count rows, piece p, __global const float *a, ulong down, __global const float *w, view wv,
@@ -58,7 +58,7 @@ INLINE void scale_tile(count rows, count H, __global const float *keep, ulong ke
     if (s->cell == number) \
         for (count j = 0; j < p.width; j++) x[j] = backward(y[j], x[j]);
 
-// z: in the first row, at the piece.
+// z: first row, first column of the piece.
 INLINE void cells_forward(const float *sums, count rows, piece p, __global float *z, ulong down,
                           __global const float *b, __global const float *b2, int cell)
 {
@@ -109,16 +109,16 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
     }
 }
 
-// A product becomes dz of the step before, or the gradient of the state before the window. Pointers are at the first
-// row of the group.
+// Adds a product to dz of the step before, or to the gradient of the initial state. Pointers are to the first row of
+// the group.
 typedef struct step_back {
     __global float *into, *dkept;
-    __global const float *y, *keep; // y, dkept, keep: 0 where they have no part
+    __global const float *y, *keep; // y, dkept, keep: 0 if not used
     ulong into_down, y_down, dkept_down, keep_down;
     int cell;
 } step_back;
 
-// `first`: the row of the group that the sums begin with.
+// first: the first row of the sums in the group.
 INLINE void cells_backward(const float *sums, ulong first, count rows, piece p, const step_back *s)
 {
     for (ulong i = first; i < first + rows; i++, sums += LANE_COLS) {
@@ -179,14 +179,14 @@ __kernel void bptt_window_backward(__global const float *keep, view keep_v, __gl
 
 #else
 
-// WINDOW_ROWS rows of what a step starts from lie in local memory as one vector for each column, two tiles in turn, so
-// that one barrier a step is enough. A lane owns the columns lane, lane + lanes, ...; only it touches them in global
-// memory.
+// WINDOW_ROWS rows of the operand of a step's GEMM are in local memory, one vector for each column. Two tiles alternate
+// (double buffering), so that one barrier a step is enough. A lane owns the columns lane, lane + lanes, ...; no other
+// lane accesses them in global memory.
 #define TILE_COLUMN JOIN(float, WINDOW_ROWS)
 #define COLUMN_LOAD(p) JOIN(vload, WINDOW_ROWS)(0, p)
 #define COLUMN_STORE(x, p) JOIN(vstore, WINDOW_ROWS)(x, 0, p)
 
-// One column of the product; AHEAD rows of w are on their way at a time.
+// One column of the product, with a prefetch distance of AHEAD rows of w.
 #define AHEAD 8
 #define SUM_COLUMN(NAME, SPACE) \
     INLINE TILE_COLUMN NAME(count K, __local const TILE_COLUMN *tile, SPACE const float *w, ulong down) \
@@ -214,7 +214,7 @@ INLINE void sum_rows(int resident, count H, __local const TILE_COLUMN *tile, __l
         COLUMN_STORE(sum_streamed(H, tile, w + (ulong)j * wv.across, wv.down), sum);
 }
 
-// near = w, as read.
+// Copies w to local memory (near).
 INLINE void make_resident(count H, __local float *near, __global const float *w, view wv)
 {
     for (count k = 0; k < H; k++)
@@ -236,7 +236,7 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
     float x[WINDOW_ROWS], sum[WINDOW_ROWS];
     _Pragma("unroll") for (int r = 0; r < WINDOW_ROWS; r++) x[r] = 0.0f;
     if (a.resident) make_resident(a.H, near, w, wv);
-    // Round t makes h(t) of what round t - 1 left in a tile, and then the other tile.
+    // Iteration t reads the tile that iteration t - 1 wrote, computes h(t), and writes the other tile.
     for (count t = 0; t <= a.T; t++) {
         __local const TILE_COLUMN *now = tiles + (t & 1 ? 0 : a.H);
         __local TILE_COLUMN *next = tiles + (t & 1 ? a.H : 0);
@@ -244,7 +244,7 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
             if (t > 0) sum_rows(a.resident, a.H, now, near, w, wv, j, sum);
             _Pragma("unroll") for (count r = 0; r < WINDOW_ROWS; r++)
             {
-                if (r >= rows) continue; // counted to a constant, so that x and sum stay in registers
+                if (r >= rows) continue; // a constant loop bound keeps x and sum in registers
                 __global float *z = h + (t * a.stride_h + (ulong)r * hv.down + j);
                 x[r] = *z;
                 if (t > 0) {
@@ -278,7 +278,8 @@ __kernel void bptt_window_backward(__global const float *keep, view keep_v, __gl
     float x[WINDOW_ROWS], sum[WINDOW_ROWS];
     _Pragma("unroll") for (int r = 0; r < WINDOW_ROWS; r++) x[r] = sum[r] = 0.0f;
     if (a.resident) make_resident(a.H, near, w, wv);
-    // Round t makes the product of dz of the step before, the t-th from the end, and of it dz of this step.
+    // Iteration t multiplies dz of step T - t by the weights, and computes dz of step T - 1 - t from it; the last one
+    // gives the gradient of the initial state.
     for (count t = 0; t <= a.T; t++) {
         __local const TILE_COLUMN *now = tiles + (t & 1 ? 0 : a.H);
         __local TILE_COLUMN *next = tiles + (t & 1 ? a.H : 0);
@@ -287,7 +288,7 @@ __kernel void bptt_window_backward(__global const float *keep, view keep_v, __gl
             if (t > 0) sum_rows(a.resident, a.H, now, near, w, wv, j, sum);
             _Pragma("unroll") for (count r = 0; r < WINDOW_ROWS; r++)
             {
-                if (r >= rows) continue; // counted to a constant, so that x and sum stay in registers
+                if (r >= rows) continue; // a constant loop bound keeps x and sum in registers
                 __global float *into = dz + (t * a.stride_dz + (ulong)r * dv.down + j);
                 if (beyond && a.masked) dkept[(ulong)r * dkept_v.down + j] = sum[r];
                 if (t > 0 && a.masked) sum[r] = keep[(t - 1) * a.stride_keep + (ulong)r * keep_v.down] * sum[r];

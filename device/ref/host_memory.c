@@ -1,4 +1,4 @@
-// Device memory that is host memory, and plans run entry by entry.
+// Device memory in host memory, and plans run op by op.
 #include "host_memory.h"
 
 #include <stdlib.h>
@@ -23,19 +23,19 @@ void host_close(bptt_device *d) { free(d); }
 const char *host_describe(const bptt_device *d)
 {
     (void)d;
-    return "plain C loops, one thread: judges the other backends";
+    return "plain C loops, one thread: the reference of the other backends";
 }
 
 bptt_status host_alloc(bptt_device *d, size_t bytes, bptt_buf **out, bptt_error *e)
 {
     (void)d;
-    const size_t whole = bytes > SIZE_MAX - ALIGN ? 0 : (bytes + ALIGN) / ALIGN * ALIGN; // never 0 bytes
+    const size_t whole = bytes > SIZE_MAX - ALIGN ? 0 : (bytes + ALIGN) / ALIGN * ALIGN; // at least 1 byte
     bptt_buf *b = calloc(1, sizeof *b);
     if (b && whole) b->data = aligned_alloc(ALIGN, whole);
     if (!b || !b->data) {
         free(b);
         return bptt_fail(e, BPTT_NO_MEMORY,
-                         "no memory for a block of %zu bytes; lower --hidden, --layers, --batch or --steps", bytes);
+                         "no memory for a block of %zu bytes; lower `hidden`, `layers`, `batch` or `steps`", bytes);
     }
     memset(b->data, 0, whole);
     b->bytes = bytes;
@@ -138,7 +138,7 @@ bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUT
     return BPTT_OK;
 }
 
-// A device and the slots of one run, for the walk.
+// The device and the slots of a run, passed to the callbacks of the walk.
 typedef struct running {
     bptt_device *d;
     const bptt_slots *slots;

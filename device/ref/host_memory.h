@@ -1,5 +1,4 @@
-// Device memory that is host memory, and plans run entry by entry: what `ref` and the backends that start from it
-// share.
+// Device memory in host memory, and plans run op by op: shared by `ref` and the backends that start from it.
 #ifndef HOST_MEMORY_H
 #define HOST_MEMORY_H
 
@@ -19,20 +18,20 @@ bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type 
 bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 bptt_status host_sync(bptt_device *d, bptt_error *e);
 bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
-// The ops of a plan, one by one, by d->backend.op.
+// Runs the ops of a plan one by one with d->backend.op.
 void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots);
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 void host_forget(bptt_device *d, void *handle);
 
-// What prepare makes: the plan, and the outputs of runs that were not collected, oldest first.
+// The handle of a prepared plan: the plan, and the outputs of the runs in flight, oldest first.
 typedef struct host_plan {
     const bptt_plan *plan;
     double output[BPTT_IN_FLIGHT][BPTT_OUTPUTS];
     size_t waiting;
 } host_plan;
 
-// What run begins and ends with: the writes of the inputs, the reading of the output.
+// The first and the last part of run: write the inputs; read the output.
 bptt_status host_begin(bptt_device *d, const bptt_plan *p, const bptt_slots *slots, bptt_error *e);
 bptt_status host_end(bptt_device *d, host_plan *h, bptt_error *e);
 

@@ -1,4 +1,4 @@
-// The number of bptt_ref_f32: float, with sums in double.
+// The number type of bptt_ref_f32: float, with sums in double.
 #include "f32.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 #define REF_NAME "ref"
 #define REAL float
 #define REAL_TYPE BPTT_F32
-#define TOTAL double // what sums are formed in
+#define TOTAL double // number type of sums
 #define TOTAL_TYPE BPTT_F64
 #define INLINE static inline
 #include "number_native.h"
@@ -20,7 +20,7 @@
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
 #define WHOLE(a) f32_whole(a)
-#define REAL_FROM(x) ((float)(x)) // from a TOTAL or a double, rounding once
+#define REAL_FROM(x) ((float)(x)) // from a TOTAL or a double, rounded once
 #define REAL_PART(x) ((double)(x))
 #define TOTAL_EXP(x) exp(x)
 #define TOTAL_LOG(x) log(x)

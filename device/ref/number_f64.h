@@ -1,4 +1,4 @@
-// The number of bptt_ref_f64: double.
+// The number type of bptt_ref_f64: double.
 #include <math.h>
 
 #define REF(name) f64_##name

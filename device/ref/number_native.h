@@ -1,4 +1,4 @@
-// The arithmetic of a number that C has itself: what number_*.h of such a one leaves to the operators.
+// Arithmetic of number types built into C, by operators: shared by their number_*.h.
 #define ADD(a, b) ((a) + (b))
 #define SUB(a, b) ((a) - (b))
 #define MUL(a, b) ((a) * (b))

@@ -1,5 +1,5 @@
-// Every entry of backend.h in plain loops, over any number type: include a number_*.h first, then this text once.
-// It judges the other backends, so it is written to be read, in the order of the list in backend.h.
+// Every op of backend.h in plain loops, over any number type: include a number_*.h first, then this text once. It is
+// the reference of the other backends, so it is written to be read, in the order of the list in backend.h.
 #include "host_memory.h"
 
 #include "cells.h"
@@ -36,7 +36,7 @@ static void REF(fill)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
         for (size_t j = 0; j < y.cols; j++) AT(y, i, j) = REAL_OF(s->value);
 }
 
-// A block of columns at a time, so that its sums stay in registers or cache while k runs.
+// Computes a block of columns at a time, so that its sums stay in registers or cache during the loop over k.
 static void REF(gemm)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     (void)d, (void)slots;
@@ -119,7 +119,7 @@ static void REF(cell_backward)(bptt_device *d, const bptt_op *s, const bptt_slot
         for (size_t j = 0; j < dz.cols; j++) AT(dz, i, j) = cell_backward((int)s->cell, AT(y, i, j), AT(dy, i, j));
 }
 
-// One unit: gates of row i in columns j, j + H, ..., states likewise. There may be no gated cell.
+// One unit: gates of row i in columns j, j + H, ..., states likewise. The list may be empty.
 #define GATES_FORWARD(number, word, G, S, order, forward, backward) \
     if (s->cell == number) { \
         REAL zij[G], b4[S], now[S]; \
@@ -193,7 +193,7 @@ static void REF(add_row)(bptt_device *d, const bptt_op *s, const bptt_slots *slo
 // a - b before rounding.
 static TOTAL REF(beyond)(REAL a, REAL b) { return TOTAL_SUB(TOTAL_FROM(a), TOTAL_FROM(b)); }
 
-// *largest = max_j x[i][j] by real part; returns sum_j exp(x[i][j] - largest). A NaN anywhere makes the sum NaN.
+// *largest = max_j x[i][j] by real part; returns sum_j exp(x[i][j] - largest). Any NaN makes the sum NaN.
 static TOTAL REF(partition)(bptt_mat x, size_t i, REAL *largest)
 {
     REAL top = AT(x, i, 0);

@@ -1,4 +1,4 @@
-// Every entry as ref's, on host copies of its operands.
+// Runs every op by ref, on host copies of its operands.
 #include "shim.h"
 #include "host_memory.h"
 
@@ -14,7 +14,7 @@ static bptt_type staged_type(const bptt_backend *ref, char holds)
     return holds == 'i' ? BPTT_I32 : holds == 's' ? ref->sum : ref->real;
 }
 
-// Makes place for the copies of one step.
+// Allocates host copies for the operands of an op.
 static bptt_status make_room(bptt_device *d, const bptt_op *s, bptt_error *e)
 {
     shim *own = d->own;
@@ -27,14 +27,14 @@ static bptt_status make_room(bptt_device *d, const bptt_op *s, bptt_error *e)
         if (f) return f;
         if (!m->buf || bytes <= own->room[i]) continue;
         void *more = realloc(own->staged[i], bytes);
-        if (!more) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a host copy of %zu bytes; lower --hidden", bytes);
+        if (!more) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a host copy of %zu bytes; lower `hidden`", bytes);
         own->staged[i] = more;
         own->room[i] = bytes;
     }
     return BPTT_OK;
 }
 
-// All is read before ref runs and written after it, so operands may overlap as backend.h allows.
+// All operands are read before ref runs and written after it, so they may overlap as backend.h allows.
 static bptt_status through_ref(bptt_device *d, const bptt_op *s, const bptt_slots *slots, bptt_error *e)
 {
     const shim *own = d->own;
@@ -64,7 +64,7 @@ static bptt_status through_ref(bptt_device *d, const bptt_op *s, const bptt_slot
     return BPTT_OK;
 }
 
-// After a failure nothing more is done until somebody has heard of it.
+// After a failure further ops are skipped until run, sync, read or write has returned it.
 static void shim_entry(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     shim *own = d->own;
@@ -87,7 +87,7 @@ bptt_status shim_failure(bptt_device *d, bptt_error *e)
 
 static size_t shim_pad(size_t cols) { return cols; }
 
-// Room for every step of the plan, so that run allocates nothing.
+// Allocates host copies for every op of the plan, so that run allocates nothing.
 static bptt_status shim_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
 {
     for (size_t i = 0; i < p->ops; i++) {

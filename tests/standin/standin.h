@@ -3,7 +3,7 @@
 // leave undefined ends the program here, with words that start with "standin:". One lock: everything happens between
 // standin_enter and standin_leave.
 //
-//   STANDIN_MODE     lazy: what is queued is executed when something waits for it (default); eager: at the call
+//   STANDIN_MODE     lazy: queued work is executed when something waits for it (default); eager: at the call
 //   STANDIN_ORDER    of a graph's nodes: fifo, as captured (default); lifo: of those that are ready the one captured
 //                    last; a number: at random from this seed
 //   STANDIN_FAIL     Name:n:code[,...]: the n-th call of a member of cu_api.h's lists returns code and does nothing;
@@ -53,7 +53,7 @@ enum { // more of CUresult
 
 enum { STANDIN_STREAMS = 64, STANDIN_AREAS = 8 };
 
-// ---- what is touched ------------------------------------------------------------------------------------------------
+// ---- memory accesses ------------------------------------------------------------------------------------------------
 
 // Elements of `size` bytes at + i*down + j*across, in bytes: of device memory or of pinned host memory.
 typedef struct standin_area {
@@ -62,7 +62,7 @@ typedef struct standin_area {
     const char *name;
 } standin_area;
 
-// Whether two areas have a byte in common: exact.
+// True if two areas share a byte (exact test).
 STANDIN_SHOWN bool standin_overlap(const standin_area *a, const standin_area *b);
 // The two of them that overlap while one is written; false: none.
 bool standin_clash(const standin_area *a, size_t as, const standin_area *b, size_t bs, const standin_area **x,
@@ -146,7 +146,7 @@ struct cu_context_of {
     size_t used;              // bytes
 };
 
-// How far each stream has come: of what happened before.
+// Vector clock: progress of each stream that is ordered before this point.
 typedef struct standin_clock {
     unsigned at[STANDIN_STREAMS];
 } standin_clock;
@@ -212,9 +212,9 @@ typedef struct standin_settings {
 STANDIN_SHOWN const standin_settings *standin_set(void);
 const char *standin_call(void); // the one that is going on
 bool standin_lost(void);
-bool standin_fails(void); // whether this call, which gives something back, is to return an error
+bool standin_fails(void); // true if this release call must return an error
 
-enum { // what a call needs
+enum { // requirements of a call
     STANDIN_INIT = 1,
     STANDIN_CONTEXT = 3,
     STANDIN_GIVES_BACK = 4, // does its work even where it returns an error of STANDIN_FAIL
@@ -223,7 +223,7 @@ enum { // what a call needs
     STANDIN_WAITS = 32 | 8  // may wait for all of a context: while another thread captures it ends the program, too
 };
 
-// Takes the lock; what it returns, unless 0, is what the call returns through standin_leave.
+// Takes the lock. A result other than 0 must be returned by the call through standin_leave.
 STANDIN_SHOWN int standin_enter(const char *name, unsigned needs);
 STANDIN_SHOWN int standin_leave(int code);
 #define STANDIN_CALL(name, needs, work) \
@@ -235,7 +235,7 @@ STANDIN_SHOWN int standin_leave(int code);
 STANDIN_SHOWN STANDIN_FORMAT(1, 2) __attribute__((noreturn)) void standin_die(const char *format, ...);
 // Says why on stderr and returns code.
 STANDIN_SHOWN STANDIN_FORMAT(2, 3) int standin_refuse(int code, const char *format, ...);
-// Where in which allocation, for words; belongs to the library.
+// Text that names the allocation of an address and the offset in it, for messages. The library owns it.
 STANDIN_SHOWN const char *standin_where(uint64_t at);
 
 STANDIN_SHOWN cu_context standin_current(void);

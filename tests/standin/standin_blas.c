@@ -1,4 +1,4 @@
-// The stand-in for libcublas: handles, and what a product demands.
+// The stand-in for libcublas: handles, and the requirements of a product.
 #include "standin_gemm.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@ struct blas_handle_of {
     bool used; // has multiplied outside of captures
 };
 
-// What was multiplied outside of captures: for that cuBLAS has loaded what it needs.
+// Product shapes run outside of captures, whose kernels cuBLAS has therefore loaded.
 typedef struct warm {
     cu_context context;
     unsigned lives; // of the context: with it goes what was loaded
@@ -27,7 +27,7 @@ typedef struct warm {
 static warm *warmed;
 static size_t warms;
 
-// What the driver says fails cuBLAS.
+// A driver failure becomes a failure of the cuBLAS call.
 static blas_result gate(const char *name, unsigned needs)
 {
     const int code = standin_enter(name, needs);

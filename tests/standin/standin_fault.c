@@ -1,4 +1,4 @@
-// The stand-in's settings, the gate that every call passes, and what makes calls fail on command.
+// The stand-in's settings, the gate that every call passes, and fault injection.
 #include "standin.h"
 
 #include <stdarg.h>
@@ -68,7 +68,7 @@ static const char *setting(const char *name, const char *otherwise)
     return s && *s ? s : otherwise;
 }
 
-// The names that can fail; and as all functions stand here, none can be missing.
+// The names that can fail. The list takes the address of every function, so none can be missing.
 typedef void any_function(void);
 static const struct {
     const char *name;

@@ -23,7 +23,7 @@ static unsigned begun;
 
 bool standin_capturing(cu_stream s) { return s->capture != NULL; }
 
-// Whether a call that may not be made during a capture is made during one: that is lost then.
+// True if a call that is forbidden during capture is made during one, which invalidates the capture.
 bool standin_unsafe_capture(void)
 {
     bool found = false;
@@ -74,7 +74,7 @@ void standin_free_nodes(standin_nodes *nodes)
     *nodes = (standin_nodes){0};
 }
 
-// A node after all that the stream has come to, which then is what the stream has come to.
+// Adds a node that depends on the stream's tail nodes, and makes it the only tail.
 cu_result standin_add_node(cu_stream s, const standin_op *op)
 {
     standin_capture *c = s->capture;
@@ -186,7 +186,7 @@ static cu_result end_capture(cu_stream s, cu_graph *graph)
     cu_stream left = unjoined(c);
     cu_result code = 0;
     if (standin_fails())
-        code = CU_CAPTURE_INVALIDATED; // what is returned is STANDIN_FAIL's, or that the context is lost
+        code = CU_CAPTURE_INVALIDATED; // the call returns STANDIN_FAIL's code, or "context lost"
     else if (c->invalid)
         code = standin_refuse(CU_CAPTURE_INVALIDATED, "StreamEndCapture: a call during the capture was not allowed");
     else if (left)

@@ -56,7 +56,7 @@ static bool shape_fits(char shape, const view *v, const view *out)
     return shape == 'o' ? rows && cols : shape == 'c' ? rows && v->cols : shape == '1' ? cols && v->rows : true;
 }
 
-// What the rows of facts do not say: NULL, or what is wrong.
+// Checks that the table of facts cannot express. Returns NULL or the complaint.
 static const char *special(const standin_kernel *s)
 {
     const unsigned kernel = s->kernel;
@@ -80,7 +80,7 @@ static const char *special(const standin_kernel *s)
     return NULL;
 }
 
-// The n-th operand's name; belongs to the table's twin below.
+// The n-th operand's name; see the table of names below.
 static const char *operand_name(unsigned kernel, size_t n)
 {
     static char names[ALL_KERNELS][BPTT_OPERANDS][8];

@@ -1,5 +1,5 @@
-// The stand-in's memory. A device address is one that the host cannot follow: bit 60 is set. Addresses are never given
-// twice. Around every allocation lie red zones, inside NaN.
+// The stand-in's memory. Device addresses have bit 60 set, so the host cannot dereference them. Addresses are never
+// reused. Allocations have red zones around them and start filled with NaN.
 #include "standin.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-// The stand-in's modules: whatever the image is, it holds the kernels of launch.h.
+// The stand-in's modules: every image contains the kernels of launch.h.
 #include "standin.h"
 
 #include "host_kernels.h"

@@ -1,5 +1,4 @@
-// The stand-in's streams and events: what is queued, when it is executed, and that nothing touches what other queued
-// work touches without waiting for it.
+// The stand-in's streams and events: queues, execution, and race detection between queued work on different streams.
 #include "standin.h"
 
 #include <stdio.h>
@@ -120,7 +119,7 @@ static void append(cu_stream s, const standin_item *with)
     if (standin_set()->eager) standin_drain_stream(s, s->queued);
 }
 
-// Work on a stream starts its life; what is in the air must not clash with it.
+// Starts work on a stream; checks it for races with work in flight.
 static void take_off(cu_stream s, const standin_area *area, size_t n, const char *words)
 {
     standin_join(&s->clock, &air.host);

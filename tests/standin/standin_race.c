@@ -1,4 +1,4 @@
-// Which bytes two areas share, and which nodes of a graph touch the same ones without one waiting for the other.
+// Race detection: overlap of two areas, and unordered pairs of graph nodes that access a common byte.
 #include "standin.h"
 
 #include <inttypes.h>
@@ -28,7 +28,7 @@ static runs runs_of(const standin_area *a)
 
 static uint64_t length_of(const runs *r) { return (r->n - 1) * r->stride + r->length; }
 
-// Whether a run [from, from + length) meets one of r's, which start at `at`.
+// True if the bytes [from, from + length) overlap one of r's runs, which start at `at`.
 static bool meets(uint64_t from, uint64_t length, uint64_t at, const runs *r)
 {
     if (from + length <= at) return false;

@@ -1,4 +1,4 @@
-// The seed's cell by itself, and cells joined by context builders: what `bptt verify` proves its claims about.
+// The seed's cell by itself, and cells joined by context builders: the functions under test of `bptt verify`.
 // Not installed, and not in libbptt: the functions are in bptt_verify, a library of this repository's build. Statuses,
 // errors, types and cells are those of bptt.h.
 #ifndef BPTT_CELLS_H

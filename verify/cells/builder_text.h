@@ -1,11 +1,11 @@
 // The context builders of bptt_cells.h over any number type, after elman_text.h. Only `next` of the step before has a
 // derivative, so that is all they are given of a tangent or a cotangent.
 
-// Where x and h of the next step come from.
+// Source of x and h of the next step.
 #define X_IS_NEXT(c) ((c)->kind == BPTT_STACK)
 #define H_IS_GIVEN(c) ((c)->kind == BPTT_STACK)
 
-// What row r of next is multiplied by to become h.
+// Factor from row r of next to h.
 static REAL REF(kept)(const bptt_context *c, size_t r)
 {
     return c->kind == BPTT_RESET ? ((const REAL *)c->keep)[r] : ONE;

@@ -1,5 +1,5 @@
 // The seed's cell with all its saved tensors, row by row in plain loops, over any number type: include a number_*.h
-// first. It shares only cells.h with the unrolled network, so that one can judge the other. Declarations: elman.h.
+// first. It shares only cells.h with the unrolled network, so that one can check the other. Declarations: elman.h.
 #include "elman.h"
 
 #include "cells.h"

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-static size_t place(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m.ld + i : i * m.ld + j); }
+static size_t element_index(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m.ld + i : i * m.ld + j); }
 
-static uint64_t element(const void *src, bptt_type as, size_t i)
+static uint64_t load_element(const void *src, bptt_type as, size_t i)
 {
     double x = 0;
     if (as == BPTT_FP) return ((const uint64_t *)src)[i];
@@ -25,8 +25,8 @@ bptt_status exact_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type
     const size_t words = bptt_type_size(dst.type) / sizeof *to;
     for (size_t i = 0; i < dst.rows; i++)
         for (size_t j = 0; j < dst.cols; j++) {
-            memset(to + place(dst, i, j) * words, 0, words * sizeof *to);
-            to[place(dst, i, j) * words] = element(src, as, i * dst.cols + j);
+            memset(to + element_index(dst, i, j) * words, 0, words * sizeof *to);
+            to[element_index(dst, i, j) * words] = load_element(src, as, i * dst.cols + j);
         }
     return BPTT_OK;
 }
@@ -40,6 +40,6 @@ bptt_status exact_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bp
     const size_t words = bptt_type_size(src.type) / sizeof *from;
     for (size_t i = 0; i < src.rows; i++)
         for (size_t j = 0; j < src.cols; j++)
-            ((double *)dst)[i * src.cols + j] = (double)from[place(src, i, j) * words];
+            ((double *)dst)[i * src.cols + j] = (double)from[element_index(src, i, j) * words];
     return BPTT_OK;
 }

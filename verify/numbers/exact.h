@@ -4,8 +4,8 @@
 
 #include "backend.h"
 
-// As they are; from F32, F64 and FP, whose derivative is 0, without rounding; to F64 the value, which is only told
-// apart from what is not finite.
+// Copies exact numbers unchanged. F32, F64 and FP convert without rounding, with derivative 0. F64 receives the value,
+// good only for a test whether it is finite.
 bptt_status exact_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e);
 bptt_status exact_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 

@@ -11,7 +11,7 @@
 static inline uint64_t field_add(uint64_t a, uint64_t b) { return a + b >= FIELD_P ? a + b - FIELD_P : a + b; }
 static inline uint64_t field_sub(uint64_t a, uint64_t b) { return a >= b ? a - b : a + FIELD_P - b; }
 
-// a = 2^32 a1 + a0, and 2^61 = 1, so 2^64 = 8 and what is above the lowest 61 bits is added to them.
+// a = 2^32 a1 + a0. Modulo p, 2^61 = 1 and 2^64 = 8, so the bits above the lowest 61 are added to these.
 static inline uint64_t field_mul(uint64_t a, uint64_t b)
 {
     const uint64_t a1 = a >> 32, a0 = (uint32_t)a, b1 = b >> 32, b0 = (uint32_t)b;
@@ -33,7 +33,7 @@ static inline uint64_t field_inverse(uint64_t a)
 }
 
 // Exact: a finite double is a whole number times a power of 2, and 2 has an inverse. Sums, differences and products of
-// doubles that are exact stay so. What is not finite, which no check uses, becomes 0.
+// doubles that are exact stay so. Numbers that are not finite, which no check uses, become 0.
 static inline uint64_t field_of(double x)
 {
     if (!isfinite(x)) return 0;
@@ -44,7 +44,7 @@ static inline uint64_t field_of(double x)
     return x < 0 ? field_sub(0, size) : size;
 }
 
-// Functions of which nothing is known but that they are functions: their values look random (Steele, Lea, Flood 2014).
+// Uninterpreted functions: equal arguments give equal values, which look random (Steele, Lea, Flood 2014).
 typedef enum field_function { FIELD_TANH = 1, FIELD_EXP, FIELD_LOG, FIELD_SQRT } field_function;
 static inline uint64_t field_any(field_function f, uint64_t z)
 {

@@ -1,5 +1,5 @@
-// The number of bptt_ref_fp: integers modulo p. tanh, exp, log and sqrt are functions of which nothing is known; what
-// their derivatives are is said once, in number_dual.h.
+// The number of bptt_ref_fp: integers modulo p. tanh, exp, log and sqrt are uninterpreted functions; number_dual.h
+// defines their derivatives.
 #include "field.h"
 
 #define REF(name) fp_##name

@@ -1,6 +1,6 @@
-// What numbers of 16 bits are worth, and which is nearest, in double from their definition: the judge of half.h.
-#ifndef HALF_JUDGE_H
-#define HALF_JUDGE_H
+// Reference for half.h: decoding of 16-bit floats and rounding to the nearest, in double, from the definition.
+#ifndef HALF_REFERENCE_H
+#define HALF_REFERENCE_H
 
 #include <math.h>
 #include <stdbool.h>
@@ -36,7 +36,7 @@ static inline double half_nearest(const half_kind *k, double x)
     return fabs(y) >= ldexp(1, k->most + 1) ? copysign(INFINITY, x) : copysign(y, x);
 }
 
-// Whether h is that number, down to the sign of a zero; of NaN, any that is quiet.
+// True if h encodes `want`, including the sign of zero; any quiet NaN matches NaN.
 static inline bool half_is(const half_kind *k, unsigned h, double want)
 {
     const double is = half_worth(k, h);

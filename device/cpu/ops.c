@@ -1,5 +1,5 @@
-// The entries on one thread. What is not here runs as in `ref`; so does whatever has a transposed operand.
-#include "one.h"
+// Ops on one thread. Other ops, and ops with transposed operands, run as in `ref`.
+#include "ops.h"
 #include "host_memory.h"
 
 #include <limits.h>
@@ -12,7 +12,7 @@ static size_t id(bptt_mat m, size_t i) { return (size_t)((const int32_t *)m.buf-
 
 enum { BLOCK = 16 };
 
-// y = x', in square blocks that stay in cache.
+// y = x', in square blocks that fit in cache.
 static void transpose(bptt_mat x, bptt_mat y)
 {
     const float *const from = (const float *)x.buf->data + x.at;
@@ -32,10 +32,10 @@ static void copy(const bptt_op *s)
         for (size_t i = 0; i < y.rows; i++) memmove(at(y, i), at(x, i), y.cols * sizeof(float));
 }
 
-// The small product where b stays in cache or there are few rows to stream it for; else BLAS.
+// GEMM by multiply_text.h if b fits in cache or there are few rows; else by BLAS.
 enum { CACHED = 1 << 20, FEW = 64 };
 
-// A BLAS counts in ints.
+// CBLAS takes sizes as int.
 static bool fits_blas(bptt_mat a, bptt_mat b, bptt_mat y)
 {
     const size_t size[] = {y.rows, y.cols, a.cols, a.ld, b.ld, y.ld};
@@ -53,7 +53,7 @@ static bool gemm(const cpu_tools *c, const bptt_op *s)
         return true;
     }
     if (!c->blas.sgemm || y.t || !fits_blas(a, b, y)) return false;
-    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // CBLAS's numbers
+    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // values of CBLAS's enumerations
     c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
                   (float)s->alpha, (const float *)a.buf->data + a.at, (int)a.ld, (const float *)b.buf->data + b.at,
                   (int)b.ld, (float)s->beta, at(y, 0), (int)y.ld);
@@ -77,7 +77,7 @@ static void scatter(const cpu_tools *c, const bptt_op *s)
     for (size_t i = 0; i < dz.rows; i++) c->loops->add(dz.cols, at(dz, i), at(dw, id(ids, i)));
 }
 
-// Sums of CHUNK rows first, then their sum: each element passes N / CHUNK + CHUNK additions at most, not N.
+// Sums chunks of CHUNK rows, then the sums: each element passes through at most N / CHUNK + CHUNK additions, not N.
 enum { CHUNK = 64, WIDTH = 64 };
 
 static void colsum(const cpu_tools *c, const bptt_op *s)
@@ -131,7 +131,7 @@ static void cell(const cpu_tools *c, const bptt_op *s)
             c->loops->cell_backward(s->cell, s->arg[2].cols, at(s->arg[0], i), at(s->arg[1], i), at(s->arg[2], i));
 }
 
-// In fixed pieces, so that the sum is the same however a matrix is padded or tiled.
+// Sums fixed pieces, so that the result does not depend on padding and tiles.
 static void sumsq(const cpu_tools *c, const bptt_op *s)
 {
     enum { PIECE = 1 << 12 };
@@ -150,7 +150,7 @@ static bool transposed(const bptt_op *s)
     return false;
 }
 
-void run_entry(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
     const bool plain = !transposed(s);
     if (s->opcode == BPTT_GEMM && gemm(c, s)) return;

@@ -1,4 +1,4 @@
-// What a net in whole numbers must give: plain loops over 64-bit integers, with the size of each sum.
+// Expected results of a whole-number net: plain loops over 64-bit integers, with the size of each sum.
 #include "device_exact.h"
 
 #include <stdlib.h>
@@ -7,22 +7,22 @@
 int64_t whole_value(int64_t z) { return (z % 5 + 7) % 5 - 2; }
 int64_t whole_slope(int64_t y) { return y == 0 ? 0 : y == 1 || y == -1 ? 1 : -1; }
 
-// A sum and the sum of its terms' sizes, which no partial sum exceeds, whatever the order.
+// A sum and the sum of |terms|, which bounds all partial sums in any order.
 typedef struct terms {
     int64_t sum, size;
 } terms;
 
-static void add(terms *t, int64_t a, int64_t b) { t->sum += a * b, t->size += llabs(a * b); }
+static void add_term(terms *t, int64_t a, int64_t b) { t->sum += a * b, t->size += llabs(a * b); }
 
 // The sum, or 0 beyond the limit, so that nothing overflows afterwards.
-static int64_t settle(whole_net *n, const terms *t)
+static int64_t bounded_sum(whole_net *n, const terms *t)
 {
     if (t->size > n->sum) n->sum = t->size;
     n->beyond |= t->size >= WHOLE_SUM;
     return t->size < WHOLE_SUM ? t->sum : 0;
 }
 
-static void operands(whole_net *n, const int64_t *x, size_t count)
+static void record_operands(whole_net *n, const int64_t *x, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (llabs(x[i]) > n->operand) n->operand = llabs(x[i]);
@@ -40,7 +40,7 @@ static int64_t *state(const whole_net *n, const whole_window *w, size_t l, size_
 static int64_t keep(const whole_window *w, size_t i) { return w->keep ? w->keep[i] : 1; }
 static int64_t weight(const whole_window *w, size_t i) { return w->weight ? w->weight[i] : 1; }
 static bool by_token(const whole_net *n, size_t l) { return l == 0 && n->s.I == 0; }
-// Row i of the window of what layer l reads.
+// Row i of the input of layer l.
 static const int64_t *row_below(const whole_net *n, const whole_window *w, size_t l, size_t i)
 {
     return l ? state(n, w, l - 1, 1) + i * n->s.H : w->x + i * n->s.I;
@@ -55,17 +55,17 @@ static int64_t before_cell(whole_net *n, const whole_window *w, size_t l, size_t
     const int64_t *const w_hh = tensor_of(n->w, n, l, WEIGHT_HH) + j * H;
     const int64_t *const h = state(n, w, l, 0) + i * H; // row b of step t lies B*H further on with each step
     terms z = {0};
-    for (int b = 0; b < n->s.biases; b++) add(&z, tensor_of(n->w, n, l, BIAS_IH + (size_t)b)[j], 1);
+    for (int b = 0; b < n->s.biases; b++) add_term(&z, tensor_of(n->w, n, l, BIAS_IH + (size_t)b)[j], 1);
     if (by_token(n, l))
-        add(&z, w_ih[w->token[i]], 1);
+        add_term(&z, w_ih[w->token[i]], 1);
     else
-        for (size_t k = 0; k < I; k++) add(&z, w_ih[k], row_below(n, w, l, i)[k]);
-    for (size_t k = 0; k < H; k++) add(&z, w_hh[k], keep(w, i) * h[k]);
-    return settle(n, &z);
+        for (size_t k = 0; k < I; k++) add_term(&z, w_ih[k], row_below(n, w, l, i)[k]);
+    for (size_t k = 0; k < H; k++) add_term(&z, w_hh[k], keep(w, i) * h[k]);
+    return bounded_sum(n, &z);
 }
 
-// From where the window before, if there is one, ended.
-static void forward(whole_net *n, whole_window *w, const whole_window *before)
+// Starts from the last state of the previous window, if there is one.
+static void forward_window(whole_net *n, whole_window *w, const whole_window *before)
 {
     const size_t H = n->s.H, BH = n->s.B * H;
     for (size_t l = 0; l < n->s.L; l++) {
@@ -78,8 +78,8 @@ static void forward(whole_net *n, whole_window *w, const whole_window *before)
 
 // ---- decoder --------------------------------------------------------------------------------------------------------
 
-// Of row i: the logits, in units of WHOLE_APART; their loss; dlogit, in units of 1 / weights.
-static void decode(whole_net *n, whole_window *w, size_t i, terms *loss)
+// Row i: logits in units of WHOLE_APART, loss, dlogit in units of 1 / weights.
+static void decode_position(whole_net *n, whole_window *w, size_t i, terms *loss)
 {
     const size_t H = n->s.H, V = n->s.V;
     const int64_t *const h = state(n, w, n->s.L - 1, 1) + i * H;
@@ -87,14 +87,14 @@ static void decode(whole_net *n, whole_window *w, size_t i, terms *loss)
     size_t top = 0;
     for (size_t v = 0; v < V; v++) {
         terms z = {0};
-        add(&z, bias[v], 1);
-        for (size_t j = 0; j < H; j++) add(&z, out[v * H + j] * (n->unit / WHOLE_APART), h[j]);
-        n->logit[v] = settle(n, &z);
+        add_term(&z, bias[v], 1);
+        for (size_t j = 0; j < H; j++) add_term(&z, out[v * H + j] * (n->unit / WHOLE_APART), h[j]);
+        n->logit[v] = bounded_sum(n, &z);
         if (n->logit[v] > n->logit[top]) top = v;
         n->dlogit[i * V + v] = 0;
     }
     const size_t target = (size_t)w->target[i];
-    add(loss, weight(w, i), n->logit[top] - n->logit[target]);
+    add_term(loss, weight(w, i), n->logit[top] - n->logit[target]);
     n->dlogit[i * V + top] += weight(w, i);
     n->dlogit[i * V + target] -= weight(w, i);
 }
@@ -104,30 +104,30 @@ static void decoder(whole_net *n, whole_window *w)
     const size_t H = n->s.H, V = n->s.V;
     const int64_t *const out = n->w[n->tensors - 2], *const h = state(n, w, n->s.L - 1, 1);
     terms loss = {0};
-    for (size_t i = 0; i < n->N; i++) decode(n, w, i, &loss);
-    w->loss = settle(n, &loss);
-    operands(n, n->dlogit, n->N * V);
+    for (size_t i = 0; i < n->N; i++) decode_position(n, w, i, &loss);
+    w->loss = bounded_sum(n, &loss);
+    record_operands(n, n->dlogit, n->N * V);
     for (size_t v = 0; v < V; v++) {
         terms bias = {0};
-        for (size_t i = 0; i < n->N; i++) add(&bias, n->dlogit[i * V + v], 1);
-        w->g[n->tensors - 1][v] = settle(n, &bias);
+        for (size_t i = 0; i < n->N; i++) add_term(&bias, n->dlogit[i * V + v], 1);
+        w->g[n->tensors - 1][v] = bounded_sum(n, &bias);
         for (size_t j = 0; j < H; j++) {
             terms g = {0};
-            for (size_t i = 0; i < n->N; i++) add(&g, n->dlogit[i * V + v], h[i * H + j]);
-            w->g[n->tensors - 2][v * H + j] = settle(n, &g);
+            for (size_t i = 0; i < n->N; i++) add_term(&g, n->dlogit[i * V + v], h[i * H + j]);
+            w->g[n->tensors - 2][v * H + j] = bounded_sum(n, &g);
         }
     }
     for (size_t i = 0; i < n->N; i++)
         for (size_t j = 0; j < H; j++) {
             terms d = {0};
-            for (size_t v = 0; v < V; v++) add(&d, n->dlogit[i * V + v], out[v * H + j]);
-            n->dh[i * H + j] = settle(n, &d);
+            for (size_t v = 0; v < V; v++) add_term(&d, n->dlogit[i * V + v], out[v * H + j]);
+            n->dh[i * H + j] = bounded_sum(n, &d);
         }
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 
-// n->dh becomes dz; dh0 of the layer.
+// Turns n->dh into dz in place; computes dh0 of the layer.
 static void back_in_time(whole_net *n, whole_window *w, size_t l)
 {
     const size_t H = n->s.H, B = n->s.B, BH = B * H;
@@ -139,15 +139,15 @@ static void back_in_time(whole_net *n, whole_window *w, size_t l)
         for (size_t i = 0; i < BH; i++) dz[i] *= whole_slope(state(n, w, l, t + 1)[i]);
         for (size_t i = 0; i < BH; i++) {
             terms d = {0}, all = {0};
-            for (size_t j = 0; j < H; j++) add(&d, dz[i / H * H + j], w_hh[j * H + i % H]);
-            add(&all, settle(n, &d), keep(w, t * B + i / H));
+            for (size_t j = 0; j < H; j++) add_term(&d, dz[i / H * H + j], w_hh[j * H + i % H]);
+            add_term(&all, bounded_sum(n, &d), keep(w, t * B + i / H));
             all.size = d.size * llabs(keep(w, t * B + i / H));
-            if (t) add(&all, into[i], 1);
-            into[i] = settle(n, &all);
+            if (t) add_term(&all, into[i], 1);
+            into[i] = bounded_sum(n, &all);
         }
     }
     memcpy(w->dz + l * n->N * H, n->dh, n->N * H * sizeof *n->dh);
-    operands(n, n->dh, n->N * H);
+    record_operands(n, n->dh, n->N * H);
 }
 
 static int64_t weight_gradient(whole_net *n, const whole_window *w, size_t l, size_t j, size_t k, bool recurrent)
@@ -158,9 +158,9 @@ static int64_t weight_gradient(whole_net *n, const whole_window *w, size_t l, si
         const int64_t in = recurrent        ? keep(w, i) * state(n, w, l, 0)[i * H + k]
                            : by_token(n, l) ? (size_t)w->token[i] == k
                                             : row_below(n, w, l, i)[k];
-        add(&g, n->dh[i * H + j], in);
+        add_term(&g, n->dh[i * H + j], in);
     }
-    return settle(n, &g);
+    return bounded_sum(n, &g);
 }
 
 static void layer_gradient(whole_net *n, whole_window *w, size_t l)
@@ -172,12 +172,12 @@ static void layer_gradient(whole_net *n, whole_window *w, size_t l)
             tensor_of(w->g, n, l, WEIGHT_HH)[j * H + k] = weight_gradient(n, w, l, j, k, true);
         for (size_t k = 0; k < I; k++)
             tensor_of(w->g, n, l, WEIGHT_IH)[j * I + k] = weight_gradient(n, w, l, j, k, false);
-        for (size_t i = 0; i < n->N; i++) add(&bias, n->dh[i * H + j], 1);
-        for (int b = 0; b < n->s.biases; b++) tensor_of(w->g, n, l, BIAS_IH + (size_t)b)[j] = settle(n, &bias);
+        for (size_t i = 0; i < n->N; i++) add_term(&bias, n->dh[i * H + j], 1);
+        for (int b = 0; b < n->s.biases; b++) tensor_of(w->g, n, l, BIAS_IH + (size_t)b)[j] = bounded_sum(n, &bias);
     }
 }
 
-// The gradient of what layer l read.
+// Gradient of the input of layer l.
 static void layer_below(whole_net *n, const whole_window *w, size_t l)
 {
     const size_t H = n->s.H, I = width(n, l);
@@ -185,21 +185,21 @@ static void layer_below(whole_net *n, const whole_window *w, size_t l)
     for (size_t i = 0; i < n->N; i++)
         for (size_t k = 0; k < I; k++) {
             terms d = {0};
-            for (size_t j = 0; j < H; j++) add(&d, n->dh[i * H + j], w_ih[j * I + k]);
-            n->below[i * I + k] = settle(n, &d);
+            for (size_t j = 0; j < H; j++) add_term(&d, n->dh[i * H + j], w_ih[j * I + k]);
+            n->below[i * I + k] = bounded_sum(n, &d);
         }
     memcpy(l ? n->dh : w->dx, n->below, n->N * I * sizeof *n->below);
 }
 
-void whole_judge(whole_net *n)
+void whole_compute_reference(whole_net *n)
 {
     const size_t H = n->s.H, states = n->s.L * (n->s.T + 1) * n->s.B * H;
     n->sum = n->operand = 0, n->beyond = false;
-    for (size_t i = 0; i < n->tensors; i++) operands(n, n->w[i], i + 1 < n->tensors ? n->size[i] : 0);
+    for (size_t i = 0; i < n->tensors; i++) record_operands(n, n->w[i], i + 1 < n->tensors ? n->size[i] : 0);
     for (size_t k = 0; k < WHOLE_WINDOWS && !n->beyond; k++) {
         whole_window *const w = &n->win[k];
-        forward(n, w, k ? w - 1 : NULL);
-        operands(n, w->h, states), operands(n, w->x, n->N * n->s.I);
+        forward_window(n, w, k ? w - 1 : NULL);
+        record_operands(n, w->h, states), record_operands(n, w->x, n->N * n->s.I);
         decoder(n, w);
         for (size_t l = n->s.L; l-- > 0;) {
             back_in_time(n, w, l);
