@@ -1,11 +1,12 @@
 // A cell with three gates and two states, registered by one row in one file (toy_cell.h): on every backend its results
 // are those of the forward pass in double here, and its gradients are the derivatives of that pass.
-#include "cl_internal.h"
+#include "host_backend.h"
 #include "identity.h"
 #include "model.h"
 #include "nets.h"
 #include "ref_numbers.h"
 #include "suite.h"
+#include "toy_opencl.h"
 
 #include <complex.h>
 #undef I // a size of this library
@@ -14,12 +15,16 @@
 #define TOY ((bptt_cell)2)
 enum { G = 3, V = 5, H = 4, L = 2, B = 3, T = 6 };
 
-static bptt_backend backend_of(int i)
+enum { REF_F64, REF_F32, CPU, HOST_KERNELS, OPENCL, BACKENDS };
+static const char *const NAME[BACKENDS] = {"ref f64", "ref", "cpu", "host kernels", "opencl"};
+
+// False: the build has no such backend.
+static bool backend_of(int i, bptt_backend *b)
 {
-    return i == 0 ? bptt_ref_f64() : i == 1 ? bptt_ref_f32() : i == 2 ? bptt_cpu() : bptt_opencl();
+    if (i == OPENCL) return toy_opencl(b);
+    *b = i == REF_F64 ? bptt_ref_f64() : i == REF_F32 ? bptt_ref_f32() : i == CPU ? bptt_cpu() : bptt_host_kernels();
+    return true;
 }
-static const char *const NAME[] = {"ref f64", "ref", "cpu", "opencl"};
-enum { BACKENDS = 4 };
 
 // ---- the forward pass in complex double -----------------------------------------------------------------------------
 
@@ -106,13 +111,14 @@ static bool open_on(net *n, int backend, int biases)
     bptt_model_defaults(&c);
     c.cell = TOY, c.vocab = V, c.hidden = H, c.layers = L, c.biases = biases;
     c.init = BPTT_INIT_UNIFORM, c.seed = 7, c.compute.threads = 1;
-    const bptt_backend b = backend_of(backend);
+    bptt_backend b;
+    if (!backend_of(backend, &b)) return false;
     c.type = b.real;
     bptt_error e = {0};
     *n = (net){.c = c,
                .rc = {.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1, .keep = biases == 1}};
     const bptt_status s = bptt_model_open_on(&b, &c, &n->m, &e);
-    if (s == BPTT_NO_BACKEND && backend == 3 && !getenv("BPTT_NEED_OPENCL")) return false;
+    if (s == BPTT_NO_BACKEND && backend == OPENCL && !getenv("BPTT_NEED_OPENCL")) return false;
     ck_assert_msg(s == BPTT_OK, "%s: %s", NAME[backend], e.words);
     CK_OK(bptt_run_open(n->m, &n->rc, &n->r, NULL));
     n->token = must_alloc(T * B, sizeof *n->token), n->target = must_alloc(T * B, sizeof *n->target);
