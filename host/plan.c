@@ -225,8 +225,7 @@ static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back,
     const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
     const bptt_mat into = r->config.keep ? mem->dkept : before;
     if (r->config.keep) fill(p, into, 0);
-    bptt_op *s = gates_backward(p, r->model, z, from, to);
-    s->arg[3] = dstates, s->arg[4] = into;
+    gates_backward(p, r->model, z, from, to, dstates, into);
     gemm(p, z, back, PLUS, h_of(r, into));
     if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
 }

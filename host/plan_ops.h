@@ -93,12 +93,13 @@ static void gates_forward(bptt_plan *p, const bptt_model *m, size_t l, bptt_mat 
     s->arg[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
 }
 
-static bptt_op *gates_backward(bptt_plan *p, const bptt_model *m, bptt_mat z, bptt_mat before, bptt_mat after)
+// dafter becomes dz in z and adds to dbefore.
+static void gates_backward(bptt_plan *p, const bptt_model *m, bptt_mat z, bptt_mat before, bptt_mat after,
+                           bptt_mat dafter, bptt_mat dbefore)
 {
     bptt_op *s = add(p, BPTT_GATES_BACKWARD);
     s->cell = m->config.cell;
-    s->arg[0] = z, s->arg[1] = before, s->arg[2] = after;
-    return s;
+    s->arg[0] = z, s->arg[1] = before, s->arg[2] = after, s->arg[3] = dafter, s->arg[4] = dbefore;
 }
 
 static void colsum(bptt_plan *p, bptt_mat dz, int beta, bptt_mat db)

@@ -2,9 +2,12 @@
 // are those of the forward pass in double here, and its gradients are the derivatives of that pass.
 #include "host_backend.h"
 #include "identity.h"
+#include "host_memory.h"
+#include "lower/lower_plan.h"
 #include "model.h"
 #include "nets.h"
 #include "ref_numbers.h"
+#include "run.h"
 #include "suite.h"
 #include "toy_opencl.h"
 
@@ -281,8 +284,38 @@ START_TEST(a_file_of_the_cell_is_read_back)
 }
 END_TEST
 
+// Lowering for GPUs: the products between the two layers are split along time, forward and backward.
+START_TEST(products_between_gated_layers_are_split_along_time)
+{
+    bptt_backend b = bptt_ref_f32();
+    b.pad = lower_pad, b.overlaps = true;
+    bptt_model_config c;
+    bptt_model_defaults(&c);
+    c.cell = TOY, c.vocab = V, c.hidden = H, c.layers = L;
+    bptt_model *m;
+    bptt_run *r;
+    CK_OK(bptt_model_open_on(&b, &c, &m, NULL));
+    CK_OK(bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 2, .steps = 32, .gradient = 1},
+                        &r, NULL));
+    size_t products[2];
+    bptt_buf scratch = {0};
+    for (int split = 0; split < 2; split++) {
+        launch_list out = {0};
+        lower_plan(&r->plan[TRAIN], &(lower_rules){.pieces = split, .scratch = &scratch}, &out);
+        ck_assert(!out.failed);
+        products[split] = 0;
+        for (size_t i = 0; i < out.n; i++) products[split] += out.at[i].kernel == LAUNCH_PRODUCT;
+        launch_list_free(&out);
+    }
+    ck_assert_uint_eq(products[1] - products[0], 2 * (8 - 1)); // both in 8 pieces of 4 steps
+    bptt_run_close(r);
+    bptt_model_close(m);
+}
+END_TEST
+
 static void add(TCase *c)
 {
+    tcase_add_test(c, products_between_gated_layers_are_split_along_time);
     tcase_add_loop_test(c, every_backend_computes_the_toy_cell_and_its_gradient, 0, BACKENDS);
     tcase_add_loop_test(c, a_forward_only_run_carries_both_states, 0, BACKENDS);
     tcase_add_test(c, the_identity_over_dual_numbers_holds_for_it);

@@ -7,6 +7,7 @@
 #include "tiles.h"
 #include "widths.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -98,23 +99,10 @@ static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
     run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = tiling_of(s), .slots = slots});
 }
 
-// The device and the slots of a run, passed to the callbacks of the walk.
-typedef struct running {
-    bptt_device *d;
-    const bptt_slots *slots;
-} running;
-
-static void run_one(void *with, const bptt_op *op)
-{
-    const running *w = with;
-    const double start = w->d->profile ? bptt_seconds() : 0;
-    cpu_op(w->d, op, w->slots);
-    if (w->d->profile) w->d->spent[op->opcode] += bptt_seconds() - start;
-}
-
 static void run_loop(void *with, const bptt_op *loop, size_t u)
 {
-    const running *w = with;
+    const host_running *w = with;
+    assert(loop->loop.body <= BPTT_BODY);
     const double start = w->d->profile ? bptt_seconds() : 0;
     job j = {.d = w->d, .n = loop->loop.body, .T = loop->loop.T, .slots = w->slots};
     for (size_t k = 0; k < j.n; k++) j.op[k] = bptt_op_at(&loop[1 + k], 0, u);
@@ -128,8 +116,7 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     host_plan *h = handle;
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    running with = {d, slots};
-    bptt_walk_plan(h->plan, &(bptt_walk){.one = run_one, .whole = run_loop, .with = &with});
+    host_run_ops(d, h->plan, slots, run_loop);
     return host_end(d, h, e);
 }
 

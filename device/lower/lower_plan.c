@@ -103,6 +103,19 @@ static void add_product(lowering *w, const bptt_op *op, bptt_mat a, bptt_mat b, 
     launch_add(w->out, &l);
 }
 
+// The operand of a cell that other ops write or read over a whole window: what the cell writes, or else what it reads.
+// NULL: the op is no cell.
+static const bptt_mat *cell_operand(const bptt_op *op, bool written)
+{
+    switch (op->opcode) {
+    case BPTT_CELL_FORWARD: return &op->arg[written ? 3 : 0];
+    case BPTT_CELL_BACKWARD: return &op->arg[written ? 2 : 1];
+    case BPTT_GATES_FORWARD: return &op->arg[written ? 4 : 0];
+    case BPTT_GATES_BACKWARD: return &op->arg[written ? 0 : 3];
+    default: return NULL;
+    }
+}
+
 // Batch rows of a loop of time whose cells write (if not written: read) elements of m; 0: none.
 static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
 {
@@ -111,11 +124,9 @@ static size_t loop_rows(const bptt_plan *p, const bptt_mat *m, bool written)
     size_t T = 0;
     for (size_t i = 0; i < p->ops; i++) {
         const bptt_op *op = &p->op[i];
-        const bool forward = op->opcode == BPTT_CELL_FORWARD;
         if (op->opcode == BPTT_LOOP) T = op->loop.T;
-        if (!forward && op->opcode != BPTT_CELL_BACKWARD) continue;
-        const bptt_mat *x = written ? &op->arg[forward ? 3 : 2] : &op->arg[forward ? 0 : 1];
-        if (T > 0 && view_passes(x, T, &r) && ranges_overlap(&r, &all)) return x->rows;
+        const bptt_mat *x = cell_operand(op, written);
+        if (x && T > 0 && view_passes(x, T, &r) && ranges_overlap(&r, &all)) return x->rows;
     }
     return 0;
 }

@@ -138,25 +138,20 @@ bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUT
     return BPTT_OK;
 }
 
-// The device and the slots of a run, passed to the callbacks of the walk.
-typedef struct running {
-    bptt_device *d;
-    const bptt_slots *slots;
-} running;
-
 static void run_op(void *with, const bptt_op *op)
 {
-    const running *w = with;
+    const host_running *w = with;
     bptt_device *d = w->d;
     const double start = d->profile ? bptt_seconds() : 0;
     d->backend.op[op->opcode](d, op, w->slots);
     if (d->profile) d->spent[op->opcode] += bptt_seconds() - start;
 }
 
-void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots)
+void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots,
+                  void (*whole)(void *running, const bptt_op *loop, size_t u))
 {
-    running with = {d, slots};
-    bptt_walk_plan(p, &(bptt_walk){.one = run_op, .with = &with});
+    host_running with = {d, slots};
+    bptt_walk_plan(p, &(bptt_walk){.one = run_op, .whole = whole, .with = &with});
 }
 
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
@@ -164,6 +159,6 @@ bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt
     host_plan *h = handle;
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    host_run_ops(d, h->plan, slots);
+    host_run_ops(d, h->plan, slots, NULL);
     return host_end(d, h, e);
 }

@@ -18,8 +18,14 @@ bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type 
 bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e);
 bptt_status host_sync(bptt_device *d, bptt_error *e);
 bptt_status host_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e);
-// Runs the ops of a plan one by one with d->backend.op.
-void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots);
+// The device and the slots of a run, passed to the callbacks of the walk.
+typedef struct host_running {
+    bptt_device *d;
+    const bptt_slots *slots;
+} host_running;
+// Runs the ops of a plan one by one with d->backend.op. whole: as in bptt_walk, called with a host_running; or NULL.
+void host_run_ops(bptt_device *d, const bptt_plan *p, const bptt_slots *slots,
+                  void (*whole)(void *running, const bptt_op *loop, size_t u));
 bptt_status host_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e);
 bptt_status host_collect(bptt_device *d, void *handle, double output[BPTT_OUTPUTS], bptt_error *e);
 void host_forget(bptt_device *d, void *handle);

@@ -103,7 +103,7 @@ static bptt_status shim_run(bptt_device *d, void *handle, const bptt_slots *slot
     bptt_status s = shim_failure(d, e);
     if (!s) s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    host_run_ops(d, h->plan, slots);
+    host_run_ops(d, h->plan, slots, NULL);
     s = shim_failure(d, e);
     return s ? s : host_end(d, h, e);
 }
