@@ -29,9 +29,10 @@ static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l
 
 static bool part_needed(const bptt_model_config *c, bptt_part part)
 {
-    if (part == BPTT_MOMENT1) return c->optimizer != BPTT_RMSPROP;
-    if (part == BPTT_MOMENT2) return c->optimizer != BPTT_SGD;
-    return true;
+#define KEEPS(NAME, number, update, m, v) [number] = {m, v},
+    static const bool keeps[][2] = {OPTIMIZER_LIST(KEEPS)};
+#undef KEEPS
+    return part < BPTT_MOMENT1 || keeps[c->optimizer][part - BPTT_MOMENT1];
 }
 
 // The layout rows of one part: the shape of every tensor in memory.

@@ -160,8 +160,8 @@ BPTT_API void bptt_model_close(bptt_model *m); // NULL is allowed. Close its run
 BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config *c, size_t size);
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
-// rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H];
-// then decoder.weight [V][H], decoder.bias [V].
+// rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H]; G: gates of the cell, 1
+// for tanh and relu. Then decoder.weight [V][H], decoder.bias [V].
 typedef struct bptt_tensor {
     char name[48];
     size_t rows, cols; // a bias has rank 1: rows elements, cols = 1
