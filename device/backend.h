@@ -67,10 +67,15 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   SCALE_ROWS    k x y            y[i] = k[i] x[i] + beta y[i]     k [N][1]
 //   CELL_FORWARD  z b b2 h         h = f(z + b + b2), b, b2 [1][M] repeated and absent where buf is NULL; h may be z
 //   CELL_BACKWARD y dy dz          dz = dy f'(y); dz may be dy
-//   GATES_FORWARD z b b2 s s'      a gated cell: computes the states s' [N][S*H] from s and z + b + b2, z [N][G*H], and
-//                                  overwrites z with the values that GATES_BACKWARD needs. s' does not overlap s
+//   GATES_FORWARD z b b2 s s'      a gated cell: computes the states s' [N][S*H] from s and z, and overwrites z, [N]
+//                                  [blocks*H], with the values that GATES_BACKWARD needs. First adds b to the first
+//                                  columns of z and b2 to the last ones: b, b2 [1][blocks of the bias * H], absent where
+//                                  buf is NULL. s' does not overlap s
 //   GATES_BACKWARD z s s' d' d     its reverse pass, d' the gradient of s': overwrites z with dz, and adds to d the
-//                                  gradient of s on all paths but z
+//                                  gradient of s on all paths but products
+//   MIX           z h u            u = mix(z, h), the operand of a mixed cell's second product; u [N][H]. May overwrite z
+//   MIX_BACKWARD  z h du dh        its reverse pass: overwrites the blocks of z that it owns with dz, and adds to dh the
+//                                  gradient of h on the paths through u but products
 //   COLSUM        dz db            db = beta db + sum_i dz[i]       db [1][M]
 //   ADD_ROW       b x              x[i] += b
 //   SOFTMAX_XENT  id k x loss      p = softmax(x[i]);  loss[i] = -k[i] log p[id[i]];
@@ -100,6 +105,8 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
     X(CELL_BACKWARD, cell_backward, "rr=", "xxx")\
     X(GATES_FORWARD, gates_forward, "+wwr=", "xxxxx")\
     X(GATES_BACKWARD, gates_backward, "+rrr+", "xxxxx")\
+    X(MIX, mix, "+r=", "xxx")                    \
+    X(MIX_BACKWARD, mix_backward, "+rr+", "xxxx")\
     X(COLSUM, colsum, "rO", "xx")                \
     X(ADD_ROW, add_row, "w+", "xx")              \
     X(SOFTMAX_XENT, softmax_xent, "rr+=", "ixxs")\
@@ -132,17 +139,19 @@ enum {
         BPTT_PLAIN_CELLS
 };
 typedef struct bptt_cell_row {
-    const char *word;     // on the command line and in files
-    size_t gates, states; // G, S
-    const char *order;    // order of the gates in a file: see gated_cells.h
+    const char *word;                    // on the command line and in files
+    size_t blocks, states;               // of z, and S
+    const char *input, *hidden, *mixed;  // blocks of z that each product computes: see gated_cells.h
+    int one;                             // block whose bias starts as 1; -1: none
 } bptt_cell_row;
 extern const bptt_cell_row bptt_cell_table[]; // [bptt_cells], by bptt_cell
 extern const size_t bptt_cells;
-// The row of a cell of the table; for BPTT_WHOLE, a row of an elementwise cell.
+// The row of a cell of the table, also of its cell of whole numbers.
 const bptt_cell_row *bptt_cell_row_of(bptt_cell c);
 bool bptt_cell_is_gated(bptt_cell c);
-// A cell for verification plans only (verify/device_exact.h); models, files and the command line cannot use it. It maps
-// small whole numbers to small whole numbers, so that no operation rounds.
+// Added to the number of a gated cell, or alone (an elementwise cell): a cell for verification plans only
+// (verify/device_exact.h); models, files and the command line cannot use it. It maps small whole numbers to small whole
+// numbers, so that no operation rounds.
 #define BPTT_WHOLE ((bptt_cell)64)
 
 #define BPTT_OPERANDS 5
@@ -152,9 +161,11 @@ bool bptt_cell_is_gated(bptt_cell c);
 // depends only on row i of its inputs and on operands that the loop does not write. A backend may take a tile of rows
 // through all T steps, or run the loop as one kernel. Only a loop of BLOCKS may contain loops, of the other kinds.
 typedef enum bptt_loop_kind {
-    // A layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h  or  GATES_FORWARD
+    // A layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h  or
+    // [GEMM h W z]  [MIX z h u  GEMM u W z]  GATES_FORWARD
     BPTT_LOOP_FORWARD,
-    // The same in reverse: CELL_BACKWARD h dz dz  or  GATES_BACKWARD;  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]
+    // The same in reverse: CELL_BACKWARD h dz dz  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]  or  [FILL dkept]
+    // GATES_BACKWARD  [GEMM dz W' du  MIX_BACKWARD z h du dh]  [GEMM dz W' dh]  [SCALE_ROWS keep dkept dh]
     BPTT_LOOP_BACKWARD,
     BPTT_LOOP_OUTPUT, // the decoder's rows, T = 1: GEMM  ADD_ROW  SOFTMAX_XENT  [GEMM]
     BPTT_LOOP_BLOCKS, // blocks of rows or of time, in order

@@ -1,5 +1,5 @@
 // The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
-// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x).
+// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), SIGMOID(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x).
 // A NaN operand gives a NaN result.
 
 // The elementwise cells: number in bptt_cell, and two functions by their full names (PoCL has a macro tanh). To keep
@@ -42,6 +42,14 @@ INLINE REAL cell_backward(int cell, REAL y, REAL dy)
 #undef CELL_BACKWARD_CASE
 
 // ---- gated cells ------------------------------------------------------------------------------------------------
+
+// The functions of gated cells. whole 1: maps of small whole numbers to small whole numbers in their place; slopes are
+// computed from the saved value.
+INLINE REAL tanh_of(int whole, REAL z) { return whole ? WHOLE(z) : TANH(z); }
+INLINE REAL sigmoid_of(int whole, REAL z) { return whole ? WHOLE(z) : SIGMOID(z); }
+INLINE REAL tanh_slope(int whole, REAL y) { return whole ? WHOLE(MUL(y, y)) : SUB(ONE, MUL(y, y)); }
+INLINE REAL sigmoid_slope(int whole, REAL y) { return whole ? WHOLE(MUL(y, y)) : MUL(y, SUB(ONE, y)); }
+INLINE REAL bounded(int whole, REAL x) { return whole ? WHOLE(x) : x; }
 
 #define GATED_CELL_FUNCTIONS // wanted from here on
 #ifdef GATED_CELLS_FILE

@@ -120,39 +120,45 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         }
 }
 
-// One work-item for each unit; its gates are in columns j, j + H, ..., its states likewise. The list may be empty.
-#define GATES_FORWARD(number, name, G, S, order, forward, backward) \
+// One work-item for each unit; its blocks of z are in columns j, j + H, ..., its states likewise. The list may be empty.
+// Each cell stands twice, for the numbers of its table and as a cell of whole numbers, so that no choice is left inside.
+#define WHOLE_CELL 64
+#define GATES_FORWARD(number, name, Z, S, input, hidden, mixed, one, forward, backward) \
+    GATES_FORWARD_AS(number, 0, Z, S, forward) GATES_FORWARD_AS(number + WHOLE_CELL, 1, Z, S, forward)
+#define GATES_FORWARD_AS(number, whole, Z, S, forward) \
     if (o.cell == number) \
         EACH_COLUMN (j, after_view.cols / S) { \
-            const word H = after_view.cols / S; \
-            float zij[G], old[S], now[S]; \
-            for (word k = 0; k < G; k++) { \
+            const word H = after_view.cols / S, end = b_view.cols / H, first = Z - b2_view.cols / H; \
+            float zij[Z], old[S], now[S]; \
+            for (word k = 0; k < Z; k++) { \
                 zij[k] = AT(z, i, k * H + j); \
-                if (PRESENT(b)) zij[k] = zij[k] + AT(b, 0, k * H + j); \
-                if (PRESENT(b2)) zij[k] = zij[k] + AT(b2, 0, k * H + j); \
+                if (PRESENT(b) && k < end) zij[k] = zij[k] + AT(b, 0, k * H + j); \
+                if (PRESENT(b2) && k >= first) zij[k] = zij[k] + AT(b2, 0, (k - first) * H + j); \
             } \
             for (word k = 0; k < S; k++) old[k] = AT(before, i, k * H + j); \
-            forward(zij, old, now); \
-            for (word k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+            forward(whole, zij, old, now); \
+            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
             for (word k = 0; k < S; k++) AT(after, i, k *H + j) = now[k]; \
         }
-#define GATES_BACKWARD(number, name, G, S, order, forward, backward) \
+#define GATES_BACKWARD(number, name, Z, S, input, hidden, mixed, one, forward, backward) \
+    GATES_BACKWARD_AS(number, 0, Z, S, backward) GATES_BACKWARD_AS(number + WHOLE_CELL, 1, Z, S, backward)
+#define GATES_BACKWARD_AS(number, whole, Z, S, backward) \
     if (o.cell == number) \
         EACH_COLUMN (j, after_view.cols / S) { \
             const word H = after_view.cols / S; \
-            float zij[G], old[S], now[S], dnow[S], dold[S]; \
-            for (word k = 0; k < G; k++) zij[k] = AT(z, i, k * H + j); \
+            float zij[Z], old[S], now[S], dnow[S], dold[S]; \
+            for (word k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
             for (word k = 0; k < S; k++) { \
                 old[k] = AT(before, i, k * H + j); \
                 now[k] = AT(after, i, k * H + j); \
                 dnow[k] = AT(dafter, i, k * H + j); \
             } \
-            backward(zij, old, now, dnow, dold); \
-            for (word k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+            backward(whole, zij, old, now, dnow, dold); \
+            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
             for (word k = 0; k < S; k++) AT(dbefore, i, k *H + j) = AT(dbefore, i, k * H + j) + dold[k]; \
         }
 
-// Avoids warnings about unused parameters if there is no gated cell.
+// Avoids warnings about unused parameters if there is no such cell.
 #define UNUSED_OPERAND(x) \
     (void)x; \
     (void)x##_view;
@@ -178,6 +184,49 @@ KERNEL(gates_backward)(ITEM OUT(z), IN(before), IN(after), IN(dafter), OUT(dbefo
     UNUSED_OPERAND(dbefore)
     EACH_ROW (i, after_view.rows) {
         GATED_CELL_LIST(GATES_BACKWARD)
+    }
+}
+
+// All blocks of a unit of a mixed cell.
+#define EACH_MIXED(number, Z, call) \
+    if (o.cell == number) \
+        EACH_COLUMN (j, H) { \
+            float zij[Z]; \
+            for (word k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
+            call; \
+            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
+        }
+#define MIX_OF(whole, mix) AT(u, i, j) = mix(whole, zij, AT(h, i, j))
+#define MIX_BACKWARD_OF(whole, mix_backward) \
+    AT(dh, i, j) = AT(dh, i, j) + mix_backward(whole, zij, AT(h, i, j), AT(du, i, j))
+#define MIX(number, Z, mix, mix_backward) \
+    EACH_MIXED(number, Z, MIX_OF(0, mix)) EACH_MIXED(number + WHOLE_CELL, Z, MIX_OF(1, mix))
+#define MIX_BACKWARD(number, Z, mix, mix_backward) \
+    EACH_MIXED(number, Z, MIX_BACKWARD_OF(0, mix_backward)) \
+    EACH_MIXED(number + WHOLE_CELL, Z, MIX_BACKWARD_OF(1, mix_backward))
+
+KERNEL(mix)(ITEM OUT(z), IN(h), OUT(u), CONSTANTS)
+{
+    const word H = u_view.cols;
+    UNUSED_OPERAND(z)
+    UNUSED_OPERAND(h)
+    UNUSED_OPERAND(u)
+    EACH_ROW (i, u_view.rows) {
+        (void)H;
+        MIXED_CELL_LIST(MIX)
+    }
+}
+
+KERNEL(mix_backward)(ITEM OUT(z), IN(h), IN(du), OUT(dh), CONSTANTS)
+{
+    const word H = du_view.cols;
+    UNUSED_OPERAND(z)
+    UNUSED_OPERAND(h)
+    UNUSED_OPERAND(du)
+    UNUSED_OPERAND(dh)
+    EACH_ROW (i, du_view.rows) {
+        (void)H;
+        MIXED_CELL_LIST(MIX_BACKWARD)
     }
 }
 

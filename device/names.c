@@ -8,17 +8,25 @@ const char *const bptt_opcode_name[BPTT_OPCODES + 1] = {
         [BPTT_LOOP] = "loop"};
 
 const bptt_cell_row bptt_cell_table[] = {
-#define PLAIN_ROW(name, word) [BPTT_##name] = {#word, 1, 1, ""},
-#define GATED_ROW(number, word, gates, states, order, forward, backward) [number] = {word, gates, states, order},
+#define PLAIN_ROW(name, word) [BPTT_##name] = {#word, 1, 1, "0", "0", "", -1},
+#define GATED_ROW(number, word, blocks, states, input, hidden, mixed, one, forward, backward) \
+    [number] = {word, blocks, states, input, hidden, mixed, one},
     BPTT_PLAIN_CELL_LIST(PLAIN_ROW) GATED_CELL_LIST(GATED_ROW)
 #undef PLAIN_ROW
 #undef GATED_ROW
 };
 const size_t bptt_cells = sizeof bptt_cell_table / sizeof *bptt_cell_table;
 
-const bptt_cell_row *bptt_cell_row_of(bptt_cell c) { return &bptt_cell_table[(size_t)c < bptt_cells ? c : 0]; }
+// Index of a row of the table; 0 for numbers that are not in it.
+static size_t row_number(bptt_cell c)
+{
+    const size_t n = (size_t)c % BPTT_WHOLE;
+    return n < bptt_cells ? n : 0;
+}
 
-bool bptt_cell_is_gated(bptt_cell c) { return (size_t)c >= BPTT_PLAIN_CELLS && (size_t)c < bptt_cells; }
+const bptt_cell_row *bptt_cell_row_of(bptt_cell c) { return &bptt_cell_table[row_number(c)]; }
+
+bool bptt_cell_is_gated(bptt_cell c) { return row_number(c) >= BPTT_PLAIN_CELLS; }
 
 const char *const bptt_precision_word[BPTT_PRECISIONS] = {
 #define PRECISION_WORD(name, word) [BPTT_PRECISION_##name] = #word,

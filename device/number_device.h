@@ -15,6 +15,7 @@
 #define BELOW_ZERO(a) ((a) < 0.0f)
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
+#define SIGMOID(a) f32_sigmoid(a)
 #define WHOLE(a) f32_whole(a)
 
 #endif

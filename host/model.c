@@ -12,19 +12,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+layer_blocks model_blocks(const bptt_model_config *c, layer_tensor which)
+{
+    const bptt_cell_row *cell = bptt_cell_row_of(c->cell);
+    const char *digits[2] = {cell->input, ""};
+    if (which == WEIGHT_HH || which == BIAS_HH) digits[0] = cell->hidden;
+    if (which == WEIGHT_MIXED || which == BIAS_HH) digits[which == BIAS_HH] = cell->mixed;
+    layer_blocks b = {.first = cell->blocks};
+    if (which == BIAS_HH && c->biases == 1) { // the blocks that b_ih does not reach
+        b.first = strlen(cell->input);
+        for (size_t k = b.first; k < cell->blocks; k++) b.at[b.count++] = (unsigned char)k;
+        return b;
+    }
+    for (size_t i = 0; i < 2; i++)
+        for (const char *d = digits[i]; *d; d++) {
+            b.at[b.count++] = (unsigned char)(*d - '0');
+            if ((size_t)(*d - '0') < b.first) b.first = (size_t)(*d - '0');
+        }
+    return b;
+}
+
+// The tensors of a layer, in order. Returns their number.
+static size_t layer_list(const bptt_model_config *c, layer_tensor list[LAYER_TENSORS])
+{
+    size_t n = 0;
+    for (layer_tensor which = WEIGHT_IH; which < LAYER_TENSORS; which++)
+        if (model_blocks(c, which).count > 0) list[n++] = which;
+    return n;
+}
+
 // The k-th tensor of layer l, or of the decoder when l = L.
 static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
 {
-    static const char *const name[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+    static const char *const name[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
-    const size_t GH = bptt_cell_row_of(c->cell)->gates * H;
     if (l == c->layers) {
         *t = (bptt_tensor){.rows = c->vocab, .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
         (void)snprintf(t->name, sizeof t->name, "decoder.%s", k == 0 ? "weight" : "bias");
         return;
     }
-    *t = (bptt_tensor){.rows = GH, .cols = k == WEIGHT_IH ? in : k == WEIGHT_HH ? H : 1, .rank = k < BIAS_IH ? 2 : 1};
-    (void)snprintf(t->name, sizeof t->name, "rnn.%s_l%zu", name[k], l);
+    layer_tensor list[LAYER_TENSORS];
+    (void)layer_list(c, list);
+    const layer_tensor which = list[k];
+    const bool bias = which >= BIAS_IH, part = which == BIAS_HH && c->biases == 1;
+    *t = (bptt_tensor){.rows = model_blocks(c, which).count * H, .cols = 1, .rank = bias ? 1 : 2};
+    if (!bias) t->cols = which == WEIGHT_IH ? in : H;
+    (void)snprintf(t->name, sizeof t->name, "rnn.%s_l%zu", part ? "bias_hn" : name[which], l);
 }
 
 static bool part_needed(const bptt_model_config *c, bptt_part part)
@@ -48,7 +81,8 @@ static void part_table(const bptt_model *m, tensor *t, bptt_part part, shape *ta
 static bptt_status make_tensors(bptt_model *m, bptt_error *e)
 {
     const bptt_model_config *c = &m->config;
-    m->per_layer = c->biases == 2 ? 4 : 3;
+    layer_tensor list[LAYER_TENSORS];
+    m->per_layer = layer_list(c, list);
     m->tensors = m->L * m->per_layer + 2;
     m->tensor = calloc(m->tensors, sizeof *m->tensor);
     shape *table = calloc(m->tensors, sizeof *table);
@@ -98,6 +132,14 @@ bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
+// Ones in the block of a layer's bias_ih that the cell names; x is zero.
+static void set_ones(const bptt_model *m, float *x)
+{
+    const layer_blocks b = model_blocks(&m->config, BIAS_IH);
+    for (size_t k = 0; k < b.count; k++)
+        for (size_t j = 0; j < m->H && b.at[k] == m->cell->one; j++) x[k * m->H + j] = 1;
+}
+
 // Initial weights, one tensor at a time, in PyTorch's layout.
 static bptt_status first_weights(bptt_model *m, bptt_error *e)
 {
@@ -105,10 +147,14 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
     uint64_t random = m->config.seed;
     for (size_t i = 0; i < m->tensors; i++) {
         const bptt_tensor *t = &m->tensor[i].info;
-        if (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE) continue; // zero already
-        float *x = malloc(t->rows * t->cols * sizeof *x);
+        const bool zero = t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE;
+        const bool ones = zero && m->cell->one >= 0 && strncmp(t->name, "rnn.bias_ih", 11) == 0;
+        if (zero && !ones) continue; // zero already
+        float *x = calloc(t->rows * t->cols, sizeof *x);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the initial weights of %s", t->name);
-        for (size_t n = 0; n < t->rows * t->cols; n++) x[n] = (float)((2 * splitmix_uniform24(&random) - 1) * k);
+        if (ones) set_ones(m, x);
+        for (size_t n = 0; !zero && n < t->rows * t->cols; n++)
+            x[n] = (float)((2 * splitmix_uniform24(&random) - 1) * k);
         const bptt_status s = bptt_model_write(m, BPTT_WEIGHTS, i, x, BPTT_F32, e);
         free(x);
         if (s) return s;
@@ -128,8 +174,8 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     made->info = ch->info;
     made->V = c->vocab;
     made->I = c->input ? c->input : c->vocab;
-    made->H = c->hidden, made->G = bptt_cell_row_of(c->cell)->gates, made->S = bptt_cell_row_of(c->cell)->states;
-    made->L = c->layers;
+    made->cell = bptt_cell_row_of(c->cell);
+    made->H = c->hidden, made->L = c->layers, made->S = made->cell->states;
     s = open_picked(ch, &c->compute, &made->device, e);
     if (!s) {
         fill_device_info(made->device, &made->info);
@@ -202,8 +248,10 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
     const shape scaled = scale_shape(c, &scale, b->sum);
     if (!s) s = layout_size(b, &scaled, 1, bytes, e);
     if (s) return s;
+    layer_tensor list[LAYER_TENSORS];
+    const size_t per_layer = layer_list(c, list);
     for (size_t l = 0; l <= c->layers; l++)
-        for (size_t k = 0; k < (l == c->layers ? 2 : c->biases == 2 ? 4 : 3); k++) {
+        for (size_t k = 0; k < (l == c->layers ? 2 : per_layer); k++) {
             bptt_tensor t;
             bptt_mat view;
             describe_tensor(&t, c, l, k);
@@ -219,7 +267,11 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
 
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which)
 {
-    return (size_t)which < m->per_layer ? m->tensor[l * m->per_layer + which].part[part] : (bptt_mat){0};
+    layer_tensor list[LAYER_TENSORS];
+    const size_t n = layer_list(&m->config, list);
+    for (size_t k = 0; k < n; k++)
+        if (list[k] == which) return m->tensor[l * n + k].part[part];
+    return (bptt_mat){0};
 }
 
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part) { return m->tensor[m->tensors - 2].part[part]; }
@@ -282,26 +334,34 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
     return BPTT_OK;
 }
 
-// The k-th block of H rows of PyTorch's tensor of a gated layer; all rows if the order of the gates is the same.
-static size_t blocks(const bptt_model *m, size_t i)
+// Calls of read or write for tensor i: one for each block of H rows if memory has them in another order than the file.
+// *b: its blocks of z.
+static size_t pieces(const bptt_model *m, size_t i, layer_blocks *b)
 {
-    return i < m->L * m->per_layer && *bptt_cell_row_of(m->config.cell)->order ? m->G : 1;
+    layer_tensor list[LAYER_TENSORS];
+    if (i >= m->L * layer_list(&m->config, list)) return 1;
+    *b = model_blocks(&m->config, list[i % m->per_layer]);
+    for (size_t k = 0; k < b->count; k++)
+        if (b->at[k] != b->first + k) return b->count;
+    return 1;
 }
 
-static bptt_mat gate_rows(const bptt_model *m, bptt_mat view, size_t n, size_t k)
+// The k-th of n pieces of a view with PyTorch's rows.
+static bptt_mat piece_of(const bptt_model *m, bptt_mat view, const layer_blocks *b, size_t n, size_t k)
 {
     if (n == 1) return view;
-    const size_t gate = (size_t)(bptt_cell_row_of(m->config.cell)->order[k] - '0');
-    return view.t ? bptt_rows(view, gate * m->H, m->H) : bptt_cols(view, gate * m->H, m->H);
+    const size_t first = (b->at[k] - b->first) * m->H;
+    return view.t ? bptt_rows(view, first, m->H) : bptt_cols(view, first, m->H);
 }
 
 bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
+    layer_blocks b;
     bptt_status s = outside_view(m, part, i, x, as, &view, e);
-    for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
+    for (size_t k = 0, n = s ? 0 : pieces(m, i, &b); !s && k < n; k++) {
         const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
-        s = m->device->backend.read(m->device, (char *)x + at, as, gate_rows(m, view, n, k), e);
+        s = m->device->backend.read(m->device, (char *)x + at, as, piece_of(m, view, &b, n, k), e);
     }
     return s;
 }
@@ -309,10 +369,11 @@ bptt_status bptt_model_read(bptt_model *m, bptt_part part, size_t i, void *x, bp
 bptt_status bptt_model_write(bptt_model *m, bptt_part part, size_t i, const void *x, bptt_type as, bptt_error *e)
 {
     bptt_mat view;
+    layer_blocks b;
     bptt_status s = outside_view(m, part, i, x, as, &view, e);
-    for (size_t k = 0, n = s ? 0 : blocks(m, i); !s && k < n; k++) {
+    for (size_t k = 0, n = s ? 0 : pieces(m, i, &b); !s && k < n; k++) {
         const size_t at = k * (view.rows * view.cols / n) * bptt_type_size(as);
-        s = m->device->backend.write(m->device, gate_rows(m, view, n, k), (const char *)x + at, as, e);
+        s = m->device->backend.write(m->device, piece_of(m, view, &b, n, k), (const char *)x + at, as, e);
     }
     return s;
 }

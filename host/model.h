@@ -5,7 +5,7 @@
 #include "backends.h"
 #include "layout.h"
 
-enum { PARTS = 4 }; // of bptt_part
+enum { PARTS = 4, MAX_BLOCKS = 8 }; // of bptt_part; of z
 
 // In memory every weight is [in][out], the transpose of PyTorch's; a bias is one row.
 typedef struct tensor {
@@ -21,10 +21,11 @@ struct bptt_model {
     bool cell_assumed;             // loaded from a file that does not name its cell
     const bptt_run *run_in_flight; // the run with windows in flight; NULL: none
     size_t V, I, H, L;
-    size_t G, S; // gates and states of the cell
+    const bptt_cell_row *cell;
+    size_t S; // states of the cell
     size_t tensors;
     tensor *tensor;
-    size_t per_layer; // tensors of one layer: weight_ih, weight_hh, bias_ih [, bias_hh]
+    size_t per_layer; // tensors of one layer
     bptt_buf *block[PARTS][LAYOUT_BLOCKS];
     bptt_mat whole[PARTS]; // each part as one row, padding included: [1][words]
     bptt_mat scale;        // [1][2] sums: loss scale, good windows since it last changed; absent but for FP16
@@ -33,13 +34,21 @@ struct bptt_model {
     unsigned char *vocabulary; // [V] or NULL
 };
 
-typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH } layer_tensor;
+// The tensors that a layer may have, in the order of the model's table.
+typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, WEIGHT_MIXED, BIAS_IH, BIAS_HH, LAYER_TENSORS } layer_tensor;
+
+// The blocks of z that belong to a tensor of a layer: neighbouring ones, in the order of its rows in a file.
+typedef struct layer_blocks {
+    size_t first, count;              // count 0: cells of this configuration have no such tensor
+    unsigned char at[2 * MAX_BLOCKS]; // [count]: block of the k-th block of H rows
+} layer_blocks;
+layer_blocks model_blocks(const bptt_model_config *c, layer_tensor which);
 
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // Opens a model on a picked device. If an automatic pick fails (except NO_MEMORY, BAD_CONFIG), tries the fallback.
 bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
-// A tensor of layer l; buf is NULL if it does not exist (bias_hh with one bias).
+// A tensor of layer l; buf is NULL if it does not exist.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
 bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
 bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]

@@ -108,26 +108,36 @@ static void describe_entry(st_tensor *t, const bptt_model *m, const bptt_tensor 
     (void)snprintf(t->name, sizeof t->name, "%s%s", before, info->name);
 }
 
-// With one bias: a bias_hh of zeros for PyTorch, after this bias_ih.
-static bool zeros_follow(const bptt_model *m, size_t i)
+// With one trained bias, files of the cells that PyTorch has hold a complete bias_hh: zeros after this bias_ih, or zeros
+// before the rows of this bias_hn.
+static bool padded(const bptt_model *m, size_t i, layer_tensor which)
 {
-    return m->config.biases == 1 && i < m->L * m->per_layer && i % m->per_layer == BIAS_IH;
+    if (m->config.biases != 1 || i >= m->L * m->per_layer || *m->cell->mixed || !*m->cell->hidden) return false;
+    const bool last = i % m->per_layer + 1 == m->per_layer, has_hn = model_blocks(&m->config, BIAS_HH).count > 0;
+    return last && has_hn == (which == BIAS_HH);
 }
+static bool zeros_follow(const bptt_model *m, size_t i) { return padded(m, i, BIAS_IH); }
 
-static void describe_zeros(st_tensor *t, size_t i, const bptt_model *m)
+size_t file_zeros(const bptt_model *m, size_t i, char name[48])
 {
-    describe_entry(t, m, &m->tensor[i].info, "");
-    (void)snprintf(t->name, sizeof t->name, "rnn.bias_hh_l%zu", i / m->per_layer);
+    (void)snprintf(name, 48, "%s", m->tensor[i].info.name);
+    if (!padded(m, i, BIAS_HH)) return 0;
+    (void)snprintf(name, 48, "rnn.bias_hh_l%zu", i / m->per_layer);
+    return model_blocks(&m->config, WEIGHT_HH).count * m->H - m->tensor[i].info.rows;
 }
 
 size_t weight_entries(const bptt_model *m, st_tensor *t)
 {
     size_t n = 0;
     for (size_t i = 0; i < m->tensors; i++) {
-        if (t) describe_entry(&t[n], m, &m->tensor[i].info, "");
+        bptt_tensor info = m->tensor[i].info;
+        info.rows += file_zeros(m, i, info.name);
+        if (t) describe_entry(&t[n], m, &info, "");
         n++;
         if (!zeros_follow(m, i)) continue;
-        if (t) describe_zeros(&t[n], i, m);
+        (void)snprintf(info.name, sizeof info.name, "rnn.bias_hh_l%zu", i / m->per_layer);
+        info.rows = model_blocks(&m->config, WEIGHT_HH).count * m->H;
+        if (t) describe_entry(&t[n], m, &info, "");
         n++;
     }
     return n;
@@ -142,14 +152,16 @@ size_t part_entries(const bptt_model *m, bptt_part part, const char *prefix, st_
     return m->tensors;
 }
 
-// Holds one tensor at a time in host memory.
-static bptt_status write_tensor(bptt_model *m, bptt_part part, size_t i, bool zeros, st_writer *w, bptt_error *e)
+// Writes this many rows of zeros, then the tensor unless i is m->tensors. Holds one tensor at a time in host memory.
+static bptt_status write_tensor(bptt_model *m, bptt_part part, size_t i, size_t zeros, st_writer *w, bptt_error *e)
 {
     const bptt_type real = m->device->backend.real;
-    const size_t bytes = m->tensor[i].info.rows * m->tensor[i].info.cols * bptt_type_size(real);
-    void *x = calloc(1, bytes);
-    if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", m->tensor[i].info.name);
-    bptt_status s = zeros ? BPTT_OK : bptt_model_read(m, part, i, x, real, e);
+    const size_t before = zeros * bptt_type_size(real);
+    const bptt_tensor *info = i < m->tensors ? &m->tensor[i].info : &(bptt_tensor){.name = "zeros"};
+    const size_t bytes = before + info->rows * info->cols * bptt_type_size(real);
+    char *x = calloc(1, bytes);
+    if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write %s", info->name);
+    bptt_status s = i < m->tensors ? bptt_model_read(m, part, i, x + before, real, e) : BPTT_OK;
     if (!s) s = st_write(w, x, bytes, e);
     free(x);
     return s;
@@ -158,9 +170,11 @@ static bptt_status write_tensor(bptt_model *m, bptt_part part, size_t i, bool ze
 bptt_status write_weights(bptt_model *m, st_writer *w, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
+    const size_t rows = model_blocks(&m->config, WEIGHT_HH).count * m->H;
+    char name[48];
     for (size_t i = 0; !s && i < m->tensors; i++) {
-        s = write_tensor(m, BPTT_WEIGHTS, i, false, w, e);
-        if (!s && zeros_follow(m, i)) s = write_tensor(m, BPTT_WEIGHTS, i, true, w, e);
+        s = write_tensor(m, BPTT_WEIGHTS, i, file_zeros(m, i, name), w, e);
+        if (!s && zeros_follow(m, i)) s = write_tensor(m, BPTT_WEIGHTS, m->tensors, rows, w, e);
     }
     return s;
 }
@@ -168,7 +182,7 @@ bptt_status write_weights(bptt_model *m, st_writer *w, bptt_error *e)
 bptt_status write_part(bptt_model *m, bptt_part part, st_writer *w, bptt_error *e)
 {
     bptt_status s = BPTT_OK;
-    for (size_t i = 0; !s && m->whole[part].buf && i < m->tensors; i++) s = write_tensor(m, part, i, false, w, e);
+    for (size_t i = 0; !s && m->whole[part].buf && i < m->tensors; i++) s = write_tensor(m, part, i, 0, w, e);
     return s;
 }
 

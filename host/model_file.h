@@ -30,7 +30,9 @@ bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_er
 // BAD_FILE if a saved field is missing, of another kind, or out of range.
 bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt_error *e);
 
-// Weights under PyTorch's names; with one bias, a bias_hh of zeros follows each bias_ih.
+// Name of tensor i in a model file, and the number of zero rows before its own: bias_hn is stored as a bias_hh.
+size_t file_zeros(const bptt_model *m, size_t i, char name[48]);
+// Weights under PyTorch's names; with one bias, a bias_hh of zeros follows each bias_ih if the cell has no bias_hn.
 size_t weight_entries(const bptt_model *m, st_tensor *t); // t NULL: count only
 bptt_status write_weights(bptt_model *m, st_writer *w, bptt_error *e);
 // Tensors of another part, named train.<prefix>.<name>; 0 if the model has no such part.

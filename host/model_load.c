@@ -34,18 +34,20 @@ static const st_tensor *layer_tensor_of(const st_reader *r, const char *kind, si
     return st_find(r, name);
 }
 
-// biases = 1 if every bias_hh is zero, else 2.
-static bptt_status count_biases(st_reader *r, size_t layers, int *biases, bptt_error *e)
+// biases = 1 if every bias_hh is zero but for the blocks of bias_hn, else 2.
+static bptt_status count_biases(st_reader *r, const bptt_model_config *c, int *biases, bptt_error *e)
 {
     *biases = 1;
-    for (size_t l = 0; l < layers && *biases == 1; l++) {
+    const bptt_model_config one = {.cell = c->cell, .biases = 1};
+    const size_t hidden = model_blocks(&one, WEIGHT_HH).count, own = model_blocks(&one, BIAS_HH).count;
+    for (size_t l = 0; l < c->layers && *biases == 1; l++) {
         const st_tensor *t = layer_tensor_of(r, "bias_hh", l);
         if (!t) continue;
         const size_t bytes = (size_t)(t->end - t->begin);
         unsigned char *x = malloc(bytes + 1);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", t->name);
         const bptt_status s = st_read(r, t, x, e);
-        if (!s && !all_zero(x, bytes)) *biases = 2;
+        if (!s && !all_zero(x, bytes / hidden * (hidden - own))) *biases = 2;
         free(x);
         if (s) return s;
     }
@@ -91,6 +93,22 @@ static bptt_status input_width(const st_reader *r, size_t columns, size_t V, siz
     return BPTT_OK;
 }
 
+// The first cell of the table whose weights have these numbers of rows.
+static bptt_status cell_from_shapes(const st_tensor *ih, const st_tensor *hh, bptt_cell *cell, bptt_error *e)
+{
+    const uint64_t H = hh->shape[1];
+    for (size_t k = 0; k < bptt_cells; k++) {
+        const bptt_cell_row *row = &bptt_cell_table[k];
+        if (*row->mixed || ih->shape[0] != strlen(row->input) * H || hh->shape[0] != strlen(row->hidden) * H) continue;
+        *cell = (bptt_cell)k;
+        return BPTT_OK;
+    }
+    return bptt_fail(e, BPTT_BAD_FILE,
+                     "rnn.weight_ih_l0 has %" PRIu64 " rows and rnn.weight_hh_l0 %" PRIu64 " rows and %" PRIu64
+                     " columns, which no known cell has",
+                     ih->shape[0], hh->shape[0], H);
+}
+
 // Sizes from the shapes of the tensors, for files not written by bptt.
 static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_error *e)
 {
@@ -103,34 +121,35 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
         return bptt_fail(e, BPTT_BAD_FILE,
                          "not a recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
                          "is missing");
-    if (hh->shape[0] != hh->shape[1])
-        return bptt_fail(e, BPTT_BAD_FILE,
-                         "rnn.weight_hh_l0 is not square (GRU or LSTM?); this version reads tanh and relu cells only");
+    bptt_status s = cell_from_shapes(ih, hh, &c->cell, e);
+    if (s) return s;
     c->hidden = (size_t)hh->shape[1];
     c->vocab = (size_t)out->shape[0];
-    const bptt_status s = input_width(r, (size_t)ih->shape[1], c->vocab, &c->input, e);
+    s = input_width(r, (size_t)ih->shape[1], c->vocab, &c->input, e);
     if (s) return s;
     c->layers = 0;
     while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
-    return count_biases(r, c->layers, &c->biases, e);
+    return count_biases(r, c, &c->biases, e);
 }
 
 bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_reader *r, bptt_error *e)
 {
     for (size_t i = 0; m->whole[part].buf && i < m->tensors; i++) {
         const bptt_tensor *info = &m->tensor[i].info;
-        char name[96];
+        char name[96], own[48];
+        const size_t zeros = file_zeros(m, i, own), before = part == BPTT_WEIGHTS ? zeros : 0;
         if (part == BPTT_WEIGHTS)
-            (void)snprintf(name, sizeof name, "%s", info->name);
+            (void)snprintf(name, sizeof name, "%s", own);
         else
             (void)snprintf(name, sizeof name, "train.%s.%s", prefix, info->name);
         const st_tensor *t = st_find(r, name);
-        bptt_status s = shape_is(t, name, info->rank, info->rows, info->cols, e);
+        bptt_status s = shape_is(t, name, info->rank, before + info->rows, info->cols, e);
         if (s) return s;
-        void *x = malloc((size_t)(t->end - t->begin) + 1);
+        const bptt_type type = t->dtype == ST_F64 ? BPTT_F64 : BPTT_F32;
+        char *x = malloc((size_t)(t->end - t->begin) + 1);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", name);
         s = st_read(r, t, x, e);
-        if (!s) s = bptt_model_write(m, part, i, x, t->dtype == ST_F64 ? BPTT_F64 : BPTT_F32, e);
+        if (!s) s = bptt_model_write(m, part, i, x + before * bptt_type_size(type), type, e);
         free(x);
         if (s) return s;
     }
@@ -168,8 +187,9 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (!s && ours) s = get_fields(r, OF_MODEL, &made, e);
     if (s) return s;
     if (c) made.compute = c->compute, made.type = c->type;
-    if (c && !cell_named) made.cell = c->cell;
-    if (!cell_named && (size_t)made.cell >= bptt_cells)
+    const bool assumed = !cell_named && !bptt_cell_is_gated(made.cell); // tanh and relu have the same shapes
+    if (c && assumed) made.cell = c->cell;
+    if (assumed && (size_t)made.cell >= bptt_cells)
         return bptt_fail(e, BPTT_BAD_CONFIG, "`cell` is %d, but must be from 0 to %d", (int)made.cell,
                          (int)bptt_cells - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // checks the sizes against the file before any allocation
@@ -181,7 +201,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_model *opened = NULL;
     s = bptt_model_open(&made, &opened, e);
     if (s) return s;
-    opened->cell_assumed = !cell_named;
+    opened->cell_assumed = assumed;
     s = read_part(opened, BPTT_WEIGHTS, "", r, e);
     if (!s) s = read_vocabulary(opened, r, e);
     if (s)

@@ -44,6 +44,12 @@ static bptt_mat run_dstates(const bptt_run *r, size_t l)
 // [N][H]: gradient of h_after from the layer above.
 static bptt_mat run_dh(const bptt_run *r, size_t l) { return h_of(r, span(r, run_dstates(r, l), 1, r->T)); }
 bptt_mat run_dz(const bptt_run *r, size_t l) { return gated(r) ? r->mem.gates[l] : run_dh(r, l); }
+// Columns of z or dz, for a tensor: the blocks that it computes.
+static bptt_mat blocks_of(const bptt_run *r, bptt_mat z, layer_tensor which)
+{
+    const layer_blocks b = model_blocks(&r->model->config, which);
+    return bptt_cols(z, b.first * r->model->H, b.count * r->model->H);
+}
 // W' as a GEMM operand: the stored transpose if there is one, else a transposed view.
 static bptt_mat transposed(bptt_mat w, bptt_mat stored) { return stored.buf ? stored : bptt_flip(w); }
 
@@ -77,28 +83,56 @@ static void input_side(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below
         gemm(p, l == 0 ? whole_of(r, mem->dense, s) : below, w_ih, SET, z);
 }
 
+// z of a gated cell before its loop: the product of the input, zeros in the other blocks, and biases that the second
+// product's operand needs.
+static void gated_input(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat z, steps s)
+{
+    const bptt_model *m = r->model;
+    const size_t H = m->H, in = model_blocks(&m->config, WEIGHT_IH).count * H;
+    const bptt_mat b2 = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
+    if (in < z.cols) fill(p, bptt_cols(z, in, z.cols - in), 0);
+    input_side(p, r, l, below, bptt_cols(z, 0, in), s);
+    if (!*m->cell->mixed) return;
+    add_row(p, model_layer(m, BPTT_WEIGHTS, l, BIAS_IH), bptt_cols(z, 0, in));
+    if (b2.buf) add_row(p, b2, blocks_of(r, z, BIAS_HH));
+}
+
+// One step of a gated cell, from the states before it (kept) to those after it.
+static void gated_step(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat z, bptt_mat kept, bptt_mat after)
+{
+    const bptt_model *m = r->model;
+    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), w = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_MIXED);
+    if (w_hh.buf) gemm(p, h_of(r, kept), w_hh, PLUS, blocks_of(r, z, WEIGHT_HH));
+    if (w.buf) {
+        const bool back = r->config.gradient;
+        const bptt_mat u = back ? moving(r, at(r, r->mem.mixed[l], 0), 1, 0) : r->mem.mixed[0];
+        mix(p, m, z, h_of(r, kept), u);
+        gemm(p, u, w, PLUS, blocks_of(r, z, WEIGHT_MIXED));
+    }
+    gates_forward(p, m, l, z, kept, after);
+}
+
 // Layer l through these steps: block 0 of h is the state before, blocks 1 .. S are the states after each step.
 static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
-    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
     const bptt_mat before = moving(r, at(r, h, 0), 1, 0), after = moving(r, at(r, h, 1), 1, 0);
     const bptt_mat gates = gated(r) ? mem->gates[r->config.gradient ? l : 0] : span(r, h, 1, s.S);
-    const bptt_mat z = gated(r) ? moving(r, at(r, gates, 0), 1, 0) : after;
     bptt_mat kept = before;
     copy(p, at(r, mem->state, l), at(r, h, 0));
-    input_side(p, r, l, below, span(r, gates, 0, s.S), s);
+    (gated(r) ? gated_input : input_side)(p, r, l, below, span(r, gates, 0, s.S), s);
     const size_t loop = loop_begin(p, BPTT_LOOP_FORWARD, s.S);
     if (r->config.keep) {
         kept = r->config.gradient ? moving(r, at(r, mem->kept[l], 0), 1, 0) : mem->kept[0];
         scale_rows(p, each_of(r, mem->keep, s), before, SET, kept);
     }
-    gemm(p, h_of(r, kept), w_hh, PLUS, z); // z += h(t) W_hh
     if (gated(r))
-        gates_forward(p, m, l, z, kept, after);
-    else
-        cell_forward(p, m, l, z, after); // h(t+1) = f(z + b)
+        gated_step(p, r, l, moving(r, at(r, gates, 0), 1, 0), kept, after);
+    else {
+        gemm(p, kept, model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), PLUS, after); // z += h(t) W_hh
+        cell_forward(p, m, l, after, after);                                    // h(t+1) = f(z + b)
+    }
     loop_end(p, loop);
     copy(p, at(r, h, s.S), at(r, mem->state, l));
 }
@@ -207,8 +241,9 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 // ---- backward -------------------------------------------------------------------------------------------------------
 
 // From the gradient of the states after a step: dz of the step, and the gradient of the states before it.
-static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back, bptt_mat dh, bptt_mat before)
+static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dh, bptt_mat before)
 {
+    const bptt_mat back = transposed(model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_HH), r->mem.hh_flipped[l]);
     cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
     if (r->config.keep) {
         gemm(p, dh, back, SET, r->mem.dkept);
@@ -217,16 +252,22 @@ static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat
         gemm(p, dh, back, PLUS, before); // dh(t) += dz(t) W_hh'
 }
 
-static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat back, bptt_mat dstates, bptt_mat before)
+static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dstates, bptt_mat before)
 {
+    const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
     const size_t T = r->T;
+    const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), w = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_MIXED);
     const bptt_mat from = moving(r, at(r, r->config.keep ? mem->kept[l] : mem->h[l], T - 1), -1, 0);
     const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
     const bptt_mat into = r->config.keep ? mem->dkept : before;
     if (r->config.keep) fill(p, into, 0);
-    gates_backward(p, r->model, z, from, to, dstates, into);
-    gemm(p, z, back, PLUS, h_of(r, into));
+    gates_backward(p, m, z, from, to, dstates, into);
+    if (w.buf) {
+        gemm(p, blocks_of(r, z, WEIGHT_MIXED), transposed(w, mem->mixed_flipped[l]), SET, mem->dmixed);
+        mix_backward(p, m, z, h_of(r, from), mem->dmixed, h_of(r, into));
+    }
+    if (w_hh.buf) gemm(p, blocks_of(r, z, WEIGHT_HH), transposed(w_hh, mem->hh_flipped[l]), PLUS, h_of(r, into));
     if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
 }
 
@@ -236,36 +277,44 @@ static void layer_backward_in_time(bptt_plan *p, const bptt_run *r, size_t l)
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
     const size_t T = r->T, H = m->H;
-    const bptt_mat back = transposed(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), mem->hh_flipped[l]);
     const bptt_mat d = run_dstates(r, l), last = moving(r, at(r, d, T), -1, 0);
     const bptt_mat before = moving(r, at(r, d, T - 1), -1, 0);
     if (m->S > 1) fill(p, bptt_cols(d, H, (m->S - 1) * H), 0); // these have no input from above
     if (mem->dlast.buf) add_row(p, as_one_row(at(r, mem->dlast, l)), as_one_row(at(r, d, T)));
     fill(p, at(r, d, 0), 0);
     const size_t loop = loop_begin(p, BPTT_LOOP_BACKWARD, T);
-    (gated(r) ? gated_back : elementwise_back)(p, r, l, back, last, before);
+    (gated(r) ? gated_back : elementwise_back)(p, r, l, last, before);
     loop_end(p, loop);
     copy(p, at(r, d, 0), at(r, mem->dstate, l));
 }
+
+static bool same_columns(bptt_mat a, bptt_mat b) { return a.at == b.at && a.cols == b.cols; }
 
 // After the loop: weight gradients of the layer as GEMMs over the whole window, and dh of the layer below.
 static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dz, bptt_mat dh_below)
 {
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
-    const bptt_mat dw_ih = model_layer(m, BPTT_GRADIENT, l, WEIGHT_IH);
+    const bptt_mat dw_ih = model_layer(m, BPTT_GRADIENT, l, WEIGHT_IH),
+                   dw_hh = model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH);
+    const bptt_mat dw_mixed = model_layer(m, BPTT_GRADIENT, l, WEIGHT_MIXED);
     const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
     const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
     const bptt_mat before = h_of(r, r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T));
-    gemm(p, bptt_flip(before), dz, SET, model_layer(m, BPTT_GRADIENT, l, WEIGHT_HH)); // dW_hh = h' dz
-    colsum(p, dz, SET, db);
-    if (db2.buf) copy(p, db, db2);
+    const bptt_mat dx = blocks_of(r, dz, WEIGHT_IH), dz2 = blocks_of(r, dz, BIAS_HH);
+    if (dw_hh.buf) gemm(p, bptt_flip(before), blocks_of(r, dz, WEIGHT_HH), SET, dw_hh); // dW_hh = h' dz
+    if (dw_mixed.buf) gemm(p, bptt_flip(mem->mixed[l]), blocks_of(r, dz, WEIGHT_MIXED), SET, dw_mixed);
+    colsum(p, dx, SET, db);
+    if (db2.buf && same_columns(dx, dz2))
+        copy(p, db, db2);
+    else if (db2.buf)
+        colsum(p, dz2, SET, db2);
     if (l == 0 && mem->token.buf) {
-        scatter(p, mem->token, dz, dw_ih);
+        scatter(p, mem->token, dx, dw_ih);
         return;
     }
-    gemm(p, bptt_flip(l == 0 ? mem->dense : h_after(r, l - 1)), dz, SET, dw_ih);
-    if (dh_below.buf) gemm(p, dz, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
+    gemm(p, bptt_flip(l == 0 ? mem->dense : h_after(r, l - 1)), dx, SET, dw_ih);
+    if (dh_below.buf) gemm(p, dx, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
 }
 
 static void flip_layers(bptt_plan *p, const bptt_run *r)
@@ -273,8 +322,10 @@ static void flip_layers(bptt_plan *p, const bptt_run *r)
     const bptt_model *m = r->model;
     const run_memory *mem = &r->mem;
     for (size_t l = 0; l < m->L; l++) {
-        if (mem->hh_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH)), mem->hh_flipped[l]);
-        if (mem->ih_flipped[l].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH)), mem->ih_flipped[l]);
+        const bptt_mat into[] = {
+            [WEIGHT_IH] = mem->ih_flipped[l], [WEIGHT_HH] = mem->hh_flipped[l], [WEIGHT_MIXED] = mem->mixed_flipped[l]};
+        for (layer_tensor which = WEIGHT_IH; which <= WEIGHT_MIXED; which++)
+            if (into[which].buf) copy(p, bptt_flip(model_layer(m, BPTT_WEIGHTS, l, which)), into[which]);
     }
 }
 

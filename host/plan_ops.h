@@ -9,7 +9,7 @@
 enum { SET = 0, PLUS = 1 }; // overwrite the result, or add to it
 
 // Upper bound for the ops of any plan of L layers: OPS_OF_PLAN + OPS_OF_LAYER * L; independent of B and T.
-enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 24 };
+enum { OPS_OF_PLAN = 48, OPS_OF_LAYER = 40 };
 static size_t most_ops(size_t layers) { return OPS_OF_PLAN + OPS_OF_LAYER * layers; }
 
 static bptt_op *add(bptt_plan *p, bptt_opcode opcode)
@@ -89,8 +89,23 @@ static void gates_forward(bptt_plan *p, const bptt_model *m, size_t l, bptt_mat 
     bptt_op *s = add(p, BPTT_GATES_FORWARD);
     s->cell = m->config.cell;
     s->arg[0] = z, s->arg[3] = before, s->arg[4] = after;
+    if (*m->cell->mixed) return; // its biases are in z
     s->arg[1] = model_layer(m, BPTT_WEIGHTS, l, BIAS_IH);
     s->arg[2] = model_layer(m, BPTT_WEIGHTS, l, BIAS_HH);
+}
+
+static void mix(bptt_plan *p, const bptt_model *m, bptt_mat z, bptt_mat h, bptt_mat u)
+{
+    bptt_op *s = add(p, BPTT_MIX);
+    s->cell = m->config.cell;
+    s->arg[0] = z, s->arg[1] = h, s->arg[2] = u;
+}
+
+static void mix_backward(bptt_plan *p, const bptt_model *m, bptt_mat z, bptt_mat h, bptt_mat du, bptt_mat dh)
+{
+    bptt_op *s = add(p, BPTT_MIX_BACKWARD);
+    s->cell = m->config.cell;
+    s->arg[0] = z, s->arg[1] = h, s->arg[2] = du, s->arg[3] = dh;
 }
 
 // dafter becomes dz in z and adds to dbefore.

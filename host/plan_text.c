@@ -26,10 +26,11 @@ static bool name_of_run(const bptt_run *r, const bptt_mat *m, char name[NAME], s
 {
     const run_memory *mem = &r->mem;
     const named one[] = {
-        {"token", &mem->token}, {"target", &mem->target}, {"x", &mem->dense},       {"weight", &mem->weight},
-        {"keep", &mem->keep},   {"state", &mem->state},   {"dkept", &mem->dkept},   {"dstate", &mem->dstate},
-        {"dlast", &mem->dlast}, {"dx", &mem->dx},         {"logits", &mem->logits}, {"losses", &mem->losses},
-        {"stat", &mem->stat},   {"dh a", &mem->dh[0]},    {"dh b", &mem->dh[1]},    {"W_out'", &mem->out_flipped}};
+        {"token", &mem->token},       {"target", &mem->target}, {"x", &mem->dense},     {"weight", &mem->weight},
+        {"keep", &mem->keep},         {"state", &mem->state},   {"dkept", &mem->dkept}, {"dstate", &mem->dstate},
+        {"du", &mem->dmixed},         {"dlast", &mem->dlast},   {"dx", &mem->dx},       {"logits", &mem->logits},
+        {"losses", &mem->losses},     {"stat", &mem->stat},     {"dh a", &mem->dh[0]},  {"dh b", &mem->dh[1]},
+        {"W_out'", &mem->out_flipped}};
     for (size_t i = 0; i < sizeof one / sizeof *one; i++)
         if (begins_in(m, one[i].m, row)) return snprintf(name, NAME, "%s", one[i].name) > 0;
     for (size_t l = 0; l < r->model->L; l++) {
@@ -37,6 +38,9 @@ static bool name_of_run(const bptt_run *r, const bptt_mat *m, char name[NAME], s
         const bool back = r->config.gradient;
         const named each[] = {{"h", back || l < 2 ? &mem->h[l] : &none},
                               {"kept", back || l < 1 ? &mem->kept[l] : &none},
+                              {"z", back || l < 1 ? &mem->gates[l] : &none},
+                              {"u", back || l < 1 ? &mem->mixed[l] : &none},
+                              {"W_mixed'", &mem->mixed_flipped[l]},
                               {"dh", &mem->dz[l]},
                               {"W_hh'", &mem->hh_flipped[l]},
                               {"W_ih'", &mem->ih_flipped[l]}};
@@ -80,7 +84,7 @@ static void write_op(const bptt_run *r, const bptt_op *op, size_t depth, size_t 
     const char *roles = bptt_opcode_roles[op->opcode];
     double bytes = 0;
     fprintf(f, "%-13s", bptt_opcode_name[op->opcode]);
-    if (op->opcode >= BPTT_CELL_FORWARD && op->opcode <= BPTT_GATES_BACKWARD)
+    if (op->opcode >= BPTT_CELL_FORWARD && op->opcode <= BPTT_MIX_BACKWARD)
         fprintf(f, " %s", bptt_cell_row_of(op->cell)->word);
     if (op->alpha == -1) fprintf(f, " -");
     const char *between = " ";

@@ -8,8 +8,8 @@
 enum {
     STEPS_AT_A_TIME = 32,       // steps of one pass of a forward-only run
     LOGITS_AT_A_TIME = 1 << 18, // default number of elements of a decoder block: 1 MiB of floats
-    FIXED_SHAPES = 16,
-    SHAPES_PER_LAYER = 6
+    FIXED_SHAPES = 17,
+    SHAPES_PER_LAYER = 8
 };
 
 // Maximum number of rows of a decoder block.
@@ -39,7 +39,9 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
 {
     const bptt_cell_row *cell = bptt_cell_row_of(m->cell);
     const size_t B = r->B, N = r->T * B, L = m->layers, V = m->vocab, R = r->R;
-    const size_t H = m->hidden, W = cell->states * H, GH = cell->gates * H;
+    const size_t H = m->hidden, W = cell->states * H, ZH = cell->blocks * H;
+    const size_t in = model_blocks(m, WEIGHT_IH).count, hidden = model_blocks(m, WEIGHT_HH).count;
+    const size_t mixed = model_blocks(m, WEIGHT_MIXED).count;
     const bptt_type real = b->real, sum = b->sum;
     const bool back = r->config.gradient, flip = back && b->transposed_copies, keep = r->config.keep;
     const bool shared = back && !r->keeps_dz;
@@ -47,6 +49,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     mem->h = views, mem->kept = views + L + 2;
     mem->hh_flipped = views + 2 * (L + 2), mem->ih_flipped = views + 3 * (L + 2);
     mem->dz = views + 4 * (L + 2), mem->gates = views + 5 * (L + 2);
+    mem->mixed = views + 6 * (L + 2), mem->mixed_flipped = views + 7 * (L + 2);
     const shape fixed[FIXED_SHAPES] = {
         {&mem->token, m->input ? 0 : N, 1, BPTT_I32},
         {&mem->target, N, 1, BPTT_I32},
@@ -57,6 +60,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dh[0], shared ? N + B : 0, W, real},
         {&mem->dh[1], shared && L > 1 ? N + B : 0, W, real},
         {&mem->dkept, back && keep ? B : 0, W, real},
+        {&mem->dmixed, back && mixed ? B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, W, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
@@ -70,12 +74,15 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     for (size_t l = 0; l < (back ? L : L < 2 ? L : 2); l++)
         table[n++] = (shape){&mem->h[l], ((back ? r->T : r->S) + 1) * B, W, real};
     for (size_t l = 0; l < (back ? L : 1); l++)
-        table[n++] = (shape){&mem->gates[l], !bptt_cell_is_gated(m->cell) ? 0 : back ? N : r->S * B, GH, real};
+        table[n++] = (shape){&mem->gates[l], !bptt_cell_is_gated(m->cell) ? 0 : back ? N : r->S * B, ZH, real};
+    for (size_t l = 0; l < (back ? L : 1); l++)
+        table[n++] = (shape){&mem->mixed[l], !mixed ? 0 : back ? N : B, H, real};
     for (size_t l = 0; l < (back ? L : 1); l++) table[n++] = (shape){&mem->kept[l], keep ? back ? N : B : 0, W, real};
     for (size_t l = 0; l < L; l++) {
         table[n++] = (shape){&mem->dz[l], r->keeps_dz ? N + B : 0, W, real};
-        table[n++] = (shape){&mem->hh_flipped[l], flip ? GH : 0, H, real};
-        table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? GH : 0, H, real};
+        table[n++] = (shape){&mem->hh_flipped[l], flip ? hidden * H : 0, H, real};
+        table[n++] = (shape){&mem->ih_flipped[l], flip && l > 0 ? in * H : 0, H, real};
+        table[n++] = (shape){&mem->mixed_flipped[l], flip ? mixed * H : 0, H, real};
     }
     return n;
 }

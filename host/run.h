@@ -21,21 +21,24 @@ typedef struct run_memory {
     bptt_mat *h;     // [L] x [(T+1)*B][W]: block t is the state before step t.
                      // Forward only: [2] x [(S+1)*B][W], S steps at a time, layers in turn
     bptt_mat *kept;  // [L] x [N][W]: keep(t) times the state, input of step t; forward only: [1] x [B][W]
-    bptt_mat *gates; // gated cells: [L] x [N][G*H]: z, then the gates saved for backward, then dz; forward only:
-                     // [1] x [S*B][G*H]
-    bptt_mat *hh_flipped, *ih_flipped; // [L] each: stored transposes of W_hh, W_ih, if the backend asks for them
-    bptt_mat out_flipped;              // [V][H]
-    bptt_mat dh[2];  // [(T+1)*B][W]: block t is the gradient of h(t), turns into dz(t-1) in place if the
-                     // cell is elementwise; the layer below in
-                     // the other
-    bptt_mat *dz;    // keeps_dz, instead of dh: [L] x [(T+1)*B][W], one for each layer
-    bptt_mat dkept;  // [B][W]: gradient of kept, one step
-    bptt_mat dstate; // [L*B][W]
-    bptt_mat dlast;  // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient
-    bptt_mat dx;     // [N][I]
-    bptt_mat logits; // [R][V]: R rows of the window at a time
-    bptt_mat losses; // [N][1] sums
-    bptt_mat stat;   // [1][STATS] sums: statistics.h
+    bptt_mat *gates; // gated cells: [L] x [N][blocks*H]: z, then the gates saved for backward, then dz; forward only:
+                     // [1] x [S*B][blocks*H]
+    bptt_mat *mixed; // mixed cells: [L] x [N][H]: u, operand of the second product; forward only: [1] x [B][H]
+    // [L] each: stored transposes of W_hh, W_ih, W_mixed, if the backend asks for them
+    bptt_mat *hh_flipped, *ih_flipped, *mixed_flipped;
+    bptt_mat out_flipped; // [V][H]
+    bptt_mat dh[2];       // [(T+1)*B][W]: block t is the gradient of h(t), turns into dz(t-1) in place if the
+                          // cell is elementwise; the layer below in
+                          // the other
+    bptt_mat *dz;         // keeps_dz, instead of dh: [L] x [(T+1)*B][W], one for each layer
+    bptt_mat dkept;       // [B][W]: gradient of kept, one step
+    bptt_mat dmixed;      // [B][H]: gradient of u, one step
+    bptt_mat dstate;      // [L*B][W]
+    bptt_mat dlast;       // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient
+    bptt_mat dx;          // [N][I]
+    bptt_mat logits;      // [R][V]: R rows of the window at a time
+    bptt_mat losses;      // [N][1] sums
+    bptt_mat stat;        // [1][STATS] sums: statistics.h
 } run_memory;
 
 struct bptt_run {

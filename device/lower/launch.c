@@ -167,6 +167,8 @@ static how how_of(bptt_opcode opcode)
     case BPTT_CELL_BACKWARD: return (how){KERNEL_cell_backward, 2, GRID_ELEMENTS};
     case BPTT_GATES_FORWARD: return (how){KERNEL_gates_forward, 4, GRID_ELEMENTS};
     case BPTT_GATES_BACKWARD: return (how){KERNEL_gates_backward, 2, GRID_ELEMENTS};
+    case BPTT_MIX: return (how){KERNEL_mix, 2, GRID_ELEMENTS};
+    case BPTT_MIX_BACKWARD: return (how){KERNEL_mix_backward, 2, GRID_ELEMENTS};
     case BPTT_ADD_ROW: return (how){KERNEL_add_row, 1, GRID_ELEMENTS};
     case BPTT_SOFTMAX_XENT: return (how){KERNEL_softmax_xent, 2, GRID_GROUPS};
     case BPTT_LOG_SOFTMAX: return (how){KERNEL_log_softmax, 0, GRID_GROUPS};

@@ -24,6 +24,8 @@ typedef uint32_t count;
     X(cell_backward, "fff", "001")          \
     X(gates_forward, "fffff", "10001")      \
     X(gates_backward, "fffff", "10001")     \
+    X(mix, "fff", "101")                    \
+    X(mix_backward, "ffff", "1001")         \
     X(colsum_chunks, "ff", "01")            \
     X(colsum, "ff", "01")                   \
     X(add_row, "ff", "01")                  \

@@ -119,18 +119,19 @@ static void REF(cell_backward)(bptt_device *d, const bptt_op *s, const bptt_slot
         for (size_t j = 0; j < dz.cols; j++) AT(dz, i, j) = cell_backward((int)s->cell, AT(y, i, j), AT(dy, i, j));
 }
 
-// One unit: gates of row i in columns j, j + H, ..., states likewise. The list may be empty.
-#define GATES_FORWARD(number, word, G, S, order, forward, backward) \
-    if (s->cell == number) { \
-        REAL zij[G], b4[S], now[S]; \
-        for (size_t k = 0; k < G; k++) { \
+// One unit: blocks of row i of z in columns j, j + H, ..., states likewise. The lists may be empty.
+#define GATES_FORWARD(number, word, Z, S, input, hidden, mixed, one, forward, backward) \
+    if (cell == number) { \
+        REAL zij[Z], b4[S], now[S]; \
+        const size_t first2 = Z - b2.cols / H; /* of b2 */ \
+        for (size_t k = 0; k < Z; k++) { \
             zij[k] = AT(z, i, k * H + j); \
-            if (b.buf) zij[k] = ADD(zij[k], AT(b, 0, k * H + j)); \
-            if (b2.buf) zij[k] = ADD(zij[k], AT(b2, 0, k * H + j)); \
+            if (b.buf && k < b.cols / H) zij[k] = ADD(zij[k], AT(b, 0, k * H + j)); \
+            if (b2.buf && k >= first2) zij[k] = ADD(zij[k], AT(b2, 0, (k - first2) * H + j)); \
         } \
         for (size_t k = 0; k < S; k++) b4[k] = AT(before, i, k * H + j); \
-        forward(zij, b4, now); \
-        for (size_t k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+        forward(whole, zij, b4, now); \
+        for (size_t k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
         for (size_t k = 0; k < S; k++) AT(after, i, k *H + j) = now[k]; \
     }
 
@@ -139,23 +140,24 @@ static void REF(gates_forward)(bptt_device *d, const bptt_op *s, const bptt_slot
     (void)d, (void)slots;
     const bptt_mat z = s->arg[0], b = s->arg[1], b2 = s->arg[2], before = s->arg[3], after = s->arg[4];
     const size_t H = after.cols / bptt_cell_row_of(s->cell)->states;
+    const int whole = s->cell >= BPTT_WHOLE, cell = (int)(s->cell % BPTT_WHOLE);
     for (size_t i = 0; i < after.rows; i++)
         for (size_t j = 0; j < H; j++) {
-            (void)z, (void)b, (void)b2, (void)before;
+            (void)z, (void)b, (void)b2, (void)before, (void)cell;
             GATED_CELL_LIST(GATES_FORWARD)
         }
 }
 
-#define GATES_BACKWARD(number, word, G, S, order, forward, backward) \
-    if (s->cell == number) { \
-        REAL zij[G], b4[S], now[S], dnow[S], db4[S]; \
-        for (size_t k = 0; k < G; k++) zij[k] = AT(z, i, k * H + j); \
+#define GATES_BACKWARD(number, word, Z, S, input, hidden, mixed, one, forward, backward) \
+    if (cell == number) { \
+        REAL zij[Z], b4[S], now[S], dnow[S], db4[S]; \
+        for (size_t k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
         for (size_t k = 0; k < S; k++) { \
             b4[k] = AT(before, i, k * H + j), now[k] = AT(after, i, k * H + j); \
             dnow[k] = AT(dafter, i, k * H + j); \
         } \
-        backward(zij, b4, now, dnow, db4); \
-        for (size_t k = 0; k < G; k++) AT(z, i, k *H + j) = zij[k]; \
+        backward(whole, zij, b4, now, dnow, db4); \
+        for (size_t k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
         for (size_t k = 0; k < S; k++) AT(dbefore, i, k *H + j) = ADD(AT(dbefore, i, k * H + j), db4[k]); \
     }
 
@@ -164,10 +166,49 @@ static void REF(gates_backward)(bptt_device *d, const bptt_op *s, const bptt_slo
     (void)d, (void)slots;
     const bptt_mat z = s->arg[0], before = s->arg[1], after = s->arg[2], dafter = s->arg[3], dbefore = s->arg[4];
     const size_t H = after.cols / bptt_cell_row_of(s->cell)->states;
+    const int whole = s->cell >= BPTT_WHOLE, cell = (int)(s->cell % BPTT_WHOLE);
     for (size_t i = 0; i < after.rows; i++)
         for (size_t j = 0; j < H; j++) {
-            (void)z, (void)before, (void)dafter, (void)dbefore;
+            (void)z, (void)before, (void)dafter, (void)dbefore, (void)cell;
             GATED_CELL_LIST(GATES_BACKWARD)
+        }
+}
+
+// One unit of a mixed cell, with all blocks of its row of z.
+#define EACH_MIXED(number, Z, call) \
+    if (cell == number) { \
+        REAL zij[Z]; \
+        for (size_t k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
+        call; \
+        for (size_t k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
+    }
+#define MIX(number, Z, mix, mix_backward) EACH_MIXED(number, Z, AT(u, i, j) = mix(whole, zij, AT(h, i, j)))
+#define MIX_BACKWARD(number, Z, mix, mix_backward) \
+    EACH_MIXED(number, Z, AT(dh, i, j) = ADD(AT(dh, i, j), mix_backward(whole, zij, AT(h, i, j), AT(du, i, j))))
+
+static void REF(mix)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat z = s->arg[0], h = s->arg[1], u = s->arg[2];
+    const size_t H = u.cols;
+    const int whole = s->cell >= BPTT_WHOLE, cell = (int)(s->cell % BPTT_WHOLE);
+    for (size_t i = 0; i < u.rows; i++)
+        for (size_t j = 0; j < H; j++) {
+            (void)z, (void)h, (void)cell, (void)whole;
+            MIXED_CELL_LIST(MIX)
+        }
+}
+
+static void REF(mix_backward)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    (void)d, (void)slots;
+    const bptt_mat z = s->arg[0], h = s->arg[1], du = s->arg[2], dh = s->arg[3];
+    const size_t H = du.cols;
+    const int whole = s->cell >= BPTT_WHOLE, cell = (int)(s->cell % BPTT_WHOLE);
+    for (size_t i = 0; i < du.rows; i++)
+        for (size_t j = 0; j < H; j++) {
+            (void)z, (void)h, (void)dh, (void)cell, (void)whole;
+            MIXED_CELL_LIST(MIX_BACKWARD)
         }
 }
 

@@ -9,7 +9,7 @@
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
 //
-// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, G gates per cell (1 for these two).
+// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, S states of a cell (LSTM 2, else 1).
 // Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
 // Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
@@ -77,8 +77,25 @@ BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NU
 // Element types of arrays passed to the library, and of the numbers of a model: float, double.
 typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1 } bptt_type;
 
-// Cells: h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or max(0, .).  Source: Elman 1990; TorchLean's ElmanCell.
-typedef enum bptt_cell { BPTT_TANH = 0, BPTT_RELU = 1 } bptt_cell;
+// Cells. The k-th block of H rows of W_ih, W_hh and the biases gives X_k = W_ih,k x + b_ih,k and Y_k = W_hh,k h + b_hh,k;
+// s is the logistic function, . the product of elements.
+//   TANH, RELU   h' = f(X + Y), f = tanh or max(0, .)                          (Elman 1990; TorchLean's ElmanCell)
+//   GRU          r = s(X_1 + Y_1), u = s(X_2 + Y_2), n = tanh(X_3 + r . Y_3), h' = (1 - u) . n + u . h
+//                                                                              (Cho et al. 2014, as PyTorch and cuDNN)
+//   LSTM         i, f, o = s(X_k + Y_k), k = 1, 2, 4, g = tanh(X_3 + Y_3), c' = f . c + i . g, h' = o . tanh(c')
+//                                                                              (Hochreiter & Schmidhuber 1997)
+//   MLSTM        u = X_1 . Y, then LSTM with X_2 .. X_5 and the products W_mixed u instead of W_hh h  (Krause 2016)
+//   MINGRU       u = s(X_1), h' = (1 - u) . h + u . X_2                                               (Feng et al. 2024)
+//   GRU_BEFORE   GRU with n = tanh(X_3 + W_mixed (r . h) + b_hh,3): the reset before the product      (char-rnn)
+typedef enum bptt_cell {
+    BPTT_TANH = 0,
+    BPTT_RELU = 1,
+    BPTT_GRU = 2,
+    BPTT_LSTM = 3,
+    BPTT_MLSTM = 4,
+    BPTT_MINGRU = 5,
+    BPTT_GRU_BEFORE = 6
+} bptt_cell;
 
 // Updates (g: gradient, after clipping; w: parameter; eta: rate; n: updates so far, this one included):
 //   SGD      m = momentum m + g;                                   w -= eta m
@@ -92,7 +109,7 @@ typedef enum bptt_optimizer { BPTT_SGD = 0, BPTT_RMSPROP = 1, BPTT_ADAM = 2 } bp
 typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 
 // Initial weights, from one SplitMix64 stream seeded with `seed`, drawn row-major in the order of the tensors below:
-//   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero and not drawn
+//   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero and not drawn; the forget gate's b_ih is 1
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
@@ -135,7 +152,7 @@ typedef struct bptt_model_config {
     size_t input;             // 0; 0..65536; I: width of dense vectors; 0: tokens, one-hot, I = V
     size_t hidden;            // 128; 1..65536; H
     size_t layers;            // 1; 1..64; L
-    int biases;               // 1; 1: one trained bias a layer (bias_ih), 2: both, as in PyTorch and char-rnn
+    int biases;               // 1; 1: one trained bias a layer (b_ih; GRU and MLSTM also b_hn), 2: both, as in PyTorch
     bptt_type type;           // BPTT_F32; or BPTT_F64 if the backend has it
     bptt_init init;           // BPTT_INIT_REFERENCE
     uint64_t seed;            // 1
@@ -161,7 +178,11 @@ BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H]; G: gates of the cell, 1
-// for tanh and relu. Then decoder.weight [V][H], decoder.bias [V].
+// for TANH and RELU, 3 for GRU, 4 for LSTM. Then decoder.weight [V][H], decoder.bias [V]. With biases = 1 GRU has
+// rnn.bias_hn_l<l> [H], the bias of Y_3. Cells unknown to PyTorch:
+//   MLSTM       weight_ih [5H], weight_hh [H], weight_mixed [4H], bias_ih [5H], bias_hn [H] or bias_hh [5H]
+//   MINGRU      weight_ih [2H], bias_ih [2H]
+//   GRU_BEFORE  weight_ih [3H], weight_hh [2H], weight_mixed [H], bias_ih [3H], with biases = 2 bias_hh [3H]
 typedef struct bptt_tensor {
     char name[48];
     size_t rows, cols; // a bias has rank 1: rows elements, cols = 1

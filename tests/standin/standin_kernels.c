@@ -27,6 +27,8 @@ static const struct {
     {"cell_backward", "rrw", "ooo", 2, "y dy dz"},
     {"gates_forward", "+RRrw", "c..oo", 4, "z b b2 before after"},
     {"gates_backward", "+rrr+", "coooo", 2, "z before after dafter dbefore"},
+    {"mix", "+rw", "coo", 2, "z h u"},
+    {"mix_backward", "+rr+", "cooo", 2, "z h du dh"},
     {"colsum_chunks", "rw", "1o", 1, "dz part"},
     {"colsum", "rb", "1o", 1, "part db"},
     {"add_row", "r+", "1o", 1, "b x"},

@@ -2,7 +2,7 @@
 // derivative d of its value v along: the forward text becomes its own derivative in the direction of the inputs' d.
 //
 // AXIOMS, all there are; everything else is arithmetic:
-//   tanh' = 1 - tanh tanh      exp' = exp      log' = 1 / x
+//   tanh' = 1 - tanh tanh      sigmoid' = sigmoid (1 - sigmoid)      exp' = exp      log' = 1 / x
 //   sums, products and quotients are differentiated as ever; a choice (relu, the largest of a row) is made by values,
 //   as it is over numbers modulo p, and the derivative is that of what was chosen.
 // That these hold of the real functions is calculus, not checked here. sqrt, which only updates use, has none.
@@ -30,6 +30,11 @@ static inline dual dual_tanh(dual z)
     const uint64_t y = field_any(FIELD_TANH, z.v);
     return (dual){y, field_mul(field_sub(1, field_mul(y, y)), z.d)};
 }
+static inline dual dual_sigmoid(dual z)
+{
+    const uint64_t y = field_any(FIELD_SIGMOID, z.v);
+    return (dual){y, field_mul(field_mul(y, field_sub(1, y)), z.d)};
+}
 static inline dual dual_exp(dual z)
 {
     const uint64_t y = field_any(FIELD_EXP, z.v);
@@ -56,6 +61,7 @@ static inline dual dual_log(dual z) { return (dual){field_any(FIELD_LOG, z.v), f
 #define BELOW_ZERO(a) field_below_zero((a).v)
 #define ABOVE_ZERO(a) field_above_zero((a).v)
 #define TANH(a) dual_tanh(a)
+#define SIGMOID(a) dual_sigmoid(a)
 #define WHOLE(a) (a) // there is no nearest one modulo p, and nothing asks for it
 #define REAL_FROM(x) (x)
 #define REAL_OF(x) dual_of(x)
