@@ -69,13 +69,13 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   CELL_BACKWARD y dy dz          dz = dy f'(y); dz may be dy
 //   GATES_FORWARD z b b2 s s'      a gated cell: computes the states s' [N][S*H] from s and z, and overwrites z, [N]
 //                                  [blocks*H], with the values that GATES_BACKWARD needs. First adds b to the first
-//                                  columns of z and b2 to the last ones: b, b2 [1][blocks of the bias * H], absent where
-//                                  buf is NULL. s' does not overlap s
+//                                  columns of z and b2 to the last ones: b, b2 [1][blocks of the bias * H], absent
+//                                  where buf is NULL. s' does not overlap s
 //   GATES_BACKWARD z s s' d' d     its reverse pass, d' the gradient of s': overwrites z with dz, and adds to d the
 //                                  gradient of s on all paths but products
-//   MIX           z h u            u = mix(z, h), the operand of a mixed cell's second product; u [N][H]. May overwrite z
-//   MIX_BACKWARD  z h du dh        its reverse pass: overwrites the blocks of z that it owns with dz, and adds to dh the
-//                                  gradient of h on the paths through u but products
+//   MIX           z h u            u = mix(z, h), the operand of a mixed cell's second product; u [N][H]. May change z
+//   MIX_BACKWARD  z h du dh        its reverse pass: overwrites the blocks of z that it owns with dz, and adds to dh
+//                                  the gradient of h on the paths through u but products
 //   COLSUM        dz db            db = beta db + sum_i dz[i]       db [1][M]
 //   ADD_ROW       b x              x[i] += b
 //   SOFTMAX_XENT  id k x loss      p = softmax(x[i]);  loss[i] = -k[i] log p[id[i]];

@@ -1,5 +1,6 @@
 // The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
-// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), SIGMOID(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x).
+// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), SIGMOID(x), BELOW_ZERO(x), ABOVE_ZERO(x),
+// WHOLE(x).
 // A NaN operand gives a NaN result.
 
 // The elementwise cells: number in bptt_cell, and two functions by their full names (PoCL has a macro tanh). To keep

@@ -6,27 +6,27 @@
 //   word     name on the command line and in files
 //   blocks   z has blocks*H columns, block k in columns k*H .. k*H + H - 1
 //   states   S: a state has S*H columns; the first H are h, which the layer above and the decoder see
-//   input    digits, one for each block of H rows of weight_ih in a file: the block of z that it computes. The blocks of
-//            the input are the first ones of z
+//   input    digits, one for each block of H rows of weight_ih in a file: the block of z that it computes. These are
+//            the first blocks of z
 //   hidden   likewise for weight_hh, whose product with h adds to z: neighbouring blocks; "": no such product
-//   mixed    likewise for weight_mixed, whose product with u adds to z (MIXED_CELL_LIST); "": no such product. The blocks
-//            of hidden and mixed together are the last ones of z
+//   mixed    likewise for weight_mixed, whose product with u adds to z (MIXED_CELL_LIST); "": no such product. The
+//            blocks of hidden and mixed together are the last ones of z
 //   one      block of z whose bias_ih starts as 1 with init reference; -1: none
 //   forward(whole, z, before, after)                    z [blocks]: pre-activations with biases, overwritten with the
-//                                                       values that backward needs; before, after [S]: states of the unit
-//   backward(whole, z, before, after, dafter, dbefore)  z: as written by forward, overwritten with dz; dbefore [S]: the
-//                                                       gradient of before on all paths but products
+//                                                       values that backward needs; before, after [S]: the states
+//   backward(whole, z, before, after, dafter, dbefore)  z: as written by forward, overwritten with dz; dbefore [S]:
+//                                                       the gradient of before on all paths but products
 //
 // A mixed cell has a second product inside a step, of u = mix(z, h):
 //
 //   X(number, blocks, mix, mix_backward)
 //
 //   mix(whole, z, h)               returns u; may overwrite the values of z that only it reads. Its biases are in z
-//   mix_backward(whole, z, h, du)  overwrites the blocks of z that forward left to it with dz; returns the gradient of h
+//   mix_backward(whole, z, h, du)  overwrites the blocks of z that backward did not with dz; returns the gradient of h
 //                                  on the paths through u but W_hh
 //
-// whole: a cell of whole numbers for comparisons of devices (BPTT_WHOLE); else 0. All functions use tanh_of, sigmoid_of,
-// tanh_slope, sigmoid_slope and bounded of cells.h.
+// whole: a cell of whole numbers for comparisons of devices (BPTT_WHOLE); else 0. All functions use tanh_of,
+// sigmoid_of, tanh_slope, sigmoid_slope and bounded of cells.h.
 // -DGATED_CELLS_FILE replaces this file by another of the same form; tests/toy_cell.h is an example.
 #ifndef GATED_CELL_LIST
 // clang-format off

@@ -120,8 +120,8 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         }
 }
 
-// One work-item for each unit; its blocks of z are in columns j, j + H, ..., its states likewise. The list may be empty.
-// Each cell stands twice, for the numbers of its table and as a cell of whole numbers, so that no choice is left inside.
+// One work-item for each unit; its blocks of z are in columns j, j + H, ..., its states likewise. The list may be
+// empty. Each cell stands twice, as itself and as a cell of whole numbers, so that no choice is left inside.
 #define WHOLE_CELL 64
 #define GATES_FORWARD(number, name, Z, S, input, hidden, mixed, one, forward, backward) \
     GATES_FORWARD_AS(number, 0, Z, S, forward) GATES_FORWARD_AS(number + WHOLE_CELL, 1, Z, S, forward)

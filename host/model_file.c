@@ -108,8 +108,8 @@ static void describe_entry(st_tensor *t, const bptt_model *m, const bptt_tensor 
     (void)snprintf(t->name, sizeof t->name, "%s%s", before, info->name);
 }
 
-// With one trained bias, files of the cells that PyTorch has hold a complete bias_hh: zeros after this bias_ih, or zeros
-// before the rows of this bias_hn.
+// With one trained bias, files of the cells that PyTorch has hold a complete bias_hh: zeros after this bias_ih, or
+// zeros before the rows of this bias_hn.
 static bool padded(const bptt_model *m, size_t i, layer_tensor which)
 {
     if (m->config.biases != 1 || i >= m->L * m->per_layer || *m->cell->mixed || !*m->cell->hidden) return false;

@@ -130,8 +130,9 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
     if (gated(r))
         gated_step(p, r, l, moving(r, at(r, gates, 0), 1, 0), kept, after);
     else {
-        gemm(p, kept, model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), PLUS, after); // z += h(t) W_hh
-        cell_forward(p, m, l, after, after);                                    // h(t+1) = f(z + b)
+        const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH);
+        gemm(p, kept, w_hh, PLUS, after);    // z += h(t) W_hh
+        cell_forward(p, m, l, after, after); // h(t+1) = f(z + b)
     }
     loop_end(p, loop);
     copy(p, at(r, h, s.S), at(r, mem->state, l));

@@ -340,7 +340,8 @@ static field operand_of(uint64_t *random, const char *kernel, size_t i, char typ
     const bool is_start = strcmp(kernel, "scatter_sorted") == 0 && i == 1;
     const bool is_sums =
         strstr(kernel, "sum") && strstr(kernel, "_chunks") && strcmp(kernel, "colsum_chunks") && i == 1;
-    field f = field_make(type, SQUARE + is_start, is_sums ? 1 : SQUARE, 3);
+    const size_t blocks = i > 0 ? 1 : strncmp(kernel, "gates", 5) == 0 ? 2 : strncmp(kernel, "mix", 3) == 0 ? 3 : 1;
+    field f = field_make(type, SQUARE + is_start, is_sums ? 1 : blocks * SQUARE, 3);
     for (size_t r = 0; r < f.at.rows; r++)
         for (size_t j = 0; j < f.at.cols; j++)
             if (type == 'f')
@@ -362,6 +363,8 @@ static void make_stat(const char *kernel, field *f)
 static void write_one(uint64_t *random, const kernel_row *row)
 {
     job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
+    b.k.cell = strncmp(row->name, "mix", 3) == 0 ? BPTT_GRU_BEFORE : BPTT_MINGRU; // of gates: 2 blocks, of mix: 3
+    if (strncmp(row->name, "cell", 4) == 0) b.k.cell = BPTT_TANH;
     b.k.beta1 = b.k.rest_beta1 = b.k.beta2 = b.k.rest_beta2 = b.k.epsilon = 0.5f;
     field f[MOST] = {{0}}, before[MOST] = {{0}};
     for (size_t i = 0; row->types[i]; i++) f[i] = operand_of(random, row->name, i, row->types[i]), b.op[i] = &f[i];

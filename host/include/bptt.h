@@ -9,7 +9,8 @@
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
 //
-// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, S states of a cell (LSTM 2, else 1).
+// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, S states of a cell (2 with LSTM and
+// MLSTM: h, c; else 1: h).
 // Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
 // Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
@@ -77,15 +78,15 @@ BPTT_API const char *bptt_status_text(bptt_status s); // static string, never NU
 // Element types of arrays passed to the library, and of the numbers of a model: float, double.
 typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1 } bptt_type;
 
-// Cells. The k-th block of H rows of W_ih, W_hh and the biases gives X_k = W_ih,k x + b_ih,k and Y_k = W_hh,k h + b_hh,k;
+// Cells. The k-th block of H rows of W_ih, W_hh and the biases gives X_k = W_ih,k x + b_ih,k, Y_k = W_hh,k h + b_hh,k;
 // s is the logistic function, . the product of elements.
 //   TANH, RELU   h' = f(X + Y), f = tanh or max(0, .)                          (Elman 1990; TorchLean's ElmanCell)
 //   GRU          r = s(X_1 + Y_1), u = s(X_2 + Y_2), n = tanh(X_3 + r . Y_3), h' = (1 - u) . n + u . h
 //                                                                              (Cho et al. 2014, as PyTorch and cuDNN)
 //   LSTM         i, f, o = s(X_k + Y_k), k = 1, 2, 4, g = tanh(X_3 + Y_3), c' = f . c + i . g, h' = o . tanh(c')
 //                                                                              (Hochreiter & Schmidhuber 1997)
-//   MLSTM        u = X_1 . Y, then LSTM with X_2 .. X_5 and the products W_mixed u instead of W_hh h  (Krause 2016)
-//   MINGRU       u = s(X_1), h' = (1 - u) . h + u . X_2                                               (Feng et al. 2024)
+//   MLSTM        u = X_1 . Y, then LSTM with X_2 .. X_5 and W_mixed u instead of W_hh h          (Krause et al. 2016)
+//   MINGRU       u = s(X_1), h' = (1 - u) . h + u . X_2                                            (Feng et al. 2024)
 //   GRU_BEFORE   GRU with n = tanh(X_3 + W_mixed (r . h) + b_hh,3): the reset before the product      (char-rnn)
 typedef enum bptt_cell {
     BPTT_TANH = 0,
@@ -109,7 +110,7 @@ typedef enum bptt_optimizer { BPTT_SGD = 0, BPTT_RMSPROP = 1, BPTT_ADAM = 2 } bp
 typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 
 // Initial weights, from one SplitMix64 stream seeded with `seed`, drawn row-major in the order of the tensors below:
-//   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero and not drawn; the forget gate's b_ih is 1
+//   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero (b_ih of a forget gate: 1) and not drawn
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
