@@ -17,6 +17,8 @@
 #define BELOW_ZERO(a) ((a) < 0.0)
 #define ABOVE_ZERO(a) ((a) > 0.0)
 #define TANH(a) tanh(a)
+#define SIGMOID(a) ((a) < 0.0 ? exp(a) / (1.0 + exp(a)) : 1.0 / (1.0 + exp(-(a))))
+#define SOFTPLUS_TAIL(a) log1p(exp(-fabs(a)))
 #define WHOLE(a) ((a)-5.0 * rint((a) / 5.0))
 #define REAL_FROM(x) (x)
 #define REAL_PART(x) (x)
