@@ -6,7 +6,7 @@ bptt_own_headers(BPTT_OPENCL_HEADERS CL/cl.h)
 if(BPTT_OPENCL_HEADERS)
   set(program_text ${CMAKE_CURRENT_BINARY_DIR}/program_text.c)
   set(program_files device/prelude_opencl.h device/f32.h device/number_device.h device/cells.h
-      device/gated_cells.h
+      device/gated_cells.h device/losses.h
       device/optimizer_list.h device/optimizers.h device/statistics.h device/kernel_args.h device/kernels.h
       device/opencl/multiply.cl device/opencl/window.cl device/opencl/cl_probe.h device/opencl/probe.cl)
   list(TRANSFORM program_files PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)

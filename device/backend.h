@@ -80,6 +80,9 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
 //   ADD_ROW       b x              x[i] += b
 //   SOFTMAX_XENT  id k x loss      p = softmax(x[i]);  loss[i] = -k[i] log p[id[i]];
 //                                  with `gradient`: x[i] = k[i] (p - onehot(id[i])) / scalar[WEIGHT]   (0 if that is 0)
+//   DENSE_LOSS    y k x loss       loss[i] = k[i] mean over j of l(x[i][j], y[i][j]), l of losses.h;
+//                                  with `gradient`: x[i][j] = k[i] l'(x[i][j], y[i][j]) / (M scalar[WEIGHT])   (0 if
+//                                  that is 0), l' by x. y, x [N][M]
 //   LOG_SOFTMAX   x                x[i] = log softmax(x[i])
 //   SUM           x out            out[0][0] = beta out[0][0] + sum of all x
 //   SUMSQ         x out            out[0][0] = sum of x^2
@@ -110,6 +113,7 @@ size_t bptt_type_size(bptt_type t);                         // bytes of one elem
     X(COLSUM, colsum, "rO", "xx")                \
     X(ADD_ROW, add_row, "w+", "xx")              \
     X(SOFTMAX_XENT, softmax_xent, "rr+=", "ixxs")\
+    X(DENSE_LOSS, dense_loss, "rr+=", "xxxs")    \
     X(LOG_SOFTMAX, log_softmax, "+", "x")        \
     X(SUM, sum, "rO", "ss")                      \
     X(SUMSQ, sumsq, "rO", "xs")                  \
@@ -167,7 +171,8 @@ typedef enum bptt_loop_kind {
     // The same in reverse: CELL_BACKWARD h dz dz  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]  or  [FILL dkept]
     // GATES_BACKWARD  [GEMM dz W' du  MIX_BACKWARD z h du dh]  [GEMM dz W' dh]  [SCALE_ROWS keep dkept dh]
     BPTT_LOOP_BACKWARD,
-    BPTT_LOOP_OUTPUT, // the decoder's rows, T = 1: GEMM  ADD_ROW  SOFTMAX_XENT  [GEMM]
+    // The decoder's rows, T = 1: [COPY x logits]  GEMM  ADD_ROW  SOFTMAX_XENT  or  DENSE_LOSS;  [GEMM]
+    BPTT_LOOP_OUTPUT,
     BPTT_LOOP_BLOCKS, // blocks of rows or of time, in order
     BPTT_LOOP_KINDS
 } bptt_loop_kind;
@@ -176,7 +181,8 @@ typedef struct bptt_op {
     bptt_opcode opcode;
     int alpha, beta;
     bptt_cell cell;    // CELL_*, GATES_*
-    bool gradient;     // SOFTMAX_XENT
+    bool gradient;     // SOFTMAX_XENT, DENSE_LOSS
+    bptt_loss loss;    // DENSE_LOSS
     double value;      // FILL
     struct bptt_loop { // LOOP: the `body` ops after this one, T times in order; at step t each of their views has
         bptt_loop_kind kind;

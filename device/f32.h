@@ -6,6 +6,7 @@
 //   f32_sigmoid(x)   1 / (1 + e^-x), in [0, 1]; +0 where that is below the smallest normal number
 //   f32_divide(a, b) a / b, correctly rounded
 //   f32_sqrt(x)      square root of x, correctly rounded
+//   f32_softplus_tail(x)  log(1 + e^-|x|); +0 where that is below the smallest normal number
 //   f32_whole(x)     x minus the multiple of 5 nearest to it, exact, for whole numbers up to 2^24
 //
 // The first four are monotone, map NaN to NaN and infinities to their limits. f32_divide and f32_sqrt give the bits of
@@ -273,6 +274,13 @@ F32_INLINE float f32_sqrt(float x)
     const int none = (u > 0x80000000u) & ((u & 0x7fffffffu) >= 0x00800000u);
     s = f32_choose(none | (x != x), 0x7fc00000u, s);
     return F32_FROM_BITS(f32_choose(u == 0x7f800000u, u, s));
+}
+
+// log(1 + e) = e log(u) / (u - 1) for u = 1 + e as rounded, e itself where u is 1 (W. Kahan).
+F32_INLINE float f32_softplus_tail(float x)
+{
+    const float e = f32_exp(-F32_FROM_BITS(F32_TO_BITS(x) & 0x7fffffffu)), u = 1.0f + e;
+    return f32_select(u == 1.0f, e, e * f32_divide(f32_log(u), u - 1.0f));
 }
 
 // A whole number is at least 1 / 10 away from where x / 5 would round the other way, and 0.2f is off by 3e-9 only.

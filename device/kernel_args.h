@@ -16,7 +16,8 @@ typedef struct view {
 typedef struct op_constants {
     int alpha, beta;
     int cell;      // bptt_cell: the numbers of CELL_LIST
-    int gradient;  // softmax_xent
+    int gradient;  // softmax_xent, dense_loss
+    int loss;      // bptt_loss: the numbers of LOSS_LIST
     int optimizer; // bptt_optimizer: the numbers of OPTIMIZER_LIST
     int by_norm, by_value;
     int half_kind; // format of 16-bit operands: HALF_BF16, HALF_FP16 (half.h); 0: none

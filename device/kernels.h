@@ -1,6 +1,6 @@
 // Every op of backend.h as device kernels: one text for OpenCL C 1.2, CUDA C and host C, included after a prelude_*.h.
 // Kernels are in the order of KERNEL_LIST in launch.h, which defines their arguments. Order as one flat text: prelude,
-// f32.h, number_device.h, cells.h, optimizer_list.h, optimizers.h, statistics.h, kernel_args.h, this file.
+// f32.h, number_device.h, cells.h, losses.h, optimizer_list.h, optimizers.h, statistics.h, kernel_args.h, this file.
 //
 // Kernels use only + - * and fma, comparisons, integer and bit operations, and sums in one fixed order, so all
 // compilers, grids and numbers of lanes give the same bits. A work-item owns its outputs: no atomics.
@@ -11,6 +11,7 @@
 #include "number_device.h"
 
 #include "cells.h"
+#include "losses.h"
 #include "optimizers.h"
 
 #include "kernel_args.h"
@@ -338,6 +339,29 @@ KERNEL(softmax_xent)(ITEM IDS(id), IN(k), OUT(x), OUT(loss), CONSTANTS)
                 const float p = AT(x, i, j + l) * each;
                 AT(x, i, j + l) = scale * (j + l == target ? p - 1.0f : p);
             }
+    }
+}
+
+// The choice of loss stands outside the loops over columns. A lane overwrites only elements that it alone reads.
+#define LOSS_ROW(number, NAME, word, value, slope) \
+    if (o.loss == number) \
+        OWN_COLUMNS (j, x_view.cols) \
+            EACH_OWN (l, j, x_view.cols) { \
+                const float xij = AT(x, i, j + l), yij = AT(y, i, j + l); \
+                part[l] += value(xij, yij); \
+                if (o.gradient) AT(x, i, j + l) = scale * slope(xij, yij); \
+            }
+
+KERNEL(dense_loss)(ITEM IN(y), IN(k), OUT(x), OUT(loss), CONSTANTS)
+{
+    LOCAL float part[WIDTH];
+    for (word i = GROUP; i < x_view.rows; i += GROUPS) {
+        const float ki = AT(k, i, 0), outputs = (float)x_view.cols;
+        const float scale = f32_divide(ki * slots[SLOT_PER_WEIGHT], outputs);
+        EACH_LANE (l, WIDTH) part[l] = 0.0f;
+        LOSS_LIST(LOSS_ROW)
+        const float sum = sum_of_lanes(SAME_ITEM part);
+        if (LANE == 0) AT(loss, i, 0) = ki * f32_divide(sum, outputs);
     }
 }
 

@@ -16,6 +16,7 @@
 #define ABOVE_ZERO(a) ((a) > 0.0f)
 #define TANH(a) f32_tanh(a)
 #define SIGMOID(a) f32_sigmoid(a)
+#define SOFTPLUS_TAIL(a) f32_softplus_tail(a)
 #define WHOLE(a) f32_whole(a)
 
 #endif

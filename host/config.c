@@ -18,11 +18,37 @@ void trainer_config_defaults(bptt_trainer_config *c)
     fields_default(OF_TRAINER, c);
 }
 
+// Fields that depend on each other.
+static bptt_status check_targets(const bptt_model_config *c, bptt_error *e)
+{
+    if (c->vocab == 0 && !(c->input && c->output))
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`vocab` is 0, but must be 2 to 65536, unless inputs and targets are dense (`input` and "
+                         "`output` above 0)");
+    if (c->output && c->loss == BPTT_SOFTMAX)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`output` is %zu, so targets are dense, but `loss` is softmax, which is for tokens: choose "
+                         "another loss, or set `output` to 0",
+                         c->output);
+    if (!c->output && c->loss != BPTT_SOFTMAX)
+        return bptt_fail(
+            e, BPTT_BAD_CONFIG,
+            "`loss` is %d, which is for dense targets: set `output` to their width, or `loss` to 0 (softmax)",
+            (int)c->loss);
+    if (c->skip && !(c->output && c->input >= c->output))
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`skip` adds the first `output` inputs to the outputs, so `input` (%zu) must be at least "
+                         "`output` (%zu), and `output` above 0",
+                         c->input, c->output);
+    return BPTT_OK;
+}
+
 bptt_status model_check(const bptt_model_config *c, bptt_error *e)
 {
     // a gradient of zero would give 0 / 0: threads and devices may flush subnormal numbers to zero
     const bool divides = c->optimizer != BPTT_SGD;
-    const bptt_status s = fields_check(OF_MODEL, c, e);
+    bptt_status s = fields_check(OF_MODEL, c, e);
+    if (!s) s = check_targets(c, e);
     if (!s && divides && !((float)c->epsilon >= FLT_MIN))
         return bptt_fail(e, BPTT_BAD_CONFIG, "`epsilon` is %g, but must be at least %.3g, the smallest normal number",
                          c->epsilon, (double)FLT_MIN);
@@ -47,5 +73,8 @@ bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
     if (c->iterations) used.epochs = 1; // not used
     if (c->model.input)
         return bptt_fail(e, BPTT_BAD_CONFIG, "`input` is not 0, but a trainer reads text: dense input is not possible");
+    if (c->model.output)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`output` is %zu, but a trainer reads text: dense targets are not possible", c->model.output);
     return fields_check(OF_TRAINER, &used, e);
 }

@@ -1,6 +1,7 @@
 // The table of configuration fields, and functions to read, set and check a field.
 #include "fields.h"
 #include "backend.h"
+#include "losses.h"
 #include "number.h"
 
 #include <stdio.h>
@@ -8,6 +9,8 @@
 
 #define NEXT_CELL_WORD(number, word, ...) "|" word
 const char cell_words[] = "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD);
+#define NEXT_LOSS_WORD(number, NAME, word, ...) "|" #word
+const char loss_words[] = "softmax" LOSS_LIST(NEXT_LOSS_WORD);
 
 // Columns of a row, see fields.h.
 #define FROM(a, b) .least = (a), .most = (b)
@@ -22,6 +25,7 @@ const char cell_words[] = "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD);
 #define ABOVE_0(OTHER, reason) .needs = FIELD_##OTHER, .why = (reason)
 #define OPTION(name, commands, resumable, standard, help) .option = (name)
 enum { SAVED = FIELD_SAVED, LOGGED = FIELD_LOGGED, WAS_NUMBER = FIELD_WAS_NUMBER, ZERO_IS_OFF = FIELD_ZERO_IS_OFF };
+enum { UNLESS_0 = FIELD_UNLESS_0 };
 
 #define MEMBER(OWNER, type, prefix, m) \
     .name = #m, .key = prefix #m, .owner = OWNER, .at = offsetof(type, m), .bytes = sizeof(((type *)0)->m)

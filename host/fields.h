@@ -13,7 +13,8 @@
 //   needs     condition under which the field has an effect: ALWAYS; WITH(OTHER, "a|b", why): field OTHER has one of
 //             these words; ABOVE_0(OTHER, why): field OTHER is above 0
 //   kept      SAVED in model files, LOGGED in the training log; WAS_NUMBER: a word that older files store as a number;
-//             ZERO_IS_OFF: 0, or the first word, disables the feature and is accepted even if the field has no effect
+//             ZERO_IS_OFF: 0, or the first word, disables the feature and is accepted even if the field has no effect;
+//             UNLESS_0: SAVED only if it is not 0 or the first word, which is the default and that of files without it
 //   option    OPTION(name, commands, allowed with --resume, "(source of a computed default)" or NULL, help)
 //
 // The help and the log list the fields in this order.
@@ -27,13 +28,18 @@
 
 extern const char cell_words[]; // "tanh|relu|..."
 #define CELL_WORDS cell_words
+extern const char loss_words[]; // "softmax|squared|..."
+#define LOSS_WORDS loss_words
 
 #define MODEL_FIELDS(F, P) \
     F(CELL, cell, WORD, WORDS(CELL_WORDS), "tanh", ALWAYS, SAVED | LOGGED, \
       OPTION("cell", BUILD, false, NULL, "activation of the hidden units")) \
-    F(VOCAB, vocab, COUNT, FROM(2, 65536), "0", ALWAYS, SAVED | LOGGED, \
+    F(VOCAB, vocab, COUNT, OR_0_FROM(2, 65536), "0", ALWAYS, SAVED | LOGGED, \
       OPTION("vocab", ON(BENCH), false, "65", "vocabulary size")) \
     P(INPUT, input, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED) \
+    P(OUTPUT, output, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED | UNLESS_0) \
+    P(LOSS, loss, WORD, WORDS(LOSS_WORDS), "softmax", ABOVE_0(OUTPUT, "targets are tokens"), SAVED | UNLESS_0) \
+    P(SKIP, skip, COUNT, FROM(0, 1), "0", ABOVE_0(OUTPUT, "targets are tokens"), SAVED | UNLESS_0) \
     F(HIDDEN, hidden, COUNT, FROM(1, 65536), "128", ALWAYS, SAVED | LOGGED, \
       OPTION("hidden", BUILD, false, "(chosen from the text; bench: 128)", "hidden units in a layer")) \
     F(LAYERS, layers, COUNT, FROM(1, 64), "1", ALWAYS, SAVED | LOGGED, \
@@ -121,7 +127,7 @@ typedef enum field_kind {
     FIELD_IS_FLAG,
     FIELD_IS_TEXT
 } field_kind;
-enum { FIELD_SAVED = 1, FIELD_LOGGED = 2, FIELD_WAS_NUMBER = 4, FIELD_ZERO_IS_OFF = 8 };
+enum { FIELD_SAVED = 1, FIELD_LOGGED = 2, FIELD_WAS_NUMBER = 4, FIELD_ZERO_IS_OFF = 8, FIELD_UNLESS_0 = 16 };
 
 typedef struct field {
     const char *name, *key; // name of the member; key in the metadata of a file

@@ -40,6 +40,7 @@ static size_t layer_list(const bptt_model_config *c, layer_tensor list[LAYER_TEN
         if (model_blocks(c, which).count > 0) list[n++] = which;
     return n;
 }
+size_t model_outputs(const bptt_model_config *c) { return c->output ? c->output : c->vocab; }
 
 // The k-th tensor of layer l, or of the decoder when l = L.
 static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
@@ -47,7 +48,7 @@ static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l
     static const char *const name[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
     if (l == c->layers) {
-        *t = (bptt_tensor){.rows = c->vocab, .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
+        *t = (bptt_tensor){.rows = model_outputs(c), .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
         (void)snprintf(t->name, sizeof t->name, "decoder.%s", k == 0 ? "weight" : "bias");
         return;
     }
@@ -172,7 +173,7 @@ static bptt_status build(const choice *ch, const bptt_model_config *c, bptt_mode
     if (!made) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a model");
     made->config = *c;
     made->info = ch->info;
-    made->V = c->vocab;
+    made->V = c->vocab, made->O = model_outputs(c);
     made->I = c->input ? c->input : c->vocab;
     made->cell = bptt_cell_row_of(c->cell);
     made->H = c->hidden, made->L = c->layers, made->S = made->cell->states;

@@ -20,7 +20,7 @@ struct bptt_model {
     char number[16];               // of the device within its backend
     bool cell_assumed;             // loaded from a file that does not name its cell
     const bptt_run *run_in_flight; // the run with windows in flight; NULL: none
-    size_t V, I, H, L;
+    size_t V, I, O, H, L;          // O: outputs of the decoder: V, or the width of dense targets
     const bptt_cell_row *cell;
     size_t S; // states of the cell
     size_t tensors;
@@ -44,14 +44,16 @@ typedef struct layer_blocks {
 } layer_blocks;
 layer_blocks model_blocks(const bptt_model_config *c, layer_tensor which);
 
+// Outputs of the decoder: O.
+size_t model_outputs(const bptt_model_config *c);
 // Opens a model on a given backend table (bptt_model_open looks the table up by name).
 bptt_status bptt_model_open_on(const bptt_backend *b, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // Opens a model on a picked device. If an automatic pick fails (except NO_MEMORY, BAD_CONFIG), tries the fallback.
 bptt_status model_open_chosen(const choice *ch, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 // A tensor of layer l; buf is NULL if it does not exist.
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which);
-bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][V]
-bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][V]
+bptt_mat model_decoder_weight(const bptt_model *m, bptt_part part); // [H][O]
+bptt_mat model_decoder_bias(const bptt_model *m, bptt_part part);   // [1][O]
 // Loss scale and its count of good windows; m->scale must be present.
 bptt_status model_read_scale(bptt_model *m, double scale[2], bptt_error *e);
 bptt_status model_write_scale(bptt_model *m, const double scale[2], bptt_error *e);

@@ -36,6 +36,7 @@ void put_fields(metadata *m, field_owner owner, const void *config)
     char word[32];
     for (const field *f = field_table; f < field_table + FIELDS; f++) {
         if (f->owner != owner || !(f->kept & FIELD_SAVED)) continue;
+        if (f->kept & FIELD_UNLESS_0 && field_count(f, config) == 0) continue;
         if (f->kind == FIELD_IS_REAL)
             put_real(m, f->key, field_real(f, config));
         else if (f->kind == FIELD_IS_WORD)
@@ -83,19 +84,24 @@ static bptt_status unreadable(const field *f, const char *text, bptt_error *e)
                      f->key);
 }
 
+bptt_status get_field(const st_reader *r, const field *f, void *config, bptt_error *e)
+{
+    const char *const text = st_metadata(r, f->key);
+    uint64_t wide = 0;
+    if (!text && f->kept & FIELD_UNLESS_0) return BPTT_OK;
+    if (!text || !field_parse(f, config, text)) return unreadable(f, text, e);
+    const uint64_t count =
+        parse_count(text, &wide) ? wide : field_count(f, config); // detects a member narrower than 64 bits
+    if (field_in_range(f, count, field_real(f, config))) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", f->key);
+}
+
 bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt_error *e)
 {
-    for (const field *f = field_table; f < field_table + FIELDS; f++) {
-        if (f->owner != owner || !(f->kept & FIELD_SAVED)) continue;
-        const char *const text = st_metadata(r, f->key);
-        uint64_t wide = 0;
-        if (!text || !field_parse(f, config, text)) return unreadable(f, text, e);
-        const uint64_t count =
-            parse_count(text, &wide) ? wide : field_count(f, config); // detects a member narrower than 64 bits
-        if (!field_in_range(f, count, field_real(f, config)))
-            return bptt_fail(e, BPTT_BAD_FILE, "\"%s\" is out of range in the metadata", f->key);
-    }
-    return BPTT_OK;
+    bptt_status s = BPTT_OK;
+    for (const field *f = field_table; !s && f < field_table + FIELDS; f++)
+        if (f->owner == owner && f->kept & FIELD_SAVED) s = get_field(r, f, config, e);
+    return s;
 }
 
 // ---- tensors --------------------------------------------------------------------------------------------------------

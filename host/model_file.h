@@ -27,7 +27,8 @@ void put_model(metadata *m, const bptt_model *model); // "format", configuration
 bptt_status get_count(const st_reader *r, const char *key, uint64_t *value, bptt_error *e);
 bptt_status get_real(const st_reader *r, const char *key, double *value, bptt_error *e);
 
-// BAD_FILE if a saved field is missing, of another kind, or out of range.
+// BAD_FILE if a saved field is missing (but for those that are not saved while 0), of another kind, or out of range.
+bptt_status get_field(const st_reader *r, const field *f, void *config, bptt_error *e);
 bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt_error *e);
 
 // Name of tensor i in a model file, and the number of zero rows before its own: bias_hn is stored as a bias_hh.

@@ -76,20 +76,37 @@ static bptt_status cell_from_metadata(const st_reader *r, bptt_cell *cell, bool 
     return BPTT_OK;
 }
 
-// Reads the optional key "input": 0 for tokens, or the width of dense vectors, which must match the tensors.
-// Without the key, a width equal to V means tokens.
-static bptt_status input_width(const st_reader *r, size_t columns, size_t V, size_t *input, bptt_error *e)
+// Reads the optional keys "output", 0 for token targets or the width of dense targets, "loss" and "skip".
+static bptt_status output_width(const st_reader *r, size_t rows, bptt_model_config *c, bptt_error *e)
 {
-    uint64_t width = columns == V ? 0 : columns;
+    static const field_id id[] = {FIELD_LOSS, FIELD_SKIP};
+    uint64_t width = 0;
+    bptt_status s = st_metadata(r, "output") ? get_count(r, "output", &width, e) : BPTT_OK;
+    if (s || width == 0) return s;
+    if (width != rows)
+        return bptt_fail(e, BPTT_BAD_FILE,
+                         "the metadata say \"output\" %" PRIu64 " (0: tokens), but decoder.weight has %zu rows", width,
+                         rows);
+    c->output = rows, c->loss = BPTT_SQUARED;
+    for (size_t i = 0; !s && i < sizeof id / sizeof *id; i++) s = get_field(r, &field_table[id[i]], c, e);
+    return s;
+}
+
+// Reads the optional key "input": 0 for tokens, or the width of dense vectors, which must match the tensors.
+// Without the key, a width equal to the rows of the decoder means tokens, unless targets are dense. Sets vocab too.
+static bptt_status input_width(const st_reader *r, size_t columns, size_t rows, bptt_model_config *c, bptt_error *e)
+{
+    uint64_t width = columns == rows && !c->output ? 0 : columns;
     const bptt_status s = st_metadata(r, "input") ? get_count(r, "input", &width, e) : BPTT_OK;
     if (s) return s;
+    const size_t V = !c->output ? rows : width ? 0 : columns;
     if ((width ? width : V) != columns)
         return bptt_fail(e, BPTT_BAD_FILE,
                          "the metadata say \"input\" %" PRIu64
                          " (0: tokens), but rnn.weight_ih_l0 has %zu columns, and "
                          "decoder.weight %zu rows",
-                         width, columns, V);
-    *input = (size_t)width;
+                         width, columns, rows);
+    c->input = (size_t)width, c->vocab = V;
     return BPTT_OK;
 }
 
@@ -124,8 +141,9 @@ static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_e
     bptt_status s = cell_from_shapes(ih, hh, &c->cell, e);
     if (s) return s;
     c->hidden = (size_t)hh->shape[1];
-    c->vocab = (size_t)out->shape[0];
-    s = input_width(r, (size_t)ih->shape[1], c->vocab, &c->input, e);
+    const size_t rows = (size_t)out->shape[0];
+    s = output_width(r, rows, c, e);
+    if (!s) s = input_width(r, (size_t)ih->shape[1], rows, c, e);
     if (s) return s;
     c->layers = 0;
     while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
@@ -193,7 +211,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
         return bptt_fail(e, BPTT_BAD_CONFIG, "`cell` is %d, but must be from 0 to %d", (int)made.cell,
                          (int)bptt_cells - 1);
     const st_tensor *out = st_find(r, "decoder.weight"); // checks the sizes against the file before any allocation
-    s = shape_is(out, "decoder.weight", 2, made.vocab, made.hidden, e);
+    s = shape_is(out, "decoder.weight", 2, model_outputs(&made), made.hidden, e);
     if (s) return s;
     bptt_error why = {0};
     if (model_check(&made, &why))

@@ -153,14 +153,26 @@ static bptt_mat rows_of(bptt_mat m, block b, bool in)
     return m;
 }
 
+// The first O columns of a matrix with the width of the inputs.
+static bptt_mat skipped(const bptt_run *r, bptt_mat x) { return bptt_cols(x, 0, r->model->O); }
+
+// logits = h W + b, with `skip` plus the first O columns of the inputs x.
+static void outputs(bptt_plan *p, const bptt_run *r, bptt_mat h, bptt_mat x, bptt_mat logits)
+{
+    const bool skip = r->model->config.skip;
+    if (skip) copy(p, skipped(r, x), logits);
+    gemm(p, h, model_decoder_weight(r->model, BPTT_WEIGHTS), skip ? PLUS : SET, logits);
+    add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
+}
+
 // Loss of a block with top states h [rows][H]; h moves like `in` of rows_of.
 static void block_loss(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, bool gradient)
 {
     const bptt_mat logits = bptt_rows(r->mem.logits, 0, b.rows);
-    gemm(p, h, model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
-    add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
-    bptt_op *s = add(p, BPTT_SOFTMAX_XENT);
-    s->gradient = gradient;
+    const bptt_loss loss = r->model->config.loss;
+    outputs(p, r, h, r->mem.dense.buf ? rows_of(r->mem.dense, b, true) : r->mem.dense, logits);
+    bptt_op *s = add(p, loss == BPTT_SOFTMAX ? BPTT_SOFTMAX_XENT : BPTT_DENSE_LOSS);
+    s->gradient = gradient, s->loss = loss;
     s->arg[0] = rows_of(r->mem.target, b, true), s->arg[1] = rows_of(r->mem.weight, b, true);
     s->arg[2] = logits, s->arg[3] = rows_of(r->mem.losses, b, true);
 }
@@ -176,6 +188,7 @@ static void decoder_block(bptt_plan *p, const bptt_run *r, bptt_mat h, block b, 
         gemm(p, logits, transposed(w, r->mem.out_flipped), SET, rows_of(run_dh(r, m->L - 1), b, true));
     loop_end(p, loop);
     if (!gradient) return;
+    if (m->config.skip && r->mem.dx.buf) copy(p, logits, skipped(r, rows_of(r->mem.dx, b, false)));
     gemm(p, bptt_flip(rows_of(h, b, false)), logits, add_up, model_decoder_weight(m, BPTT_GRADIENT));
     colsum(p, logits, add_up, model_decoder_bias(m, BPTT_GRADIENT));
 }
@@ -225,7 +238,7 @@ static void plan_evaluate(bptt_plan *p, const bptt_run *r)
     reduce(p, BPTT_SUM, r->mem.losses, bptt_cols(r->mem.stat, STAT_LOSS, 1));
 }
 
-// One step; its log-probabilities go to the first B rows of logits.
+// One step; its prediction goes to the first B rows of logits.
 static void plan_next(bptt_plan *p, const bptt_run *r)
 {
     const size_t L = r->model->L;
@@ -233,10 +246,9 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
     for (size_t l = 0; l < L; l++)
         layer_forward(p, r, l, l ? h_of(r, at(r, states(r, l - 1), 1)) : (bptt_mat){0}, states(r, l),
                       (steps){0, 1, false});
-    gemm(p, h_of(r, at(r, states(r, L - 1), 1)), model_decoder_weight(r->model, BPTT_WEIGHTS), SET, logits);
-    add_row(p, model_decoder_bias(r->model, BPTT_WEIGHTS), logits);
-    bptt_op *s = add(p, BPTT_LOG_SOFTMAX);
-    s->arg[0] = logits;
+    outputs(p, r, h_of(r, at(r, states(r, L - 1), 1)), r->mem.dense.buf ? at(r, r->mem.dense, 0) : r->mem.dense,
+            logits);
+    if (r->model->config.loss == BPTT_SOFTMAX) add(p, BPTT_LOG_SOFTMAX)->arg[0] = logits;
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
@@ -302,6 +314,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     const bptt_mat db = model_layer(m, BPTT_GRADIENT, l, BIAS_IH), db2 = model_layer(m, BPTT_GRADIENT, l, BIAS_HH);
     const bptt_mat w_ih = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_IH);
     const bptt_mat before = h_of(r, r->config.keep ? mem->kept[l] : span(r, mem->h[l], 0, r->T));
+    const bool skip = l == 0 && m->config.skip; // dx of the model holds the gradient on the path around the layers
     const bptt_mat dx = blocks_of(r, dz, WEIGHT_IH), dz2 = blocks_of(r, dz, BIAS_HH);
     if (dw_hh.buf) gemm(p, bptt_flip(before), blocks_of(r, dz, WEIGHT_HH), SET, dw_hh); // dW_hh = h' dz
     if (dw_mixed.buf) gemm(p, bptt_flip(mem->mixed[l]), blocks_of(r, dz, WEIGHT_MIXED), SET, dw_mixed);
@@ -315,7 +328,7 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
         return;
     }
     gemm(p, bptt_flip(l == 0 ? mem->dense : h_after(r, l - 1)), dx, SET, dw_ih);
-    if (dh_below.buf) gemm(p, dx, transposed(w_ih, mem->ih_flipped[l]), SET, dh_below);
+    if (dh_below.buf) gemm(p, dx, transposed(w_ih, mem->ih_flipped[l]), skip ? PLUS : SET, dh_below);
 }
 
 static void flip_layers(bptt_plan *p, const bptt_run *r)
@@ -346,6 +359,7 @@ static void plan_gradient(bptt_plan *p, const bptt_run *r, bool train)
     flip_layers(p, r);
     if (mem->out_flipped.buf) copy(p, bptt_flip(model_decoder_weight(m, BPTT_WEIGHTS)), mem->out_flipped);
     layers_forward(p, r);
+    if (m->config.skip && mem->dx.buf && m->I > m->O) fill(p, bptt_cols(mem->dx, m->O, m->I - m->O), 0);
     decoder(p, r, h_after(r, m->L - 1), true);
     reduce(p, BPTT_SUM, mem->losses, bptt_cols(mem->stat, STAT_LOSS, 1));
     layers_backward(p, r);
@@ -411,6 +425,7 @@ bool plan_layers(bptt_plan *p, const bptt_run *r, layers_part part, bptt_mat dy)
     if (!plan_open(p, r)) return false;
     if (part != LAYERS_BACKWARD) layers_forward(p, r);
     if (part != LAYERS_FORWARD) {
+        if (r->model->config.skip && r->mem.dx.buf) fill(p, r->mem.dx, 0); // there is no decoder
         p->scale = r->model->scale;
         flip_layers(p, r);
         copy(p, dy, run_dh(r, r->model->L - 1)); // a copy, since dh turns into dz in place

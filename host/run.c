@@ -13,9 +13,9 @@ enum {
 };
 
 // Maximum number of rows of a decoder block.
-static size_t most_rows(const bptt_backend *b, size_t V)
+static size_t most_rows(const bptt_backend *b, size_t outputs)
 {
-    const size_t wished = (b->logits_at_a_time ? b->logits_at_a_time : LOGITS_AT_A_TIME) / V;
+    const size_t wished = (b->logits_at_a_time ? b->logits_at_a_time : LOGITS_AT_A_TIME) / outputs;
     return wished > 64 ? wished : 64;
 }
 
@@ -38,7 +38,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
                         bptt_mat *views, shape *table)
 {
     const bptt_cell_row *cell = bptt_cell_row_of(m->cell);
-    const size_t B = r->B, N = r->T * B, L = m->layers, V = m->vocab, R = r->R;
+    const size_t B = r->B, N = r->T * B, L = m->layers, O = model_outputs(m), R = r->R;
     const size_t H = m->hidden, W = cell->states * H, ZH = cell->blocks * H;
     const size_t in = model_blocks(m, WEIGHT_IH).count, hidden = model_blocks(m, WEIGHT_HH).count;
     const size_t mixed = model_blocks(m, WEIGHT_MIXED).count;
@@ -52,7 +52,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     mem->mixed = views + 6 * (L + 2), mem->mixed_flipped = views + 7 * (L + 2);
     const shape fixed[FIXED_SHAPES] = {
         {&mem->token, m->input ? 0 : N, 1, BPTT_I32},
-        {&mem->target, N, 1, BPTT_I32},
+        {&mem->target, N, m->output ? O : 1, m->output ? real : BPTT_I32},
         {&mem->dense, m->input ? N : 0, m->input, real},
         {&mem->weight, N, 1, real},
         {&mem->keep, keep ? N : 0, 1, real},
@@ -64,10 +64,10 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dstate, back ? L * B : 0, W, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},
-        {&mem->logits, R > B ? R : B, V, real},
+        {&mem->logits, R > B ? R : B, O, real},
         {&mem->losses, N, 1, sum},
         {&mem->stat, 1, STATS, sum},
-        {&mem->out_flipped, flip ? V : 0, H, real},
+        {&mem->out_flipped, flip ? O : 0, H, real},
     };
     for (size_t i = 0; i < FIXED_SHAPES; i++)
         if (fixed[i].view) table[n++] = fixed[i];
@@ -96,6 +96,10 @@ static bptt_status check_config(const bptt_model_config *m, const bptt_run_confi
         return bptt_fail(e, BPTT_BAD_CONFIG, "`batch` %zu times `steps` %zu must be below 2^31", c->batch, c->steps);
     if (c->input_gradient && (!m->input || !c->gradient))
         return bptt_fail(e, BPTT_BAD_CONFIG, "input_gradient needs a dense model and gradient = 1");
+    if (c->burn_in >= c->steps)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`burn_in` is %zu, but must be below `steps` (%zu): some step must carry a loss", c->burn_in,
+                         c->steps);
     if (c->last_gradient && !c->gradient) return bptt_fail(e, BPTT_BAD_CONFIG, "last_gradient needs gradient = 1");
     return BPTT_OK;
 }
@@ -105,10 +109,13 @@ static void set_sizes(bptt_run *r, const bptt_backend *b, const bptt_model_confi
     r->config = *c;
     r->B = c->batch, r->T = c->steps;
     r->keeps_dz = r->keeps_dz || (b->overlaps && c->gradient);
-    const size_t most = most_rows(b, m->vocab);
+    const size_t most = most_rows(b, model_outputs(m));
     r->S = c->gradient ? r->T : pass_steps(r->B, r->T, most);
     r->R = c->gradient ? decoder_rows(r->T * r->B, most) : r->S * r->B;
 }
+
+// Floats of host memory of a run: ones [N], and with burn_in weights [N] and masked [N].
+static size_t host_floats(const bptt_run *r) { return r->T * r->B * (r->config.burn_in ? 3 : 1); }
 
 bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c, size_t *bytes,
                      size_t *host, bptt_error *e)
@@ -126,7 +133,7 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
         s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
     free(table);
     free(views);
-    *host = r.T * r.B * sizeof(float) + plan_bytes(m, c->gradient);
+    *host = host_floats(&r) * sizeof(float) + plan_bytes(m, c->gradient);
     return s;
 }
 
@@ -135,7 +142,8 @@ static bptt_status make_memory(bptt_run *r, bptt_error *e)
     const bptt_model_config *m = &r->model->config;
     bptt_device *d = r->model->device;
     r->views = calloc(SHAPES_PER_LAYER * (m->layers + 2), sizeof *r->views);
-    r->ones = malloc(r->T * r->B * sizeof *r->ones);
+    const size_t N = r->T * r->B, without = r->config.burn_in * r->B;
+    r->ones = malloc(host_floats(r) * sizeof *r->ones);
     shape *table = calloc(FIXED_SHAPES + SHAPES_PER_LAYER * (m->layers + 2), sizeof *table);
     bptt_status s = BPTT_OK;
     if (!r->views || !r->ones || !table)
@@ -143,8 +151,9 @@ static bptt_status make_memory(bptt_run *r, bptt_error *e)
     else
         s = layout_alloc(d, table, run_table(&d->backend, m, r, &r->mem, r->views, table), r->block, e);
     free(table);
-    for (size_t i = 0; !s && i < r->T * r->B; i++) r->ones[i] = 1;
-    if (!s) s = d->backend.write(d, r->mem.weight, r->ones, BPTT_F32, e);
+    for (size_t i = 0; !s && i < host_floats(r); i++) r->ones[i] = i >= N && (i - N) % N < without ? 0.0f : 1.0f;
+    r->weights = without ? r->ones + N : r->ones, r->masked = r->ones + 2 * N;
+    if (!s) s = d->backend.write(d, r->mem.weight, r->weights, BPTT_F32, e);
     if (!s && r->mem.keep.buf) s = d->backend.write(d, r->mem.keep, r->ones, BPTT_F32, e);
     return s;
 }

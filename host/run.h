@@ -5,7 +5,7 @@
 #include "model.h"
 
 // Plans prepared when a run is opened. TRAIN is GRADIENT and an update.
-// NEXT is only the first step of a window, with log-probabilities instead of a loss.
+// NEXT is only the first step of a window, with a prediction instead of a loss.
 typedef enum work { EVALUATE, NEXT, GRADIENT, TRAIN, WORKS } work;
 
 // Indices of plan->input[] and slots->input[].
@@ -13,7 +13,7 @@ typedef enum input { IN_TOKEN, IN_TARGET, IN_WEIGHT, IN_KEEP, IN_DENSE } input;
 
 // Device memory of a run. N = T*B rows in time-major order. Matrices that a run does not need have buf NULL.
 typedef struct run_memory {
-    bptt_mat token, target; // [N][1] indices; token absent for dense models
+    bptt_mat token, target; // [N][1] indices; token absent for dense models; dense targets [N][O]
     bptt_mat dense;         // [N][I]
     bptt_mat weight, keep;  // [N][1]
     // W = S*H columns, S being the states of the cell here: h, then its other states
@@ -26,7 +26,7 @@ typedef struct run_memory {
     bptt_mat *mixed; // mixed cells: [L] x [N][H]: u, operand of the second product; forward only: [1] x [B][H]
     // [L] each: stored transposes of W_hh, W_ih, W_mixed, if the backend asks for them
     bptt_mat *hh_flipped, *ih_flipped, *mixed_flipped;
-    bptt_mat out_flipped; // [V][H]
+    bptt_mat out_flipped; // [O][H]
     bptt_mat dh[2];       // [(T+1)*B][W]: block t is the gradient of h(t), turns into dz(t-1) in place if the
                           // cell is elementwise; the layer below in
                           // the other
@@ -36,7 +36,7 @@ typedef struct run_memory {
     bptt_mat dstate;      // [L*B][W]
     bptt_mat dlast;       // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient
     bptt_mat dx;          // [N][I]
-    bptt_mat logits;      // [R][V]: R rows of the window at a time
+    bptt_mat logits;      // [R][O]: R rows of the window at a time
     bptt_mat losses;      // [N][1] sums
     bptt_mat stat;        // [1][STATS] sums: statistics.h
 } run_memory;
@@ -52,6 +52,8 @@ struct bptt_run {
     bptt_plan plan[WORKS];
     void *handle[WORKS];
     float *ones;                      // [N]
+    float *weights;                   // [N]: weights of a window that gives none: 0 in the first burn_in steps, else 1
+    float *masked;                    // [N], with burn_in: weights of a window, 0 in its first steps
     bool weighted, keeping;           // the device's weight, keep may differ from ones
     size_t submitted;                 // windows in flight
     double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first

@@ -31,11 +31,14 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
 // Converts text to tokens. BAD_INPUT: a byte that is not in the vocabulary.
 static bptt_status tokens_of(const bptt_model *m, const unsigned char *text, size_t n, unsigned char *id, bptt_error *e)
 {
+    bptt_model_config c;
     const unsigned char *byte;
     size_t V;
     int token[256];
     bptt_model_vocabulary(m, &byte, &V);
     if (!byte) return bptt_fail(e, BPTT_BAD_INPUT, "the model has no vocabulary, so it cannot read text");
+    bptt_model_get_config(m, &c);
+    if (c.output) return bptt_fail(e, BPTT_BAD_INPUT, "the model has dense targets, so it predicts no characters");
     for (size_t v = 0; v < 256; v++) token[v] = -1;
     for (size_t v = 0; v < V; v++) token[byte[v]] = (int)v;
     for (size_t i = 0; i < n; i++) {

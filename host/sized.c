@@ -23,10 +23,10 @@ enum {
 // The structs have no padding at the end, since a new member must not lie in an older caller's padding.
 #define NO_PADDING(type, last) \
     _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
-NO_PADDING(bptt_model_config, compute);
+NO_PADDING(bptt_model_config, skip);
 NO_PADDING(bptt_compute, reserved);
-NO_PADDING(bptt_run_config, last_gradient);
-NO_PADDING(bptt_window, keep);
+NO_PADDING(bptt_run_config, burn_in);
+NO_PADDING(bptt_window, reserved);
 NO_PADDING(bptt_trainer_config, epochs);
 _Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
 
@@ -97,7 +97,10 @@ bptt_status run_config_in(bptt_run_config *whole, const bptt_run_config *c, bptt
 bptt_status window_in(bptt_window *whole, const bptt_window *w, bptt_error *e)
 {
     *whole = (bptt_window){0};
-    return struct_in(&window_kind, whole, w, e);
+    const bptt_status s = struct_in(&window_kind, whole, w, e);
+    if (s || !whole->reserved) return s;
+    return bptt_fail(e, BPTT_BAD_INPUT, "`reserved` of the window is %u, but must be 0 in this version (%s)",
+                     whole->reserved, BPTT_VERSION);
 }
 
 // The nested configuration has the caller's size too, which determines the offsets of the members after it.

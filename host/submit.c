@@ -3,6 +3,7 @@
 #include "sized.h"
 
 #include <math.h>
+#include <string.h>
 
 _Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend has a slot for each window in flight");
 
@@ -14,6 +15,13 @@ static bptt_status check_tokens(const bptt_run *r, const char *what, const int32
             return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
                              i / r->B, i % r->B, r->model->V - 1);
     return BPTT_OK;
+}
+
+static double target_at(const bptt_window *w, size_t i)
+{
+    double y;
+    bptt_convert(&y, BPTT_F64, 0, w->dense_target, w->dense_target_type, i);
+    return y;
 }
 
 static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_error *e)
@@ -30,16 +38,43 @@ static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_err
     return check_type("dense_type", w->dense_type, e);
 }
 
+// The targets of a window; a prediction may have none.
+static bptt_status check_targets(const bptt_run *r, const bptt_window *w, bool predict, bptt_error *e)
+{
+    const bptt_model *m = r->model;
+    const size_t M = m->config.output;
+    if (!M && w->dense_target)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the targets of the model are tokens, so `dense_target` must be NULL");
+    if (!M) return predict && !w->target ? BPTT_OK : check_tokens(r, "target", w->target, r->T * r->B, e);
+    if (w->target)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "the targets of the model are dense, of width %zu, so `target` must be NULL", M);
+    if (!w->dense_target && predict) return BPTT_OK;
+    if (!w->dense_target)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "`dense_target` is NULL, but the targets of the model are dense, of width %zu", M);
+    const bptt_status s = check_type("dense_target_type", w->dense_target_type, e);
+    const bool probabilities = m->config.loss == BPTT_BINARY;
+    for (size_t i = 0; !s && probabilities && i < r->T * r->B * M; i++) {
+        const double y = target_at(w, i);
+        if (!(y >= 0 && y <= 1))
+            return bptt_fail(e, BPTT_BAD_INPUT,
+                             "target %g at step %zu, row %zu, output %zu is not from 0 to 1, as the binary loss needs",
+                             y, i / (r->B * M), i / M % r->B, i % M);
+    }
+    return s;
+}
+
 // Sum of the weights of a window.
 static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
 {
-    const size_t N = r->T * r->B;
-    *weight = w->weight ? 0 : (double)N;
+    const size_t N = r->T * r->B, first = r->config.burn_in * r->B;
+    *weight = w->weight ? 0 : (double)(N - first);
     for (size_t i = 0; w->weight && i < N; i++) {
         if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
             return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
                              (double)w->weight[i], i / r->B, i % r->B);
-        *weight += (double)w->weight[i];
+        if (i >= first) *weight += (double)w->weight[i];
     }
     return BPTT_OK;
 }
@@ -53,16 +88,29 @@ static bptt_status take_window(const bptt_run *r, const bptt_window *from, bool 
     if (s) return s;
     if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
     s = check_input(r, w, e);
-    if (!s && (w->target || !predict)) s = check_tokens(r, "target", w->target, r->T * r->B, e);
+    if (!s) s = check_targets(r, w, predict, e);
     return s ? s : check_weights(r, w, weight, e);
+}
+
+// The weights of a window, 0 in its first burn_in steps; NULL: those on the device, of a window that gave none.
+static const float *weights_of(bptt_run *r, const bptt_window *w)
+{
+    const size_t N = r->T * r->B, first = r->config.burn_in * r->B;
+    if (!w->weight) return r->weighted ? r->weights : NULL;
+    if (!first) return w->weight;
+    memcpy(r->masked + first, w->weight + first, (N - first) * sizeof *r->masked);
+    memset(r->masked, 0, first * sizeof *r->masked);
+    return r->masked;
 }
 
 static void fill_slots(bptt_run *r, const bptt_window *w, bptt_slots *slots)
 {
     slots->input[IN_TOKEN] = w->token, slots->type[IN_TOKEN] = BPTT_I32;
-    slots->input[IN_TARGET] = w->target, slots->type[IN_TARGET] = BPTT_I32;
+    const bool dense = r->model->config.output > 0;
+    slots->input[IN_TARGET] = dense ? w->dense_target : w->target;
+    slots->type[IN_TARGET] = dense ? w->dense_target_type : BPTT_I32;
     slots->input[IN_DENSE] = w->dense, slots->type[IN_DENSE] = w->dense_type;
-    slots->input[IN_WEIGHT] = w->weight ? w->weight : r->weighted ? r->ones : NULL;
+    slots->input[IN_WEIGHT] = weights_of(r, w);
     slots->input[IN_KEEP] = w->keep ? w->keep : r->keeping ? r->ones : NULL;
     slots->type[IN_WEIGHT] = slots->type[IN_KEEP] = BPTT_F32;
     r->weighted = w->weight != NULL;
@@ -212,7 +260,7 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
 
 // ---- predictions, and tensors of the last window --------------------------------------------------------------------
 
-// Runs step t of a checked window: the B rows of step t of each array. logp [B][V].
+// Runs step t of a checked window: the B rows of step t of each array. logp [B][O].
 static bptt_status one_step(bptt_run *r, const bptt_window *w, size_t t, float *logp, bptt_error *e)
 {
     bptt_device *d = r->model->device;
@@ -228,8 +276,7 @@ static bptt_status one_step(bptt_run *r, const bptt_window *w, size_t t, float *
 
 static bptt_status needs_place(const float *logp, bptt_error *e)
 {
-    return logp ? BPTT_OK
-                : bptt_fail(e, BPTT_BAD_INPUT, "`logp` is NULL, but must point to memory for log-probabilities");
+    return logp ? BPTT_OK : bptt_fail(e, BPTT_BAD_INPUT, "`logp` is NULL, but must point to memory for a prediction");
 }
 
 bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e)
@@ -254,17 +301,17 @@ bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float 
 
 bptt_status bptt_run_predict(bptt_run *r, const bptt_window *from, float *logp, bptt_error *e)
 {
-    const size_t V = r->model->V;
+    const size_t O = r->model->O;
     bptt_window w;
     double weight = 0;
     bptt_status s = needs_place(logp, e);
     if (!s) s = require_nothing_in_flight(r, e);
     if (!s) s = take_window(r, from, true, &w, &weight, e);
-    for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * V, e);
-    for (size_t i = 0; !s && i < r->T * r->B; i++)
-        if (isnan(logp[i * V])) // NaN in one element means NaN in the whole row
-            s = bptt_fail(e, BPTT_NOT_FINITE, "the prediction of step %zu, row %zu is not a number", i / r->B,
-                          i % r->B);
+    for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * O, e);
+    for (size_t i = 0; !s && i < r->T * r->B * O; i++)
+        if (isnan(logp[i]))
+            s = bptt_fail(e, BPTT_NOT_FINITE, "the prediction of step %zu, row %zu is not a number", i / (r->B * O),
+                          i / O % r->B);
     return s;
 }
 

@@ -28,6 +28,7 @@ typedef struct net {
     bptt_run *r;
     double *h0;              // [L][B][H]
     double *dense;           // [T][B][I]
+    double *dense_target;    // [T][B][M], in 0..1
     int32_t *token, *target; // [T][B]
     float *weight, *keep;    // [T][B]
     bptt_window w;           // of ones: no weight, no keep
@@ -47,18 +48,21 @@ static inline void net_random_window(net *n, uint64_t seed)
 {
     const size_t N = n->rc.steps * n->rc.batch;
     random_reals(&seed, 1, n->dense, N * n->c.input);
-    random_tokens(&seed, n->c.vocab, n->token, N);
-    random_tokens(&seed, n->c.vocab, n->target, N);
+    if (n->c.vocab) random_tokens(&seed, n->c.vocab, n->token, N);
+    if (n->c.vocab) random_tokens(&seed, n->c.vocab, n->target, N);
     for (size_t i = 0; i < N; i++) {
         const double r = random_real(&seed);
         n->weight[i] = r < -0.5 ? 0 : (float)(r + 1);
         n->keep[i] = i % 5 == 2 ? 0 : i % 5 == 4 ? 0.5f : 1;
     }
+    for (size_t i = 0; i < N * n->c.output; i++) n->dense_target[i] = fabs(random_real(&seed));
     n->w = (bptt_window){.size = sizeof(bptt_window),
                          .token = n->c.input ? NULL : n->token,
                          .dense = n->c.input ? n->dense : NULL,
                          .dense_type = BPTT_F64,
-                         .target = n->target};
+                         .target = n->c.output ? NULL : n->target,
+                         .dense_target = n->c.output ? n->dense_target : NULL,
+                         .dense_target_type = BPTT_F64};
 }
 
 // rc->size is set here.
@@ -71,7 +75,7 @@ static inline void net_open(net *n, const bptt_model_config *c, const bptt_run_c
     const size_t N = rc->steps * rc->batch;
     uint64_t random = 21;
     n->h0 = reals(c->layers * rc->batch * c->hidden);
-    n->dense = reals(N * c->input);
+    n->dense = reals(N * c->input), n->dense_target = reals(N * c->output);
     n->token = must_alloc(N, sizeof *n->token), n->target = must_alloc(N, sizeof *n->target);
     n->weight = must_alloc(N, sizeof *n->weight), n->keep = must_alloc(N, sizeof *n->keep);
     random_reals(&random, 1, n->h0, c->layers * rc->batch * c->hidden);
@@ -91,7 +95,7 @@ static inline void net_close(net *n)
 {
     bptt_run_close(n->r);
     bptt_model_close(n->m);
-    free(n->h0), free(n->dense), free(n->token), free(n->target), free(n->weight), free(n->keep);
+    free(n->h0), free(n->dense), free(n->dense_target), free(n->token), free(n->target), free(n->weight), free(n->keep);
 }
 
 // All of one part of a model as doubles, tensor after tensor (an exact copy: floats widen). NULL if it has none.

@@ -25,7 +25,7 @@ static inline void net_open_on(net *n, const bptt_backend *b, const bptt_model_c
     bptt_error e = {0};
     CK_TRUE(bptt_model_open_on(b, c, &n->m, &e) == BPTT_OK, "%s: %s", b->name, e.words);
     CK_TRUE(bptt_run_open(n->m, &n->rc, &n->r, &e) == BPTT_OK, "%s: %s", b->name, e.words);
-    n->dense = reals(N * c->input);
+    n->dense = reals(N * c->input), n->dense_target = reals(N * c->output);
     n->token = must_alloc(N, sizeof *n->token), n->target = must_alloc(N, sizeof *n->target);
     n->weight = must_alloc(N, sizeof *n->weight), n->keep = must_alloc(N, sizeof *n->keep);
 }
@@ -33,7 +33,7 @@ static inline void net_open_on(net *n, const bptt_backend *b, const bptt_model_c
 // The second window has weight and keep; the third is evaluated. Then one step by itself and an end to the state.
 static inline past live(net *n)
 {
-    past p = {.states = n->c.layers * n->rc.batch * n->c.hidden, .logps = n->rc.batch * n->c.vocab};
+    past p = {.states = n->c.layers * n->rc.batch * n->c.hidden, .logps = n->rc.batch * n->m->O};
     for (uint64_t k = 0; k < WINDOWS; k++) {
         bptt_error e = {0};
         net_random_window(n, 40 + k);

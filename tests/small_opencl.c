@@ -221,8 +221,12 @@ static void products(const bptt_backend *one, bptt_device *d, const bptt_backend
 // ---- windows --------------------------------------------------------------------------------------------------------
 
 static const struct {
-    size_t V, I, H, L, B, T;
-} NET[] = {{2, 0, 1, 1, 1, 1}, {17, 0, 7, 2, 5, 3}, {70, 6, 16, 1, 3, 4}, {5, 0, 9, 1, 2, 2}};
+    size_t V, I, H, L, B, T, M;
+    bptt_loss loss;
+} NET[] = {{2, 0, 1, 1, 1, 1, 0, BPTT_SOFTMAX},   {17, 0, 7, 2, 5, 3, 0, BPTT_SOFTMAX},
+           {70, 6, 16, 1, 3, 4, 0, BPTT_SOFTMAX}, {5, 0, 9, 1, 2, 2, 0, BPTT_SOFTMAX},
+           {0, 9, 7, 1, 3, 4, 9, BPTT_SQUARED},   {5, 0, 7, 2, 2, 3, 70, BPTT_ABSOLUTE},
+           {0, 7, 9, 1, 2, 3, 5, BPTT_BINARY}};
 enum { NETS = sizeof NET / sizeof NET[0] };
 
 static void windows(const bptt_backend *one, const bptt_backend *two, bptt_lowering how, const char *name)
@@ -230,6 +234,7 @@ static void windows(const bptt_backend *one, const bptt_backend *two, bptt_lower
     for (size_t i = 0; i < (one_net() ? 1 : NETS); i++) {
         if (few() && (how == BPTT_LOWER_ALWAYS) != (i == 1 || i == 2)) continue;
         bptt_model_config c = net_config("", BPTT_F32, NET[i].V, NET[i].H, NET[i].L);
+        c.output = NET[i].M, c.loss = NET[i].loss, c.skip = NET[i].M > 0 && NET[i].I >= NET[i].M;
         c.input = NET[i].I, c.biases = 1 + (int)(i & 1), c.cell = i == 2 ? BPTT_RELU : BPTT_TANH;
         c.optimizer = (bptt_optimizer)(i % 3), c.clip_mode = i == 1 ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM;
         c.clip = 0.1, c.momentum = 0.5, c.compute.device = NULL, c.compute.lowering = how;

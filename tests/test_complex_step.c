@@ -5,15 +5,25 @@
 #include "step.h"
 #include "suite.h"
 
-// V I H L B T, biases, masked: T = 1 and B = 1, one to three layers, tokens and dense input, both biases, weights and
-// keeps.
+// V I H L B T, biases, masked, dense targets: T = 1 and B = 1, one to three layers, tokens and dense input, both
+// biases, weights and keeps, every loss, with skip and without.
 static const net_case SHAPE[] = {
-    {0, 5, 0, 4, 1, 3, 5, 1, false, false, 0}, {0, 5, 0, 4, 2, 1, 4, 2, false, false, 0},
-    {0, 4, 0, 3, 3, 2, 4, 1, true, false, 0},  {0, 3, 5, 4, 1, 2, 4, 1, false, false, 0},
-    {0, 3, 2, 3, 3, 2, 3, 2, true, false, 0},  {0, 7, 0, 1, 1, 1, 1, 1, false, false, 0},
-    {0, 2, 1, 5, 2, 3, 1, 1, true, false, 0},  {0, 6, 0, 7, 1, 1, 9, 1, true, false, 0},
+    {0, 5, 0, 4, 1, 3, 5, 1, false, false, 0, TOKENS},
+    {0, 5, 0, 4, 2, 1, 4, 2, false, false, 0, TOKENS},
+    {0, 4, 0, 3, 3, 2, 4, 1, true, false, 0, TOKENS},
+    {0, 3, 5, 4, 1, 2, 4, 1, false, false, 0, TOKENS},
+    {0, 3, 2, 3, 3, 2, 3, 2, true, false, 0, TOKENS},
+    {0, 7, 0, 1, 1, 1, 1, 1, false, false, 0, TOKENS},
+    {0, 2, 1, 5, 2, 3, 1, 1, true, false, 0, TOKENS},
+    {0, 6, 0, 7, 1, 1, 9, 1, true, false, 0, TOKENS},
+    {0, 2, 5, 4, 2, 3, 4, 1, true, false, 0, {3, BPTT_SQUARED, true}},
+    {0, 5, 0, 4, 1, 2, 4, 2, true, false, 0, {3, BPTT_SQUARED, false}},
+    {0, 2, 3, 4, 2, 1, 4, 1, false, false, 0, {3, BPTT_ABSOLUTE, true}},
+    {0, 2, 3, 4, 1, 3, 4, 2, true, false, 0, {5, BPTT_ABSOLUTE, false}},
+    {0, 2, 7, 4, 2, 3, 4, 1, true, false, 0, {1, BPTT_BINARY, true}},
+    {0, 4, 0, 5, 3, 1, 4, 1, false, false, 0, {4, BPTT_BINARY, false}},
 };
-enum { SHAPES = 8 };
+enum { SHAPES = sizeof SHAPE / sizeof *SHAPE };
 
 static void check_complex_step(const bptt_backend *judged, bptt_cell cell, size_t shape, step_found *f)
 {

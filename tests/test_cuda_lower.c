@@ -119,7 +119,8 @@ static bool written(const launch *n, size_t k)
 {
     switch (n->kernel) {
     case KERNEL_update: return k == 0 || k == 2 || k == 3;
-    case KERNEL_softmax_xent: return k >= 2;
+    case KERNEL_softmax_xent:
+    case KERNEL_dense_loss: return k >= 2;
     case LOWERED_cast: return k == 1;
     case LOWERED_cell_forward_cast: return k >= 3;
     case LOWERED_cell_backward_cast: return k == 2 || k == 3;
@@ -323,12 +324,13 @@ static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
         scaled_operands += scaled;
     }
     if (n->kernel == LAUNCH_PRODUCT) ck_assert_uint_eq(scaled_operands, n->operands == 4);
-    const bool backward = n->kernel == LOWERED_cell_backward_cast, softmax = n->kernel == KERNEL_softmax_xent;
+    const bool backward = n->kernel == LOWERED_cell_backward_cast;
+    const bool loss = n->kernel == KERNEL_softmax_xent || n->kernel == KERNEL_dense_loss;
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || is_half(m)) continue;
         versions *v = versions_of(all, m);
-        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (softmax && k == 2 && n->constants.op.gradient);
+        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (loss && k == 2 && n->constants.op.gradient);
     }
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];

@@ -241,9 +241,9 @@ END_TEST
 
 START_TEST(the_identity_over_dual_numbers_holds_for_it)
 {
-    static const net_case cases[] = {{TOY, 5, 0, 4, 1, 2, 7, 2, true, false, 0},
-                                     {TOY, 5, 3, 4, 2, 3, 5, 1, false, false, 0},
-                                     {TOY, 7, 0, 3, 3, 1, 9, 1, true, true, 3}};
+    static const net_case cases[] = {{TOY, 5, 0, 4, 1, 2, 7, 2, true, false, 0, TOKENS},
+                                     {TOY, 5, 3, 4, 2, 3, 5, 1, false, false, 0, TOKENS},
+                                     {TOY, 7, 0, 3, 3, 1, 9, 1, true, true, 3, TOKENS}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool holds[NET_CLAIMS];
         net_tables tables = {bptt_ref_fp(), bptt_ref_dual()};

@@ -12,11 +12,12 @@
 enum { CELLS = 1 << NET_CELLS, CARRY = 1 << NET_CARRY, LAYERS = 1 << NET_LAYERS, LOSS = 1 << NET_LOSS };
 
 // One layer, tokens, keep and weight, two decoder blocks, more steps than a forward-only run takes at a time; the same,
-// but short; two layers, relu; two layers, dense.
-static const net_case ONE = {BPTT_TANH, 5, 0, 4, 1, 2, 40, 2, true, false, 0};
-static const net_case SHORT = {BPTT_TANH, 5, 0, 4, 1, 2, 8, 2, true, false, 0};
-static const net_case RELU = {BPTT_RELU, 5, 0, 4, 2, 2, 8, 1, true, false, 0};
-static const net_case TWO = {BPTT_TANH, 5, 3, 4, 2, 3, 5, 1, false, false, 0};
+// but short; two layers, relu; two layers, dense; dense targets with skip.
+static const net_case ONE = {BPTT_TANH, 5, 0, 4, 1, 2, 40, 2, true, false, 0, TOKENS};
+static const net_case SHORT = {BPTT_TANH, 5, 0, 4, 1, 2, 8, 2, true, false, 0, TOKENS};
+static const net_case RELU = {BPTT_RELU, 5, 0, 4, 2, 2, 8, 1, true, false, 0, TOKENS};
+static const net_case TWO = {BPTT_TANH, 5, 3, 4, 2, 3, 5, 1, false, false, 0, TOKENS};
+static const net_case DENSE = {BPTT_TANH, 2, 5, 4, 2, 3, 7, 1, true, false, 0, {3, BPTT_BINARY, true}};
 
 // ---- bugs of the plan -------------------------------------------------------------------------------
 
@@ -273,6 +274,36 @@ static void weights_are_not_divided_by(bptt_device *d, const bptt_op *s, const b
     as_it_is(d, s, &ones);
 }
 
+// DENSE
+static void slopes_are_summed(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    as_it_is(d, s, slots);
+    for (size_t i = 0; i < s->arg[2].rows; i++)
+        for (size_t j = 0; j < s->arg[2].cols; j++)
+            *word(s->arg[2], i, j) = modp_mul(*word(s->arg[2], i, j), s->arg[2].cols);
+}
+
+static void dense_targets_are_one_off(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    bptt_op off = *s;
+    for (size_t i = 0; i + 1 < s->arg[2].rows; i++) {
+        off.arg[0] = bptt_rows(s->arg[0], i + 1, 1), off.arg[1] = bptt_rows(s->arg[1], i, 1);
+        off.arg[2] = bptt_rows(s->arg[2], i, 1), off.arg[3] = bptt_rows(s->arg[3], i, 1);
+        as_it_is(d, &off, slots);
+    }
+}
+
+// The gradient on the path around the layers: the copy of all outputs' gradients into columns of a wider matrix.
+static void skip_is_forgotten_in_reverse(bptt_plan *p)
+{
+    for (size_t i = p->ops; i-- > 0;) {
+        const bptt_op *s = &p->op[i];
+        if (s->opcode == BPTT_COPY && s->arg[1].cols == DENSE.dense.M && s->arg[0].cols == DENSE.dense.M &&
+            s->arg[1].ld > s->arg[0].ld)
+            drop(p, i);
+    }
+}
+
 // ---- the table --------------------------------------------------------------------------------------
 
 static const struct {
@@ -311,6 +342,11 @@ static const struct {
     {"repeated tokens overwrite", &ONE, NULL, BPTT_SCATTER, repeated_tokens_overwrite, LAYERS | LOSS},
     {"targets one row off", &ONE, NULL, BPTT_SOFTMAX_XENT, target_is_one_off, LOSS},
     {"weights not divided by", &ONE, NULL, BPTT_SOFTMAX_XENT, weights_are_not_divided_by, LOSS},
+    {"none", &DENSE, NULL, 0, NULL, 0},
+    {"dense loss: weights not divided by", &DENSE, NULL, BPTT_DENSE_LOSS, weights_are_not_divided_by, LOSS},
+    {"dense loss: slopes not divided by M", &DENSE, NULL, BPTT_DENSE_LOSS, slopes_are_summed, LOSS},
+    {"dense loss: targets one row off", &DENSE, NULL, BPTT_DENSE_LOSS, dense_targets_are_one_off, LOSS},
+    {"skip forgotten in reverse", &DENSE, skip_is_forgotten_in_reverse, 0, NULL, LOSS},
 };
 enum { BUGS = sizeof BUG / sizeof BUG[0] };
 

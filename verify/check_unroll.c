@@ -9,11 +9,18 @@
 // V I H L B T, biases, masked, flipped, padding. T and B of 1, one to three layers, tokens and dense input, more steps
 // than a forward-only run takes at a time, more rows than a decoder block.
 static const net_case shape[] = {
-    {0, 2, 0, 1, 1, 1, 1, 1, false, false, 0},       {0, 5, 0, 4, 1, 1, 7, 1, false, true, 0},
-    {0, 3, 1, 1, 3, 2, 5, 2, true, false, 3},        {0, 4, 0, 7, 2, 5, 1, 2, true, true, 1},
-    {0, 9, 33, 7, 3, 3, 33, 2, true, true, 5},       {0, 33, 0, 33, 3, 3, 40, 2, true, false, 0},
-    {0, 33, 0, 50, 2, 1, 65, 1, false, false, 0},    {0, 7, 65, 33, 1, 7, 50, 1, true, true, 3},
-    {0, 65, 65, 128, 1, 8, 128, 1, false, false, 0},
+    {0, 2, 0, 1, 1, 1, 1, 1, false, false, 0, TOKENS},
+    {0, 5, 0, 4, 1, 1, 7, 1, false, true, 0, TOKENS},
+    {0, 3, 1, 1, 3, 2, 5, 2, true, false, 3, TOKENS},
+    {0, 4, 0, 7, 2, 5, 1, 2, true, true, 1, TOKENS},
+    {0, 9, 33, 7, 3, 3, 33, 2, true, true, 5, TOKENS},
+    {0, 33, 0, 33, 3, 3, 40, 2, true, false, 0, TOKENS},
+    {0, 33, 0, 50, 2, 1, 65, 1, false, false, 0, TOKENS},
+    {0, 7, 65, 33, 1, 7, 50, 1, true, true, 3, TOKENS},
+    {0, 65, 65, 128, 1, 8, 128, 1, false, false, 0, TOKENS},
+    {0, 2, 5, 4, 2, 3, 33, 2, true, true, 1, {5, BPTT_SQUARED, true}},
+    {0, 4, 0, 7, 1, 5, 9, 1, true, false, 3, {9, BPTT_ABSOLUTE, false}},
+    {0, 2, 9, 7, 2, 3, 33, 2, true, true, 5, {4, BPTT_BINARY, true}},
 };
 enum { SHAPES = sizeof shape / sizeof shape[0] };
 
@@ -36,7 +43,7 @@ static const char *const claim[NET_CLAIMS] = {
     [NET_CELLS] = "a network is that step repeated: each state comes from the one before and the input or layer below",
     [NET_CARRY] = "the last states go on to the next window, which starts from them",
     [NET_LAYERS] = "gradients through all layers and steps are right, for any gradient of the top layer's states",
-    [NET_LOSS] = "the gradient of the loss is right, with decoder, softmax and weights of positions",
+    [NET_LOSS] = "the gradient of every loss is right, with decoder and weights of positions",
 };
 
 static bptt_status check_net_identity(const verify_options *o, size_t *failures, bptt_error *e)
@@ -69,9 +76,15 @@ static bptt_status check_net_identity(const verify_options *o, size_t *failures,
 
 // V I H L B T, biases, masked.
 static const net_case rounded[] = {
-    {0, 5, 0, 4, 1, 1, 9, 1, false, false, 0},  {0, 4, 0, 3, 3, 2, 4, 2, true, false, 0},
-    {0, 7, 3, 5, 2, 3, 1, 1, true, false, 0},   {0, 7, 0, 33, 1, 1, 33, 1, false, false, 0},
-    {0, 5, 33, 17, 3, 2, 7, 2, true, false, 0}, {0, 33, 0, 7, 3, 3, 33, 1, true, false, 0},
+    {0, 5, 0, 4, 1, 1, 9, 1, false, false, 0, TOKENS},
+    {0, 4, 0, 3, 3, 2, 4, 2, true, false, 0, TOKENS},
+    {0, 7, 3, 5, 2, 3, 1, 1, true, false, 0, TOKENS},
+    {0, 7, 0, 33, 1, 1, 33, 1, false, false, 0, TOKENS},
+    {0, 5, 33, 17, 3, 2, 7, 2, true, false, 0, TOKENS},
+    {0, 33, 0, 7, 3, 3, 33, 1, true, false, 0, TOKENS},
+    {0, 2, 7, 5, 2, 3, 9, 1, true, false, 0, {7, BPTT_SQUARED, true}},
+    {0, 5, 0, 4, 1, 2, 9, 2, true, false, 0, {3, BPTT_ABSOLUTE, false}},
+    {0, 2, 5, 7, 2, 3, 7, 1, true, false, 0, {4, BPTT_BINARY, true}},
 };
 enum { ROUNDED = sizeof rounded / sizeof rounded[0] };
 

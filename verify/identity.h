@@ -35,6 +35,10 @@ bptt_status identity_cell(const cell_calls *judged, const cell_case *c, cell_ver
 
 // ---- the unrolled net -----------------------------------------------------------------------------------------------
 
+#define TOKENS \
+    { \
+        0, BPTT_SOFTMAX, false \
+    }
 typedef struct net_case {
     bptt_cell cell;
     size_t V, I, H, L, B, T; // I 0: tokens
@@ -42,6 +46,11 @@ typedef struct net_case {
     bool masked;  // keep and weight are fractions and zeros, else absent
     bool flipped; // the backend wants stored transposes
     size_t extra; // elements of padding a row
+    struct net_targets {
+        size_t M; // width of dense targets; 0: tokens, and the others are 0
+        bptt_loss loss;
+        bool skip;
+    } dense;
 } net_case;
 
 typedef struct net_tables {

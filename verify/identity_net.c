@@ -152,7 +152,7 @@ static bptt_status reverse_window(net_pair *p, const uint64_t *h0, const uint64_
 // run.
 static uint64_t along_layers(const net_pair *p, bool with_state)
 {
-    const size_t n = p->n[LEAF_WEIGHTS] - p->c.V * (p->c.H + 1);
+    const size_t n = p->n[LEAF_WEIGHTS] - p->m->O * (p->c.H + 1);
     uint64_t sum = modp_dot(p->direction[LEAF_WEIGHTS], p->gradient[LEAF_WEIGHTS], n);
     sum = modp_add(sum, along(p, p->gradient[LEAF_INPUT], LEAF_INPUT));
     return with_state ? modp_add(sum, along(p, p->gradient[LEAF_STATE], LEAF_STATE)) : sum;

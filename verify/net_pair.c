@@ -13,6 +13,7 @@ static bptt_status open_pair_runs(net_pair *p, const net_tables *tables, bptt_er
     bptt_model_config m;
     bptt_model_defaults(&m);
     m.cell = c->cell, m.vocab = c->V, m.input = c->I, m.hidden = c->H, m.layers = c->L, m.biases = c->biases;
+    m.output = c->dense.M, m.loss = c->dense.loss, m.skip = c->dense.skip;
     m.optimizer = BPTT_SGD;
     bptt_status s = bptt_model_open_on(&tables->fp, &m, &p->m, e);
     if (!s) s = bptt_model_open_on(&tables->dual, &m, &p->dual_m, e);
@@ -31,7 +32,8 @@ static bptt_status make_arrays(net_pair *p, bptt_error *e)
     for (int i = 0; i < LEAF_KINDS; i++) all += 5 * p->n[i];
     p->words = calloc(all, sizeof *p->words);
     p->token = calloc(2 * p->N, sizeof *p->token), p->keep = calloc(2 * p->N, sizeof *p->keep);
-    if (!p->words || !p->token || !p->keep)
+    p->dense_target = calloc(p->N * p->c.dense.M + 1, sizeof *p->dense_target);
+    if (!p->words || !p->token || !p->keep || !p->dense_target)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory to check a net of %zu x %zu", p->c.T, p->c.B);
     uint64_t *at = p->words;
     for (int i = 0; i < LEAF_KINDS; i++) {
@@ -69,6 +71,7 @@ static void draw(net_pair *p)
         draw_fraction(&random, &p->weight[i], &p->weight_at[i]);
         if (!p->c.masked) p->keep_at[i] = p->weight_at[i] = 1;
     }
+    for (size_t i = 0; i < p->N * p->c.dense.M; i++) p->dense_target[i] = splitmix_uniform24(&random);
 }
 
 // Writes the weights, and garbage into the gradients, which must be overwritten.
@@ -113,7 +116,7 @@ void pair_close(net_pair *p)
     if (p->m) layout_free(p->m->device, p->block);
     bptt_run_close(p->r), bptt_run_close(p->dual_r), bptt_run_close(p->ahead);
     bptt_model_close(p->m), bptt_model_close(p->dual_m);
-    free(p->words), free(p->token), free(p->keep);
+    free(p->words), free(p->token), free(p->keep), free(p->dense_target);
     *p = (net_pair){0};
 }
 
@@ -123,7 +126,9 @@ bptt_window pair_window(const net_pair *p, bool dual)
                          .token = p->c.I ? NULL : p->token,
                          .dense = p->c.I ? dual ? p->pair[LEAF_INPUT] : p->value[LEAF_INPUT] : NULL,
                          .dense_type = dual ? BPTT_DUAL : BPTT_FP,
-                         .target = p->target,
+                         .target = p->c.dense.M ? NULL : p->target,
+                         .dense_target = p->c.dense.M ? p->dense_target : NULL,
+                         .dense_target_type = BPTT_F64,
                          .weight = p->c.masked ? p->weight : NULL,
                          .keep = p->c.masked ? p->keep : NULL};
 }

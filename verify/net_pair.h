@@ -25,6 +25,7 @@ typedef struct net_pair {
     uint64_t *words;               // behind all of them
     int32_t *token, *target;       // [N] each; token owns both
     float *keep, *weight;          // [N] each; keep owns both
+    double *dense_target;          // [N][M]
     bptt_mat cotangent_at;         // [N][H] on the device of r
     bptt_buf *block[LAYOUT_BLOCKS];
 } net_pair;

@@ -15,6 +15,7 @@ static bptt_status open_stepper_runs(stepper *p, const bptt_backend *judged, bpt
     bptt_model_config m;
     bptt_model_defaults(&m);
     m.cell = c->cell, m.vocab = c->V, m.input = c->I, m.hidden = c->H, m.layers = c->L, m.biases = c->biases;
+    m.output = c->dense.M, m.loss = c->dense.loss, m.skip = c->dense.skip;
     m.init = BPTT_INIT_UNIFORM, m.seed = 3, m.type = BPTT_F64, m.optimizer = BPTT_SGD;
     bptt_status s = bptt_model_open_on(judged, &m, &p->real, e);
     if (!s) s = bptt_model_open_on(&over_complex, &m, &p->complex_, e);
@@ -30,10 +31,13 @@ static bptt_status make_window(stepper *p, bptt_error *e)
     p->h0 = calloc(p->states + p->inputs, sizeof *p->h0);
     p->token = calloc(2 * p->N, sizeof *p->token);
     p->weight = calloc(2 * p->N, sizeof *p->weight);
-    if (!p->h0 || !p->token || !p->weight) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window");
+    p->dense_target = calloc(p->N * p->c.dense.M + 1, sizeof *p->dense_target);
+    if (!p->h0 || !p->token || !p->weight || !p->dense_target)
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window");
     p->dense = p->h0 + p->states, p->target = p->token + p->N, p->keep = p->weight + p->N;
     for (size_t i = 0; i < p->states + p->inputs; i++) p->h0[i] = stepper_draw(&random);
     for (size_t i = 0; i < 2 * p->N; i++) p->token[i] = (int32_t)(splitmix_next(&random) % p->c.V);
+    for (size_t i = 0; i < p->N * p->c.dense.M; i++) p->dense_target[i] = splitmix_uniform24(&random);
     for (size_t i = 0; i < p->N; i++) {
         p->weight[i] = (float)splitmix_uniform24(&random);
         p->keep[i] = i % 3 == 1 ? 0 : i % 3 == 2 ? 0.5f : 1; // a new document, a state that is halved
@@ -55,7 +59,7 @@ void stepper_close(stepper *p)
 {
     bptt_run_close(p->r), bptt_run_close(p->ahead);
     bptt_model_close(p->real), bptt_model_close(p->complex_);
-    free(p->h0), free(p->token), free(p->weight);
+    free(p->h0), free(p->token), free(p->weight), free(p->dense_target);
     *p = (stepper){0};
 }
 
@@ -65,7 +69,9 @@ bptt_window stepper_window(const stepper *p, const void *dense, bptt_type type)
                          .token = p->c.I ? NULL : p->token,
                          .dense = p->c.I ? dense : NULL,
                          .dense_type = type,
-                         .target = p->target,
+                         .target = p->c.dense.M ? NULL : p->target,
+                         .dense_target = p->c.dense.M ? p->dense_target : NULL,
+                         .dense_target_type = BPTT_F64,
                          .weight = p->c.masked ? p->weight : NULL,
                          .keep = p->c.masked ? p->keep : NULL};
 }

@@ -14,6 +14,7 @@ typedef struct stepper {
     double *h0, *dense;      // [states], [inputs]; h0 owns both
     int32_t *token, *target; // [N] each; token owns both
     float *weight, *keep;    // [N] each; weight owns both
+    double *dense_target;    // [N][M]
 } stepper;
 
 // Leaves nothing open on failure.

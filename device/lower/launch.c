@@ -1,5 +1,6 @@
 // Lowers ops to launches.
 #include "launch.h"
+#include "losses.h"
 #include "sizes.h"
 
 #include <assert.h>
@@ -31,6 +32,11 @@ view view_of(const bptt_mat *m)
 OPTIMIZER_LIST(OPTIMIZER_CHECK)
 #undef OPTIMIZER_CHECK
 
+#define LOSS_CHECK(number, NAME, word, value, slope) \
+    _Static_assert(BPTT_##NAME == (number), "bptt.h and LOSS_LIST number " #NAME " differently");
+LOSS_LIST(LOSS_CHECK)
+#undef LOSS_CHECK
+
 op_constants constants_of(const bptt_op *op)
 {
     const struct bptt_rule *rule = &op->rule;
@@ -39,6 +45,7 @@ op_constants constants_of(const bptt_op *op)
         .beta = op->beta,
         .cell = (int)op->cell,
         .gradient = op->gradient,
+        .loss = (int)op->loss,
         .optimizer = (int)rule->optimizer,
         .by_norm = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_NORM,
         .by_value = rule->clip > 0 && rule->clip_mode == BPTT_CLIP_VALUE,
@@ -171,6 +178,7 @@ static how how_of(bptt_opcode opcode)
     case BPTT_MIX_BACKWARD: return (how){KERNEL_mix_backward, 2, GRID_ELEMENTS};
     case BPTT_ADD_ROW: return (how){KERNEL_add_row, 1, GRID_ELEMENTS};
     case BPTT_SOFTMAX_XENT: return (how){KERNEL_softmax_xent, 2, GRID_GROUPS};
+    case BPTT_DENSE_LOSS: return (how){KERNEL_dense_loss, 2, GRID_GROUPS};
     case BPTT_LOG_SOFTMAX: return (how){KERNEL_log_softmax, 0, GRID_GROUPS};
     case BPTT_UPDATE: return (how){KERNEL_update, 0, GRID_ELEMENTS};
     case BPTT_GUARD: return (how){KERNEL_guard, 0, GRID_ELEMENTS};

@@ -30,6 +30,7 @@ typedef uint32_t count;
     X(colsum, "ff", "01")                   \
     X(add_row, "ff", "01")                  \
     X(softmax_xent, "ifff", "0011")         \
+    X(dense_loss, "ffff", "0011")           \
     X(log_softmax, "f", "1")                \
     X(sum_chunks, "ff", "01")               \
     X(sumsq_chunks, "ff", "01")             \

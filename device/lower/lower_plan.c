@@ -207,7 +207,8 @@ static void plain(lowering *w, const bptt_op *op)
     for (size_t k = 0; roles[k]; k++)
         if (strchr("=+O", roles[k])) half_written(&w->copies, &op->arg[k]);
     if (op->opcode == BPTT_GATES_BACKWARD) half_is_gradient(&w->copies, &op->arg[0]);
-    if (op->opcode == BPTT_SOFTMAX_XENT && op->gradient) half_is_gradient(&w->copies, &op->arg[2]);
+    if ((op->opcode == BPTT_SOFTMAX_XENT || op->opcode == BPTT_DENSE_LOSS) && op->gradient)
+        half_is_gradient(&w->copies, &op->arg[2]);
 }
 
 static void lower_op(lowering *w, const bptt_op *op)

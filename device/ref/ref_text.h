@@ -3,6 +3,7 @@
 #include "host_memory.h"
 
 #include "cells.h"
+#include "losses.h"
 #include "optimizers.h"
 
 #include <string.h>
@@ -263,6 +264,25 @@ static void REF(softmax_xent)(bptt_device *d, const bptt_op *s, const bptt_slots
             const TOTAL p = TOTAL_DIV(TOTAL_EXP(REF(beyond)(AT(x, i, j), top)), sum);
             AT(x, i, j) = REAL_FROM(TOTAL_MUL(scale, j == target ? TOTAL_SUB(p, TOTAL_OF(1.0)) : p));
         }
+    }
+}
+
+static void REF(dense_loss)(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+{
+    (void)d;
+    const bptt_mat y = s->arg[0], k = s->arg[1], x = s->arg[2], loss = s->arg[3];
+    const double weight = slots->scalar[BPTT_WEIGHT];
+    const TOTAL M = TOTAL_OF((double)x.cols);
+    for (size_t i = 0; i < x.rows; i++) {
+        const TOTAL ki = TOTAL_FROM(AT(k, i, 0));
+        const TOTAL scale = weight > 0 ? TOTAL_DIV(TOTAL_DIV(ki, TOTAL_OF(weight)), M) : TOTAL_FROM(ZERO);
+        TOTAL sum = TOTAL_FROM(ZERO);
+        for (size_t j = 0; j < x.cols; j++) {
+            const REAL xij = AT(x, i, j), yij = AT(y, i, j);
+            sum = TOTAL_ADD(sum, TOTAL_FROM(loss_value((int)s->loss, xij, yij)));
+            if (s->gradient) AT(x, i, j) = REAL_FROM(TOTAL_MUL(scale, TOTAL_FROM(loss_slope((int)s->loss, xij, yij))));
+        }
+        *REF(total)(loss, i) = TOTAL_MUL(ki, TOTAL_DIV(sum, M));
     }
 }
 

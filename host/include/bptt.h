@@ -9,8 +9,8 @@
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
 //
-// Letters: V vocabulary, I input width, H hidden units, L layers, B batch, T steps, S states of a cell (2 with LSTM and
-// MLSTM: h, c; else 1: h).
+// Letters: V vocabulary, I input width, M width of dense targets, H hidden units, L layers, B batch, T steps, S states
+// of a cell (2 with LSTM and MLSTM: h, c; else 1: h).
 // Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
 // Loss is in nats per position. Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
@@ -109,6 +109,14 @@ typedef enum bptt_optimizer { BPTT_SGD = 0, BPTT_RMSPROP = 1, BPTT_ADAM = 2 } bp
 // VALUE clamps every element to [-clip, clip] (char-rnn).
 typedef enum bptt_clip { BPTT_CLIP_NORM = 0, BPTT_CLIP_VALUE = 1 } bptt_clip;
 
+// Losses of a position. SOFTMAX: cross-entropy of the softmax over V outputs and a token, in nats. The others: the mean
+// over M outputs x with targets y of l(x, y), as PyTorch's MSELoss, L1Loss and BCEWithLogitsLoss with reduction "mean":
+//   SQUARED   (x - y)^2                               gradient 2 (x - y) / M
+//   ABSOLUTE  |x - y|                                 gradient sign(x - y) / M, 0 where x = y
+//   BINARY    max(x, 0) - x y + log(1 + e^-|x|)       gradient (sigmoid(x) - y) / M;  x is a logit, 0 <= y <= 1
+// The loss of a window is the mean over positions, weighted by bptt_window.weight.
+typedef enum bptt_loss { BPTT_SOFTMAX = 0, BPTT_SQUARED = 1, BPTT_ABSOLUTE = 2, BPTT_BINARY = 3 } bptt_loss;
+
 // Initial weights, from one SplitMix64 stream seeded with `seed`, drawn row-major in the order of the tensors below:
 //   REFERENCE  weights uniform in +-1/sqrt(H) with 24 random bits, biases zero (b_ih of a forget gate: 1) and not drawn
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
@@ -149,7 +157,7 @@ typedef struct bptt_compute {
 typedef struct bptt_model_config {
     size_t size;              // sizeof(bptt_model_config), set by bptt_model_defaults
     bptt_cell cell;           // BPTT_TANH
-    size_t vocab;             // none; 2..65536; V
+    size_t vocab;             // none; 2..65536; V; 0 is allowed if input and output are above 0: no tokens
     size_t input;             // 0; 0..65536; I: width of dense vectors; 0: tokens, one-hot, I = V
     size_t hidden;            // 128; 1..65536; H
     size_t layers;            // 1; 1..64; L
@@ -165,6 +173,9 @@ typedef struct bptt_model_config {
     bptt_clip clip_mode;      // BPTT_CLIP_NORM
     double clip;              // 5; at least 0; 0: no clipping
     bptt_compute compute;     // zeros; settings of the machine
+    size_t output;            // 0; 0..65536; M: width of dense targets; 0: token targets, V outputs
+    bptt_loss loss; // BPTT_SOFTMAX; SOFTMAX for token targets (output = 0), one of the others for dense targets
+    int skip;       // 0; 0..1; 1: output = decoder + the first M inputs; needs input >= output > 0
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -179,8 +190,8 @@ BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config
 
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H]; G: gates of the cell, 1
-// for TANH and RELU, 3 for GRU, 4 for LSTM. Then decoder.weight [V][H], decoder.bias [V]. With biases = 1 GRU has
-// rnn.bias_hn_l<l> [H], the bias of Y_3. Cells unknown to PyTorch:
+// for TANH and RELU, 3 for GRU, 4 for LSTM. Then decoder.weight [V or M][H], decoder.bias [V or M]. With biases = 1 GRU
+// has rnn.bias_hn_l<l> [H], the bias of Y_3. Cells unknown to PyTorch:
 //   MLSTM       weight_ih [5H], weight_hh [H], weight_mixed [4H], bias_ih [5H], bias_hn [H] or bias_hh [5H]
 //   MINGRU      weight_ih [2H], bias_ih [2H]
 //   GRU_BEFORE  weight_ih [3H], weight_hh [2H], weight_mixed [H], bias_ih [3H], with biases = 2 bias_hh [3H]
@@ -215,7 +226,9 @@ BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error
 // reset: moments zero, no updates. Only compute and type of c (may be NULL: defaults) are used, and cell if the file
 // does not name its cell (files of bptt do): then bptt_model_cell_assumed is 1. Metadata keys read from other files:
 // "cell" ("tanh", "relu"), "input" ("0": tokens, or the width of dense vectors; without it V columns of
-// rnn.weight_ih_l0 mean tokens, any other number dense vectors). Errors: NO_INPUT, BAD_FILE, those of open.
+// rnn.weight_ih_l0 mean tokens, any other number dense vectors), "output" ("0": token targets, also if absent, or the
+// width of dense targets, the rows of decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent).
+// Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
@@ -231,6 +244,7 @@ typedef struct bptt_run_config {
     int keep;           // 1: windows may set keep
     int input_gradient; // 1: keep the gradient of dense inputs (needs gradient)
     int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
+    size_t burn_in;     // below steps: the first burn_in steps of every window have weight 0
 } bptt_run_config;      // defaults: batch and steps 1, others 0
 #define bptt_run_defaults(c) bptt_run_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_run_defaults_sized(bptt_run_config *c, size_t size);
@@ -240,13 +254,17 @@ typedef struct bptt_window {
     const int32_t *token;  // [T][B] in 0..V-1; NULL for a dense model
     const void *dense;     // [T][B][I] for a dense model, else NULL
     bptt_type dense_type;  // BPTT_F32 or BPTT_F64
-    const int32_t *target; // [T][B] in 0..V-1
+    const int32_t *target; // [T][B] in 0..V-1; NULL for a model with dense targets
     const float *weight;   // [T][B] >= 0, finite: weight of a position in the loss and its gradient; NULL: ones
     const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones
+    // [T][B][M] for a model with dense targets, else NULL; finite, and 0..1 for BINARY, also where the weight is 0
+    const void *dense_target;
+    bptt_type dense_target_type; // BPTT_F32 or BPTT_F64
+    unsigned reserved;           // 0
 } bptt_window;
 typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
-    double weight;    // the sum of weights: B*T by default
+    double weight;    // the sum of weights: B*(T - burn_in) by default
     double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
     // 1: the gradient overflowed in fp16 and the update was skipped: weights and moments unchanged, loss scale halved,
     // grad_norm infinite. It counts as an update. Only from train and collect, with FP16
@@ -291,11 +309,12 @@ BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, b
 #define BPTT_SUBMITTED 2
 BPTT_API bptt_status bptt_run_submit(bptt_run *r, const bptt_window *w, double rate, bptt_error *e);
 BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e);
-// Predictions: natural log-probabilities of the V outputs, from the carried state, which advances; for any run.
-//   next        one step: token [B] -> logp [B][V]
-//   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V]
-//   predict     the T steps of a window, as in evaluate -> logp [T][B][V]; target and weight may be NULL. Synchronizes
-//               with the device at every step; needs no additional device memory
+// Predictions, from the carried state, which advances; for any run: natural log-probabilities of the V tokens, or the M
+// outputs of a model with dense targets as they are (BINARY: logits; their sigmoid is the probability).
+//   next        one step: token [B] -> logp [B][V], or outputs [B][M]
+//   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V], or outputs [B][M]
+//   predict     the T steps of a window, as in evaluate -> logp [T][B][V], or outputs [T][B][M]; targets and weight may
+//               be NULL. Synchronizes with the device at every step; needs no additional device memory
 // Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
 BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);

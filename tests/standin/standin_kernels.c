@@ -33,6 +33,7 @@ static const struct {
     {"colsum", "rb", "1o", 1, "part db"},
     {"add_row", "r+", "1o", 1, "b x"},
     {"softmax_xent", "rrgw", "ccoc", 2, "id k x loss"},
+    {"dense_loss", "rrgw", "ococ", 2, "y k x loss"},
     {"log_softmax", "+", "o", 0, "x"},
     {"sum_chunks", "rw", "co", 1, "x out"},
     {"sumsq_chunks", "rw", "co", 1, "x out"},
@@ -182,8 +183,8 @@ cu_result standin_kernel_op(unsigned kernel, void **arguments, standin_op *op)
     }
     const char *wrong = special(s);
     if (wrong) standin_die("%s: %s", op->words, wrong);
-    if (!is_kernel(kernel, "update") && !is_kernel(kernel, "softmax_xent")) // read by no other
-        s->slots = 0;
+    if (!is_kernel(kernel, "update") && !is_kernel(kernel, "softmax_xent") && !is_kernel(kernel, "dense_loss"))
+        s->slots = 0; // read by no other
     else
         op->area[op->areas++] = (standin_area){s->slots, 1, SLOTS, 0, 4, 4, true, false, "slots"};
     return 0;

@@ -45,7 +45,14 @@ static inline uint64_t field_of(double x)
 }
 
 // Uninterpreted functions: equal arguments give equal values, which look random (Steele, Lea, Flood 2014).
-typedef enum field_function { FIELD_TANH = 1, FIELD_EXP, FIELD_LOG, FIELD_SQRT, FIELD_SIGMOID } field_function;
+typedef enum field_function {
+    FIELD_TANH = 1,
+    FIELD_EXP,
+    FIELD_LOG,
+    FIELD_SQRT,
+    FIELD_SIGMOID,
+    FIELD_SOFTPLUS_TAIL
+} field_function;
 static inline uint64_t field_any(field_function f, uint64_t z)
 {
     z += (uint64_t)f * UINT64_C(0x9E3779B97F4A7C15);

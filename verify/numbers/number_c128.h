@@ -23,6 +23,7 @@
 #define ABOVE_ZERO(a) (creal(a) > 0.0)
 #define TANH(a) ctanh(a)
 #define SIGMOID(a) (1.0 / (1.0 + cexp(-(a))))
+#define SOFTPLUS_TAIL(a) clog(1.0 + cexp(creal(a) < 0.0 ? (a) : -(a)))
 #define WHOLE(a) ((a)-5.0 * rint(creal(a) / 5.0))
 #define REAL_FROM(x) (x)
 #define REAL_PART(x) creal(x)

@@ -2,7 +2,8 @@
 // derivative d of its value v along: the forward text becomes its own derivative in the direction of the inputs' d.
 //
 // AXIOMS, all there are; everything else is arithmetic:
-//   tanh' = 1 - tanh tanh      sigmoid' = sigmoid (1 - sigmoid)      exp' = exp      log' = 1 / x
+//   tanh' = 1 - tanh tanh      exp' = exp      log' = 1 / x      sigmoid' = sigmoid (1 - sigmoid)
+//   log(1 + e^-|x|)' = sigmoid, less 1 where x is not below zero
 //   sums, products and quotients are differentiated as ever; a choice (relu, the largest of a row) is made by values,
 //   as it is over numbers modulo p, and the derivative is that of what was chosen.
 // That these hold of the real functions is calculus, not checked here. sqrt, which only updates use, has none.
@@ -41,6 +42,16 @@ static inline dual dual_exp(dual z)
     return (dual){y, field_mul(y, z.d)};
 }
 static inline dual dual_log(dual z) { return (dual){field_any(FIELD_LOG, z.v), field_mul(z.d, field_inverse(z.v))}; }
+static inline dual dual_sigmoid(dual z)
+{
+    const uint64_t y = field_any(FIELD_SIGMOID, z.v);
+    return (dual){y, field_mul(field_mul(y, field_sub(1, y)), z.d)};
+}
+static inline dual dual_softplus_tail(dual z)
+{
+    const uint64_t s = field_any(FIELD_SIGMOID, z.v), slope = field_below_zero(z.v) ? s : field_sub(s, 1);
+    return (dual){field_any(FIELD_SOFTPLUS_TAIL, z.v), field_mul(slope, z.d)};
+}
 
 #define REF(name) dual_##name
 #define REF_NAME "ref-dual"
@@ -62,6 +73,7 @@ static inline dual dual_log(dual z) { return (dual){field_any(FIELD_LOG, z.v), f
 #define ABOVE_ZERO(a) field_above_zero((a).v)
 #define TANH(a) dual_tanh(a)
 #define SIGMOID(a) dual_sigmoid(a)
+#define SOFTPLUS_TAIL(a) dual_softplus_tail(a)
 #define WHOLE(a) (a) // there is no nearest one modulo p, and nothing asks for it
 #define REAL_FROM(x) (x)
 #define REAL_OF(x) dual_of(x)

@@ -22,6 +22,7 @@
 #define ABOVE_ZERO(a) field_above_zero(a)
 #define TANH(a) field_any(FIELD_TANH, a)
 #define SIGMOID(a) field_any(FIELD_SIGMOID, a)
+#define SOFTPLUS_TAIL(a) field_any(FIELD_SOFTPLUS_TAIL, a)
 #define WHOLE(a) (a) // there is no nearest one modulo p, and nothing asks for it
 #define REAL_FROM(x) (x)
 #define REAL_OF(x) field_of(x)
