@@ -21,7 +21,13 @@ const char cell_words[] = "tanh|relu" GATED_CELL_LIST(NEXT_CELL_WORD);
 #define WITH(OTHER, list, reason) .needs = FIELD_##OTHER, .with = (list), .why = (reason)
 #define ABOVE_0(OTHER, reason) .needs = FIELD_##OTHER, .why = (reason)
 #define OPTION(name, commands, resumable, standard, help) .option = (name)
-enum { SAVED = FIELD_SAVED, LOGGED = FIELD_LOGGED, WAS_NUMBER = FIELD_WAS_NUMBER, ZERO_IS_OFF = FIELD_ZERO_IS_OFF };
+enum {
+    SAVED = FIELD_SAVED,
+    LOGGED = FIELD_LOGGED,
+    WAS_NUMBER = FIELD_WAS_NUMBER,
+    ZERO_IS_OFF = FIELD_ZERO_IS_OFF,
+    ADDED = FIELD_ADDED
+};
 
 #define MEMBER(OWNER, type, prefix, m) \
     .name = #m, .key = prefix #m, .owner = OWNER, .at = offsetof(type, m), .bytes = sizeof(((type *)0)->m)

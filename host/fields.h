@@ -13,6 +13,7 @@
 //   needs     condition under which the field has an effect: ALWAYS; WITH(OTHER, "a|b", why): field OTHER has one of
 //             these words; ABOVE_0(OTHER, why): field OTHER is above 0
 //   kept      SAVED in model files, LOGGED in the training log; WAS_NUMBER: a word that older files store as a number;
+//             ADDED: older files lack it, which means its default;
 //             ZERO_IS_OFF: 0, or the first word, disables the feature and is accepted even if the field has no effect
 //   option    OPTION(name, commands, allowed with --resume, "(source of a computed default)" or NULL, help)
 //
@@ -57,7 +58,11 @@ extern const char cell_words[]; // "tanh|relu|..."
       SAVED | LOGGED | WAS_NUMBER, \
       OPTION("clip-mode", BUILD, false, NULL, "clip by the norm of the whole gradient, or each element by value")) \
     F(SEED, seed, SEED, ANY, "1", ALWAYS, SAVED | LOGGED, \
-      OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers"))
+      OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers")) \
+    F(DOCUMENTS, documents, WORD, WORDS("none|line|blank"), "none", ALWAYS, SAVED | LOGGED | ADDED, \
+      OPTION("documents", ON(TRAIN), false, NULL, \
+             "TEXT holds many documents, one a line or separated by empty lines (blank): the hidden state starts anew " \
+             "at each, and samples and scores of the model do so too"))
 
 #define TRAINER_FIELDS(F, P) \
     F(BATCH, batch, COUNT, FROM(1, INT32_MAX), "32", ALWAYS, SAVED | LOGGED, \
@@ -121,7 +126,7 @@ typedef enum field_kind {
     FIELD_IS_FLAG,
     FIELD_IS_TEXT
 } field_kind;
-enum { FIELD_SAVED = 1, FIELD_LOGGED = 2, FIELD_WAS_NUMBER = 4, FIELD_ZERO_IS_OFF = 8 };
+enum { FIELD_SAVED = 1, FIELD_LOGGED = 2, FIELD_WAS_NUMBER = 4, FIELD_ZERO_IS_OFF = 8, FIELD_ADDED = 16 };
 
 typedef struct field {
     const char *name, *key; // name of the member; key in the metadata of a file

@@ -87,7 +87,8 @@ bptt_status get_fields(const st_reader *r, field_owner owner, void *config, bptt
 {
     for (const field *f = field_table; f < field_table + FIELDS; f++) {
         if (f->owner != owner || !(f->kept & FIELD_SAVED)) continue;
-        const char *const text = st_metadata(r, f->key);
+        const char *const found = st_metadata(r, f->key);
+        const char *const text = found || !(f->kept & FIELD_ADDED) ? found : f->standard;
         uint64_t wide = 0;
         if (!text || !field_parse(f, config, text)) return unreadable(f, text, e);
         const uint64_t count =

@@ -363,7 +363,7 @@ static void refused(bptt_status code, const char *words)
     ck_assert_uint_eq(h.lines + failures, 0);
 }
 
-static void newer(contents *c) { strcpy(text_at(c, "trace"), "2"); }
+static void newer(contents *c) { strcpy(text_at(c, "trace"), "3"); }
 static void huge(contents *c) { strcpy(text_at(c, "trace.steps"), "2147483647"); }
 static void no_rows(contents *c) { strcpy(text_at(c, "trace.batch"), "0"); }
 static void other_shape(contents *c) { strcpy(text_at(c, "hidden"), "34"); }
@@ -379,7 +379,7 @@ START_TEST(a_file_that_says_what_cannot_be_is_refused)
         mistake *make;
         const char *words;
     } row[] = {
-        {newer, "version 2"},          {huge, "another shape"},       {no_rows, "trace.batch is 0"},
+        {newer, "version 3"},          {huge, "another shape"},       {no_rows, "trace.batch is 0"},
         {other_shape, "shape"},        {no_precision, "fp7"},         {far_token, "holds 6, not in 0..5"},
         {negative_target, "holds -1"}, {no_dz, "no tensor trace.dz"}, {whole_losses, "holds I64"},
     };
