@@ -60,9 +60,10 @@ extern const char cell_words[]; // "tanh|relu|..."
     F(SEED, seed, SEED, ANY, "1", ALWAYS, SAVED | LOGGED, \
       OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers")) \
     F(DOCUMENTS, documents, WORD, WORDS("none|line|blank"), "none", ALWAYS, SAVED | LOGGED | ADDED, \
-      OPTION("documents", ON(TRAIN), false, NULL, \
-             "TEXT holds many documents, one a line or separated by empty lines (blank): the hidden state starts anew " \
-             "at each, and samples and scores of the model do so too"))
+      OPTION( \
+          "documents", ON(TRAIN), false, NULL, \
+          "TEXT holds many documents, one a line or separated by empty lines (blank): the hidden state starts anew " \
+          "at each, and samples and scores of the model do so too"))
 
 #define TRAINER_FIELDS(F, P) \
     F(BATCH, batch, COUNT, FROM(1, INT32_MAX), "32", ALWAYS, SAVED | LOGGED, \

@@ -14,9 +14,11 @@
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
-    const bptt_run_config train = {
-        .size = sizeof(bptt_run_config), .batch = t->config.batch, .steps = t->config.steps, .gradient = 1,
-        .keep = m->documents != BPTT_DOCUMENTS_NONE};
+    const bptt_run_config train = {.size = sizeof(bptt_run_config),
+                                   .batch = t->config.batch,
+                                   .steps = t->config.steps,
+                                   .gradient = 1,
+                                   .keep = m->documents != BPTT_DOCUMENTS_NONE};
     const bptt_run_config validation = {
         .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = train.keep};
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
@@ -68,8 +70,7 @@ static bptt_status open_runs(bptt_trainer *t, bptt_error *e)
     const bptt_run_config validation = {
         .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = train.keep};
     bptt_status s = bptt_run_open(t->model, &train, &t->run, e);
-    if (!s && t->corpus.n - t->corpus.n_train >= 2)
-        s = bptt_run_open(t->model, &validation, &t->validation_run, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = bptt_run_open(t->model, &validation, &t->validation_run, e);
     return s;
 }
 

@@ -19,8 +19,8 @@ typedef struct sampler {
 // BAD_INPUT if the model has no vocabulary. The caller closes s, also after a failure.
 bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e);
 void sampler_close(sampler *s);
-// Restarts from the prompt text [n]; without one, from a newline (or token 0, if newline is not in the vocabulary). In a
-// model of documents a newline starts the first one, with a prompt too. BAD_INPUT: a byte of the prompt is not in the
+// Restarts from the prompt text [n]; without one, from a newline (or token 0, if newline is not in the vocabulary). In
+// a model of documents a newline starts the first one, with a prompt too. BAD_INPUT: a byte of the prompt is not in the
 // vocabulary.
 bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e);
 // True if the last byte that was fed ends a document.

@@ -143,12 +143,10 @@ const option_row option_table[OPTIONS] = {
                          "number of the update that --trace writes, from 1"),
     [OPT_PRIME] =
         OWN("prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "prompt: the sample continues this text"),
-    [OPT_LENGTH] =
-        OWN("length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false,
-            "number of characters to sample; with --count: the most in one document"),
-    [OPT_SAMPLE_COUNT] =
-        OWN("count", 0, KIND_COUNT, "N", NULL, 1, MANY, ON(SAMPLE), false,
-            "number of documents to sample, each with the prompt, from a model of train --documents"),
+    [OPT_LENGTH] = OWN("length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false,
+                       "number of characters to sample; with --count: the most in one document"),
+    [OPT_SAMPLE_COUNT] = OWN("count", 0, KIND_COUNT, "N", NULL, 1, MANY, ON(SAMPLE), false,
+                             "number of documents to sample, each with the prompt, from a model of train --documents"),
     [OPT_TEMPERATURE] = OWN("temperature", 0, KIND_REAL, "X", "0.8", 0, 1000, ON(SAMPLE), false,
                             "sampling temperature; below 1 favours likely characters; 0: argmax"),
     [OPT_PART] = OWN("valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,

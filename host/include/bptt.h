@@ -99,7 +99,11 @@ typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_i
 // Documents of a text, for trainers and bptt_score. A document ends with its separator, whose last byte starts the next
 // one: the state is zero before the step that reads this byte, and the step predicts the first byte of the next
 // document. See bptt_ends_document. LINE: a newline; BLANK: an empty line, "\n\n" or "\n\r\n".
-typedef enum bptt_documents { BPTT_DOCUMENTS_NONE = 0, BPTT_DOCUMENTS_LINE = 1, BPTT_DOCUMENTS_BLANK = 2 } bptt_documents;
+typedef enum bptt_documents {
+    BPTT_DOCUMENTS_NONE = 0,
+    BPTT_DOCUMENTS_LINE = 1,
+    BPTT_DOCUMENTS_BLANK = 2
+} bptt_documents;
 
 // Settings of the machine: backend, device, kernels, precision. The default is all zeros. The layout is frozen; the
 // reserved members must be 0.
@@ -374,8 +378,9 @@ BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_e
 
 // ---- text -----------------------------------------------------------------------------------------------------------
 // Mean loss per byte of text [n] under a model with a vocabulary, one stream from zero state, which starts anew at each
-// document of the model's kind: the n - 1 bytes after the first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte that is not in the vocabulary;
-// n < 2), CANCELLED, DEVICE. progress, if not NULL, gets the number done; a non-zero return cancels.
+// document of the model's kind: the n - 1 bytes after the first are predicted. report->weight is n - 1. progress, if
+// not NULL, gets the number done; a non-zero return cancels.  Errors: BAD_INPUT (a byte that is not in the vocabulary;
+// n < 2), CANCELLED, DEVICE.
 BPTT_API bptt_status bptt_score(bptt_model *m, const void *text, size_t n,
                                 int (*progress)(void *user, size_t done, size_t total), void *user, bptt_report *report,
                                 bptt_error *e);
