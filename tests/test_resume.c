@@ -81,8 +81,10 @@ START_TEST(going_on_with_documents_is_never_having_stopped)
     c.model.documents = BPTT_DOCUMENTS_LINE;
     cut_and_go_on(&c, text, 100);
     CK_OK(bptt_trainer_open(&c, text, 100, &lines, NULL));
-    go(plain, 2), go(lines, 2);
-    ck_assert(!same_files(saved(plain), saved(lines)));
+    bptt_report a, b;
+    CK_OK(bptt_trainer_step(plain, &a, NULL));
+    CK_OK(bptt_trainer_step(lines, &b, NULL));
+    ck_assert(fabs(a.loss - b.loss) > 1e-5); // documents start in these windows
     bptt_trainer_close(plain), bptt_trainer_close(lines);
     free(text);
 }

@@ -35,17 +35,13 @@ static int32_t token_of(const sampler *s, unsigned char byte)
     return at ? (int32_t)(at - s->bytes) : -1;
 }
 
-bool sampler_at_end(const sampler *s)
-{
-    return s->fed > 0 && bptt_ends_document(s->documents, s->last + sizeof s->last - s->fed, s->fed - 1);
-}
+bool sampler_at_end(const sampler *s) { return bptt_ends_document(s->documents, s->last, sizeof s->last - 1) != 0; }
 
 // Feeds a token, after a reset if it starts a document.
 static bptt_status feed(sampler *s, int32_t token, bptt_error *e)
 {
     memmove(s->last, s->last + 1, sizeof s->last - 1);
     s->last[sizeof s->last - 1] = s->bytes[token];
-    s->fed += s->fed < sizeof s->last;
     const bptt_status status = sampler_at_end(s) ? bptt_run_reset(s->run, e) : BPTT_OK;
     return status == BPTT_OK ? bptt_run_next(s->run, &token, s->logp, e) : status;
 }
@@ -63,7 +59,6 @@ bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
                              shown);
     }
     bptt_status status = bptt_run_reset(s->run, e);
-    s->fed = 0;
     if (status == BPTT_OK && (n == 0 || (s->documents != BPTT_DOCUMENTS_NONE && newline >= 0)))
         status = feed(s, newline >= 0 ? newline : 0, e);
     for (size_t i = 0; i < n && status == BPTT_OK; i++) status = feed(s, token_of(s, (unsigned char)text[i]), e);

@@ -12,8 +12,7 @@ typedef struct sampler {
     const unsigned char *bytes; // [V]: byte of each token; belongs to the model
     size_t vocab;
     bptt_documents documents; // of the model
-    unsigned char last[3];    // the last bytes that were fed, newest last
-    size_t fed;               // number of bytes in `last`
+    unsigned char last[3];    // the last bytes that were fed, newest last; before the first: 0
 } sampler;
 
 // BAD_INPUT if the model has no vocabulary. The caller closes s, also after a failure.
