@@ -63,7 +63,12 @@ extern const char loss_words[]; // "softmax|squared|..."
       SAVED | LOGGED | WAS_NUMBER, \
       OPTION("clip-mode", BUILD, false, NULL, "clip by the norm of the whole gradient, or each element by value")) \
     F(SEED, seed, SEED, ANY, "1", ALWAYS, SAVED | LOGGED, \
-      OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers"))
+      OPTION("seed", BUILD | ON(SAMPLE), false, NULL, "seed of all random numbers")) \
+    F(DOCUMENTS, documents, WORD, WORDS("none|line|blank"), "none", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION( \
+          "documents", ON(TRAIN), false, NULL, \
+          "TEXT holds many documents, one a line or separated by empty lines (blank): the hidden state starts anew " \
+          "at each, and samples and scores of the model do so too"))
 
 #define TRAINER_FIELDS(F, P) \
     F(BATCH, batch, COUNT, FROM(1, INT32_MAX), "32", ALWAYS, SAVED | LOGGED, \

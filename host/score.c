@@ -1,6 +1,8 @@
 // Loss of a model on a text.
 #include "score.h"
 #include "corpus.h"
+#include "documents.h"
+#include "run.h"
 
 #include <stdlib.h>
 
@@ -8,7 +10,10 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
                          void *user, bptt_report *report, bptt_error *e)
 {
     int32_t token[SCORE_STEPS], target[SCORE_STEPS];
-    float weight[SCORE_STEPS];
+    float weight[SCORE_STEPS], keep[SCORE_STEPS];
+    const bptt_model *m = r->model;
+    const separator sep = separator_of(m->config.documents, m->vocabulary, m->vocabulary ? m->V : 0);
+    bptt_window w = {.size = sizeof(bptt_window), .token = token, .target = target, .weight = weight};
     double sum = 0;
     if (n < 2)
         return bptt_fail(e, BPTT_BAD_INPUT, "the text has %zu byte%s, but scoring needs at least 2", n,
@@ -17,9 +22,10 @@ bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*p
     for (size_t first = 0; !s && first + 1 < n; first += SCORE_STEPS) {
         const size_t count = stream_window(id, n, first, SCORE_STEPS, token, target, weight);
         bptt_report one;
-        s = bptt_run_evaluate(
-            r, &(bptt_window){.size = sizeof(bptt_window), .token = token, .target = target, .weight = weight}, &one,
-            e);
+        fill_keep(&sep, id, first, count, 1, keep);
+        for (size_t t = count; t < SCORE_STEPS; t++) keep[t] = 1;
+        w.keep = r->config.keep ? keep : NULL;
+        s = bptt_run_evaluate(r, &w, &one, e);
         if (!s) sum += one.loss * one.weight;
         if (!s && progress && progress(user, first + count, n - 1))
             s = bptt_fail(e, BPTT_CANCELLED, "stopped after %zu of %zu predictions", first + count, n - 1);
@@ -61,10 +67,12 @@ bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress
     unsigned char *id = malloc(n);
     if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
     bptt_run *r = NULL;
+    const bptt_run_config c = {.size = sizeof(bptt_run_config),
+                               .batch = 1,
+                               .steps = SCORE_STEPS,
+                               .keep = m->config.documents != BPTT_DOCUMENTS_NONE};
     bptt_status s = tokens_of(m, text, n, id, e);
-    if (!s)
-        s = bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS}, &r,
-                          e);
+    if (!s) s = bptt_run_open(m, &c, &r, e);
     if (!s) s = score_stream(r, id, n, progress, user, report, e);
     bptt_run_close(r);
     free(id);

@@ -23,7 +23,7 @@ typedef struct tracing {
 
 // ---- contents of the file -------------------------------------------------------------------------------------------
 
-enum { OWN_TENSORS = 5 };
+enum { OWN_TENSORS = 6 };
 
 static void own_entries(const bptt_trainer *t, st_tensor *list)
 {
@@ -32,6 +32,7 @@ static void own_entries(const bptt_trainer *t, st_tensor *list)
     const st_tensor own[OWN_TENSORS] = {
         {.name = "trace.token", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
         {.name = "trace.target", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
+        {.name = "trace.keep", .dtype = ST_F32, .rank = 2, .shape = {T, B}},
         {.name = "trace.states", .dtype = real, .rank = 4, .shape = {L, T + 1, B, H}},
         {.name = "trace.dz", .dtype = real, .rank = 4, .shape = {L, T, B, H}},
         {.name = "trace.losses", .dtype = ST_F64, .rank = 2, .shape = {T, B}},
@@ -79,7 +80,9 @@ static bptt_status write_before(tracing *k, bptt_error *e)
 {
     bptt_status s = write_weights(k->t->model, k->w, e);
     if (!s) s = write_tokens(k, k->t->token, e);
-    return s ? s : write_tokens(k, k->t->target, e);
+    if (!s) s = write_tokens(k, k->t->target, e);
+    const float *const keep = k->t->keep ? k->t->keep : k->run->ones;
+    return s ? s : st_write(k->w, keep, k->t->config.steps * k->t->config.batch * sizeof *keep, e);
 }
 
 static bptt_status write_after(tracing *k, bptt_error *e)
@@ -129,8 +132,11 @@ static bptt_status begin_trace(tracing *k, const char *folder, bptt_error *e)
     const bptt_trainer_config *c = &k->t->config;
     const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
                  carried = k->t->model->L * c->batch * k->t->model->S * k->t->model->H;
-    const bptt_run_config sizes = {
-        .size = sizeof(bptt_run_config), .batch = c->batch, .steps = c->steps, .gradient = 1};
+    const bptt_run_config sizes = {.size = sizeof(bptt_run_config),
+                                   .batch = c->batch,
+                                   .steps = c->steps,
+                                   .gradient = 1,
+                                   .keep = k->t->keep != NULL};
     bptt_status s = run_open(k->t->model, &sizes, true, &k->run, e);
     if (s) return s;
     k->scratch = malloc((states > carried ? states : carried) * sizeof(double)); // tokens, losses and dz are fewer
@@ -159,9 +165,8 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
     if (s) return s;
     tracing k = {.t = t};
     *kept = (bptt_error){0};
-    corpus_window(&t->corpus, t->config.batch, t->config.steps, window, t->token, t->target);
+    const bptt_window seen = trainer_window(t, window);
     kept->code = begin_trace(&k, folder, kept);
-    const bptt_window seen = {.size = sizeof(bptt_window), .token = t->token, .target = t->target};
     s = bptt_run_train(kept->code ? t->run : k.run, &seen, t->config.rate, report, e);
     if (!s) t->iteration++;
     if (!s && !kept->code) s = copy_state(k.run, t->run, k.scratch, e);

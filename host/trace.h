@@ -3,6 +3,7 @@
 // A safetensors file TRACE_FILE in a folder. It holds the weights before the update, as in a model file, and:
 //   train.gradient.<name>   the gradient of each tensor, before clipping
 //   trace.token, target     I64 [T][B]
+//   trace.keep              F32 [T][B]: 0 where a document starts, else 1; multiplies the state before the step
 //   trace.states            [L][T+1][B][H]: block 0 is the state before the window, block t+1 that after step t
 //   trace.dz                [L][T][B][H]: gradient of the loss with respect to the cell's pre-activations
 //   trace.losses            F64 [T][B]
@@ -12,6 +13,6 @@
 #define TRACE_H
 
 #define TRACE_FILE "trace.safetensors"
-#define TRACE_VERSION 1
+#define TRACE_VERSION 2
 
 #endif

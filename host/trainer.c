@@ -14,18 +14,64 @@
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
-    const bptt_run_config train = {
-        .size = sizeof(bptt_run_config), .batch = t->config.batch, .steps = t->config.steps, .gradient = 1};
-    const bptt_run_config validation = {.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS};
+    const bptt_run_config train = {.size = sizeof(bptt_run_config),
+                                   .batch = t->config.batch,
+                                   .steps = t->config.steps,
+                                   .gradient = 1,
+                                   .keep = m->documents != BPTT_DOCUMENTS_NONE};
+    const bptt_run_config validation = {
+        .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = train.keep};
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
     bptt_status s = model_size(b, m, &model, e);
     if (!s) s = run_size(b, m, &train, &run, &host, e);
     if (!s && t->corpus.n - t->corpus.n_train >= 2) s = run_size(b, m, &validation, &other, &host2, e);
     if (s) return s;
     host += host2 + t->corpus.n + 2 * t->config.batch * t->config.steps * sizeof *t->token;
+    if (train.keep) host += t->config.batch * t->config.steps * sizeof *t->keep;
     t->memory = model + run + other + host;
     if (!d && b->list) return BPTT_OK; // the memory size of such a device is known once it is open
     return check_memory(d, model + run + other, host, "this run", e);
+}
+
+// Finds the documents of the training part.
+static bptt_status find_documents(bptt_trainer *t, bptt_error *e)
+{
+    const bptt_documents d = t->model->config.documents;
+    t->separator = separator_of(d, t->corpus.byte, t->corpus.V);
+    if (d == BPTT_DOCUMENTS_NONE) return BPTT_OK;
+    t->documents = count_documents(&t->separator, t->corpus.id, t->corpus.n_train);
+    if (t->documents > 1) return BPTT_OK;
+    const bool line = d == BPTT_DOCUMENTS_LINE;
+    return bptt_fail(e, BPTT_BAD_INPUT,
+                     "`documents` is %s, but no %s separates documents in the training part of %zu bytes; leave "
+                     "`documents` out%s",
+                     line ? "line" : "blank", line ? "newline" : "empty line", t->corpus.n_train,
+                     line ? "" : ", or set it to line if each line is a document");
+}
+
+static bptt_status open_window(bptt_trainer *t, bptt_error *e)
+{
+    const size_t B = t->config.batch, T = t->config.steps;
+    const bool keeps = t->separator.documents != BPTT_DOCUMENTS_NONE;
+    t->token = malloc(T * B * sizeof *t->token);
+    t->target = malloc(T * B * sizeof *t->target);
+    if (keeps) t->keep = malloc(T * B * sizeof *t->keep);
+    if (t->token && t->target && (t->keep || !keeps)) return BPTT_OK;
+    return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %zu x %zu", T, B);
+}
+
+static bptt_status open_runs(bptt_trainer *t, bptt_error *e)
+{
+    const bptt_run_config train = {.size = sizeof(bptt_run_config),
+                                   .batch = t->config.batch,
+                                   .steps = t->config.steps,
+                                   .gradient = 1,
+                                   .keep = t->keep != NULL};
+    const bptt_run_config validation = {
+        .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = train.keep};
+    bptt_status s = bptt_run_open(t->model, &train, &t->run, e);
+    if (!s && t->corpus.n - t->corpus.n_train >= 2) s = bptt_run_open(t->model, &validation, &t->validation_run, e);
+    return s;
 }
 
 bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
@@ -50,19 +96,10 @@ bptt_status trainer_finish_open(bptt_trainer *t, bptt_error *e)
                              t->config.epochs, t->windows);
         t->config.iterations = (uint64_t)n;
     }
-    t->token = malloc(T * B * sizeof *t->token);
-    t->target = malloc(T * B * sizeof *t->target);
-    if (!t->token || !t->target) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %zu x %zu", T, B);
-    bptt_status s = bptt_model_set_vocabulary(t->model, t->corpus.byte, t->corpus.V, e);
-    if (!s)
-        s = bptt_run_open(t->model,
-                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
-                          &t->run, e);
-    if (!s && t->corpus.n - t->corpus.n_train >= 2)
-        s = bptt_run_open(t->model,
-                          &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS},
-                          &t->validation_run, e);
-    return s;
+    bptt_status s = find_documents(t, e);
+    if (!s) s = open_window(t, e);
+    if (!s) s = bptt_model_set_vocabulary(t->model, t->corpus.byte, t->corpus.V, e);
+    return s ? s : open_runs(t, e);
 }
 
 bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t, bptt_error *e)
@@ -102,6 +139,7 @@ void bptt_trainer_close(bptt_trainer *t)
     corpus_close(&t->corpus);
     free(t->token);
     free(t->target);
+    free(t->keep);
     free(t);
 }
 
@@ -120,6 +158,7 @@ void bptt_trainer_get_info_sized(const bptt_trainer *t, bptt_trainer_info *info,
         .memory = t->memory,
         .best_loss = t->best_loss,
         .best_iteration = t->best_iteration,
+        .documents = t->documents,
     };
     struct_out(info, size, &whole, sizeof whole);
 }
@@ -130,6 +169,15 @@ void bptt_trainer_get_config_sized(const bptt_trainer *t, bptt_trainer_config *c
 }
 
 bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
+
+bptt_window trainer_window(bptt_trainer *t, size_t k)
+{
+    const size_t B = t->config.batch, T = t->config.steps, len = corpus_stream(&t->corpus, B);
+    corpus_window(&t->corpus, B, T, k, t->token, t->target);
+    for (size_t b = 0; t->keep && b < B; b++)
+        fill_keep(&t->separator, t->corpus.id, b * len + k * T, T, B, t->keep + b);
+    return (bptt_window){.size = sizeof(bptt_window), .token = t->token, .target = t->target, .keep = t->keep};
+}
 
 bptt_status trainer_require_idle(const bptt_trainer *t, bptt_error *e)
 {
@@ -144,9 +192,8 @@ bptt_status bptt_trainer_submit(bptt_trainer *t, bptt_error *e)
     const bool room = t->run->submitted < BPTT_SUBMITTED; // if not, submit fails, and nothing may change
     bptt_status s = k == 0 && room ? bptt_run_reset(t->run, e) : BPTT_OK;
     if (s) return s;
-    corpus_window(&t->corpus, t->config.batch, t->config.steps, k, t->token, t->target);
-    s = bptt_run_submit(t->run, &(bptt_window){.size = sizeof(bptt_window), .token = t->token, .target = t->target},
-                        t->config.rate, e);
+    const bptt_window w = trainer_window(t, k);
+    s = bptt_run_submit(t->run, &w, t->config.rate, e);
     if (!s) t->iteration++;
     return s;
 }

@@ -192,6 +192,58 @@ open("foreign.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + da
     has err '^bptt: foreign.safetensors does not name its cell' "in the same words"
 fi
 
+# ---- documents ------------------------------------------------------------------------------------------------------
+own="--hidden 16 --layers 1 --batch 4 --steps 16 --valid-every 25 --documents line"
+awk 'BEGIN { for (i = 0; i < 600; i++) print substr("abcdefgh", 1 + i % 5, 1 + i % 4) }' >names
+# shellcheck disable=SC2086
+exits 0 "a text of a document a line is trained on" "$bptt" train names $own --iterations 60 -o lines.safetensors --log doc.log
+has err '^bptt: 571 documents to train on, one a line; the state starts anew at each$' "which is said"
+has doc.log '"event":"start".*"documents":"line"' "also in the log"
+# shellcheck disable=SC2086
+"$bptt" train names $own --iterations 30 -q -o half.safetensors >out 2>err
+exits 0 "it is resumed" "$bptt" train names --resume half.safetensors --iterations 60
+same lines.safetensors half.safetensors "to the bytes of a run that was not stopped"
+exits 78 "documents cannot change then" "$bptt" train names --resume half.safetensors --iterations 61 --documents none
+exits 0 "without documents" "$bptt" train names --hidden 16 --layers 1 --batch 4 --steps 16 --valid-every 25 --iterations 60 \
+    -o plain.safetensors
+! cmp -s lines.safetensors plain.safetensors
+say $? "another model is made"
+exits 0 "it is inspected" "$bptt" inspect lines.safetensors
+has out '^documents: line$' "with its documents"
+valid=$(sed -n 's/.*"event":"valid","iteration":60,"loss":\([0-9.]*\).*/\1/p' doc.log)
+exits 0 "it is scored" "$bptt" score lines.safetensors names --valid 0.05
+has out "^nats $(printf %.9f "${valid:-0}")\$" "to the loss of validation, which starts anew too"
+exits 0 "documents are counted in a sample" "$bptt" sample lines.safetensors --count 7 --seed 3
+[ "$(wc -l <out)" = 7 ]
+say $? "one a line"
+cp out counted
+exits 0 "a sample of as many characters" "$bptt" sample lines.safetensors --length "$(wc -c <counted)" --seed 3
+same counted out "is the same text"
+exits 0 "a prompt begins each document" "$bptt" sample lines.safetensors --count 5 --prime abc
+[ "$(grep -c '^abc' out)" = 5 ]
+say $? "of them"
+exits 0 "a document that does not end is cut" "$bptt" sample lines.safetensors --count 3 --length 1 --temperature 0
+[ "$(wc -l <out)" = 3 ]
+say $? "and stays on its line"
+has err '^bptt: 3 documents did not end within --length 1 and were cut$' "which is said"
+exits 78 "documents of a model of one text are not counted" "$bptt" sample m.safetensors --count 2
+has err '^bptt: --count has no effect: m.safetensors was trained without --documents; leave it out$' "in words"
+exits 65 "lines are not separated by empty lines" "$bptt" train names --documents blank --iterations 1 -o x.safetensors
+has err 'no empty line separates documents in the training part of .*; leave --documents out, or set it to line if' "in words"
+exits 64 "there is no other kind of document" "$bptt" train names --documents page --iterations 1 -o x.safetensors
+sed 's/$/\n/' names >blanks
+# shellcheck disable=SC2086
+exits 0 "documents between empty lines are trained on" "$bptt" train blanks $own --documents blank --iterations 60 \
+    -o blanks.safetensors --trace kept
+has err '^bptt: 571 documents to train on, separated by empty lines; ' "and counted"
+exits 0 "an update of them holds" "$bptt" verify trace kept
+exits 0 "they are sampled" "$bptt" sample blanks.safetensors --count 4 --seed 2
+[ "$(tail -c 2 out | wc -l)" = 2 ]
+say $? "each with its empty line"
+cp out counted
+exits 0 "a sample of as many characters" "$bptt" sample blanks.safetensors --length "$(wc -c <counted)" --seed 2
+same counted out "is the same text again"
+
 # ---- the plan of a window -------------------------------------------------------------------------------------------
 exits 0 "the plan of a window is printed" "$bptt" bench --plan --backend cpu --hidden 16 --layers 2 --batch 4 --steps 8
 [ "$(grep -c '^  loop forward in time, 8 times$' out)" = 2 ]

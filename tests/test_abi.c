@@ -36,8 +36,9 @@ static bptt_model_config small(void)
 
 // Possible ends of a struct of an older bptt.h.
 static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, compute.threads),
-                                   offsetof(bptt_model_config, compute.product), sizeof(bptt_model_config)};
-enum { MODEL_CUTS = 3 };
+                                   offsetof(bptt_model_config, compute.product), offsetof(bptt_model_config, documents),
+                                   sizeof(bptt_model_config)};
+enum { MODEL_CUTS = 4 };
 
 // A refusal of a struct, and its words.
 #define REFUSED(call, status, part) \
@@ -158,6 +159,9 @@ START_TEST(a_compute_with_members_of_a_newer_header_is_refused)
         REFUSED(bptt_model_open(&c, &m, e), BPTT_BAD_CONFIG, "install a newer bptt");
         REFUSED(bptt_gemm_rate(&c.compute, 0, &rate, e), BPTT_BAD_CONFIG, "install a newer bptt");
     }
+    bptt_model_config c = small();
+    c.reserved = 1;
+    REFUSED(bptt_model_open(&c, &m, e), BPTT_BAD_CONFIG, "model.reserved is 1, but must be 0");
     ck_assert_ptr_null(m);
 }
 END_TEST

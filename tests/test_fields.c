@@ -105,6 +105,8 @@ START_TEST(words_of_fields_are_those_of_backends_and_enumerations)
     ck_assert_int_eq(word_place(field_table[FIELD_OPTIMIZER].words, "rmsprop"), BPTT_RMSPROP);
     ck_assert_int_eq(word_place(field_table[FIELD_CLIP_MODE].words, "value"), BPTT_CLIP_VALUE);
     ck_assert_int_eq(word_place(field_table[FIELD_INIT].words, "uniform"), BPTT_INIT_UNIFORM);
+    ck_assert_int_eq(word_place(field_table[FIELD_DOCUMENTS].words, "line"), BPTT_DOCUMENTS_LINE);
+    ck_assert_int_eq(word_place(field_table[FIELD_DOCUMENTS].words, "blank"), BPTT_DOCUMENTS_BLANK);
     ck_assert_int_eq(word_place(field_table[FIELD_LOWERING].words, "always"), BPTT_LOWER_ALWAYS);
     ck_assert_int_eq(word_place(field_table[FIELD_PRODUCT].words, "library"), BPTT_PRODUCT_LIBRARY);
 }
@@ -119,7 +121,7 @@ static bptt_trainer_config odd(void)
     bptt_model_config *m = &c.model;
     m->cell = BPTT_RELU, m->biases = 2, m->init = BPTT_INIT_UNIFORM, m->seed = UINT64_MAX, m->optimizer = BPTT_RMSPROP;
     m->momentum = 0.1, m->decay = 0.2, m->beta1 = 0.3, m->beta2 = 0.4, m->epsilon = 1e-5;
-    m->clip = 0.5, m->clip_mode = BPTT_CLIP_VALUE;
+    m->clip = 0.5, m->clip_mode = BPTT_CLIP_VALUE, m->documents = BPTT_DOCUMENTS_LINE;
     return c;
 }
 
@@ -127,7 +129,7 @@ static bptt_trainer_config odd(void)
 static unsigned char *save_odd(const char *path)
 {
     const bptt_trainer_config c = odd();
-    unsigned char *text = text_of(100, 9, 3);
+    unsigned char *text = lines_of(100, 9, 3);
     bptt_trainer *t = NULL;
     CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
     CK_OK(bptt_trainer_step(t, NULL, NULL));
@@ -197,8 +199,8 @@ static void rewrite(const char *from, const char *to, bool numbers, const char *
 
 START_TEST(enumerations_are_saved_as_words)
 {
-    static const st_pair want[] = {
-        {"cell", "relu"}, {"init", "uniform"}, {"optimizer", "rmsprop"}, {"clip_mode", "value"}, {"biases", "2"}};
+    static const st_pair want[] = {{"cell", "relu"},       {"init", "uniform"}, {"optimizer", "rmsprop"},
+                                   {"clip_mode", "value"}, {"biases", "2"},     {"documents", "line"}};
     char path[32];
     temporary(path);
     free(save_odd(path));
@@ -234,6 +236,28 @@ START_TEST(a_file_with_numbers_for_enumerations_goes_on_as_one_with_words)
 }
 END_TEST
 
+START_TEST(a_field_that_an_older_file_lacks_has_its_default)
+{
+    char path[32], old[32];
+    temporary(path), temporary(old);
+    unsigned char *text = save_odd(path);
+    for (const field *f = field_table; f < field_table + FIELDS; f++) {
+        bptt_trainer_config got;
+        bptt_trainer *t = NULL;
+        bptt_trainer_defaults(&got);
+        const uint64_t standard = field_count(f, field_config(f, &got));
+        if (!(f->kept & FIELD_UNLESS_0)) continue;
+        rewrite(path, old, false, f->key, NULL);
+        CK_OK(bptt_trainer_resume(old, NULL, text, 100, &t, NULL));
+        bptt_trainer_get_config(t, &got);
+        CK_TRUE(field_count(f, field_config(f, &got)) == standard, "%s", f->name);
+        bptt_trainer_close(t);
+    }
+    ck_assert(field_table[FIELD_DOCUMENTS].kept & FIELD_UNLESS_0);
+    unlink(path), unlink(old), free(text);
+}
+END_TEST
+
 START_TEST(metadata_that_no_version_writes_are_refused)
 {
     static const struct {
@@ -243,6 +267,7 @@ START_TEST(metadata_that_no_version_writes_are_refused)
         {"optimizer", "3", "\"optimizer\" is out of range"},
         {"init", "18446744073709551615", "\"init\" is out of range"},
         {"clip_mode", NULL, "no word \"clip_mode\""},
+        {"documents", "1", "\"1\" is unknown to this version; it knows none|line|blank"},
         {"cell", "1", "\"1\" is unknown to this version"},
         {"cell", NULL, "do not name its cell"},
         {"hidden", "7.0", "no whole number \"hidden\""},
@@ -280,6 +305,7 @@ static void add(TCase *c)
     tcase_add_test(c, every_saved_field_comes_back_from_a_file);
     tcase_add_test(c, enumerations_are_saved_as_words);
     tcase_add_test(c, a_file_with_numbers_for_enumerations_goes_on_as_one_with_words);
+    tcase_add_test(c, a_field_that_an_older_file_lacks_has_its_default);
     tcase_add_test(c, metadata_that_no_version_writes_are_refused);
 }
 

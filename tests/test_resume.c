@@ -70,6 +70,26 @@ START_TEST(going_on_in_double_is_never_having_stopped)
 }
 END_TEST
 
+// Windows start within documents, whose states a file carries.
+START_TEST(going_on_with_documents_is_never_having_stopped)
+{
+    unsigned char *text = lines_of(100, 9, 3);
+    bptt_trainer_config c = config_of("cpu", BPTT_F32);
+    bptt_trainer *plain = NULL, *lines = NULL;
+    c.valid_every = 3;
+    CK_OK(bptt_trainer_open(&c, text, 100, &plain, NULL));
+    c.model.documents = BPTT_DOCUMENTS_LINE;
+    cut_and_go_on(&c, text, 100);
+    CK_OK(bptt_trainer_open(&c, text, 100, &lines, NULL));
+    bptt_report a, b;
+    CK_OK(bptt_trainer_step(plain, &a, NULL));
+    CK_OK(bptt_trainer_step(lines, &b, NULL));
+    ck_assert(fabs(a.loss - b.loss) > 1e-5); // documents start in these windows
+    bptt_trainer_close(plain), bptt_trainer_close(lines);
+    free(text);
+}
+END_TEST
+
 START_TEST(resume_takes_its_options_from_the_file)
 {
     unsigned char *text = text_of(100, 9, 3);
@@ -235,6 +255,7 @@ static void add(TCase *c)
 {
     tcase_add_test(c, going_on_from_a_file_is_never_having_stopped);
     tcase_add_test(c, going_on_in_double_is_never_having_stopped);
+    tcase_add_test(c, going_on_with_documents_is_never_having_stopped);
     tcase_add_test(c, resume_takes_its_options_from_the_file);
     tcase_add_test(c, resume_refuses_another_text_and_what_is_no_state);
     tcase_add_test(c, a_loop_of_ones_own_goes_on_once_the_count_of_updates_is_back);

@@ -30,12 +30,18 @@ typedef struct kind {
     bptt_cell cell;
     size_t H, L;
     int biases;
+    bptt_documents documents;
 } kind;
 
 static const kind KINDS[] = {
-    {"cpu", BPTT_F32, BPTT_TANH, 33, 1, 1}, {"cpu", BPTT_F32, BPTT_TANH, 7, 3, 2},
-    {"cpu", BPTT_F32, BPTT_RELU, 9, 2, 1},  {"ref", BPTT_F32, BPTT_TANH, 7, 4, 1},
-    {"ref", BPTT_F64, BPTT_TANH, 7, 2, 2},  {"ref", BPTT_F64, BPTT_RELU, 5, 3, 1},
+    {"cpu", BPTT_F32, BPTT_TANH, 33, 1, 1, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_TANH, 7, 3, 2, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_RELU, 9, 2, 1, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F32, BPTT_TANH, 7, 4, 1, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_TANH, 7, 2, 2, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_RELU, 5, 3, 1, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_TANH, 9, 3, 1, BPTT_DOCUMENTS_LINE},
+    {"ref", BPTT_F64, BPTT_TANH, 7, 2, 2, BPTT_DOCUMENTS_BLANK},
 };
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0], TEXT = 400 };
 
@@ -43,7 +49,8 @@ static bptt_trainer *open_kind(const kind *k)
 {
     bptt_trainer_config c = config_of(k->backend, k->type);
     c.model.cell = k->cell, c.model.biases = k->biases, c.model.hidden = k->H, c.model.layers = k->L;
-    unsigned char *text = text_of(TEXT, 6, 11);
+    c.model.documents = k->documents;
+    unsigned char *text = k->documents ? lines_of(TEXT, 6, 11) : text_of(TEXT, 6, 11);
     bptt_trainer *t = NULL;
     CK_OK(bptt_trainer_open(&c, text, TEXT, &t, NULL));
     free(text);
@@ -126,6 +133,7 @@ START_TEST(the_file_holds_the_weights_before_and_the_state_after)
         for (size_t l = 0; l < L; l++)
             CK_NEAR(near_all(trace_state(w, l, T, 0), after + l * B * H, NULL, B * H), "state");
         for (size_t n = 0; n < T * B; n++) {
+            ck_assert(w->keep[n] == (t->keep ? (double)t->keep[n] : 1));
             ck_assert_uint_eq(w->token[n], (size_t)t->token[n]);
             ck_assert_uint_eq(w->target[n], (size_t)t->target[n]);
         }
@@ -283,6 +291,7 @@ static void a_target(contents *c)
     int64_t *const id = c->data[index_of(c, "trace.target")];
     id[4] = (id[4] + 1) % 6;
 }
+static void a_reset(contents *c) { floats_of(c, "trace.keep")[4] = 0; }
 static void a_transposed_matrix(contents *c)
 {
     float *const w = floats_of(c, "rnn.weight_hh_l0");
@@ -307,6 +316,9 @@ START_TEST(mistakes_are_seen_where_they_are)
         {"W_hh transposed", a_transposed_matrix, STATES_LINE},
         {"W_hh transposed, backward", a_transposed_matrix, DZ_LINE},
         {"another cell", another_cell, STATES_LINE},
+        {"a reset", a_reset, STATES_LINE},
+        {"a reset, backward", a_reset, DZ_LINE},
+        {"a reset in dW", a_reset, WEIGHTS_LINE},
         {"a token", a_token, STATES_LINE},
         {"a token in dW", a_token, WEIGHTS_LINE},
         {"a target", a_target, LOSSES_LINE},
@@ -363,13 +375,14 @@ static void refused(bptt_status code, const char *words)
     ck_assert_uint_eq(h.lines + failures, 0);
 }
 
-static void newer(contents *c) { strcpy(text_at(c, "trace"), "2"); }
+static void newer(contents *c) { strcpy(text_at(c, "trace"), "3"); }
 static void huge(contents *c) { strcpy(text_at(c, "trace.steps"), "2147483647"); }
 static void no_rows(contents *c) { strcpy(text_at(c, "trace.batch"), "0"); }
 static void other_shape(contents *c) { strcpy(text_at(c, "hidden"), "34"); }
 static void no_precision(contents *c) { strcpy(text_at(c, "trace.precision"), "fp7"); }
 static void far_token(contents *c) { *(int64_t *)c->data[index_of(c, "trace.token")] = 6; }
 static void negative_target(contents *c) { *(int64_t *)c->data[index_of(c, "trace.target")] = -1; }
+static void half_a_reset(contents *c) { floats_of(c, "trace.keep")[4] = 0.5f; }
 static void no_dz(contents *c) { strcpy(c->t[index_of(c, "trace.dz")].name, "trace.dy"); }
 static void whole_losses(contents *c) { c->t[index_of(c, "trace.losses")].dtype = ST_I64; }
 
@@ -379,9 +392,16 @@ START_TEST(a_file_that_says_what_cannot_be_is_refused)
         mistake *make;
         const char *words;
     } row[] = {
-        {newer, "version 2"},          {huge, "another shape"},       {no_rows, "trace.batch is 0"},
-        {other_shape, "shape"},        {no_precision, "fp7"},         {far_token, "holds 6, not in 0..5"},
-        {negative_target, "holds -1"}, {no_dz, "no tensor trace.dz"}, {whole_losses, "holds I64"},
+        {newer, "version 3"},
+        {huge, "another shape"},
+        {no_rows, "trace.batch is 0"},
+        {other_shape, "shape"},
+        {no_precision, "fp7"},
+        {far_token, "holds 6, not in 0..5"},
+        {half_a_reset, "0.5, not 0 or 1"},
+        {negative_target, "holds -1"},
+        {no_dz, "no tensor trace.dz"},
+        {whole_losses, "holds I64"},
     };
     make_folder();
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {

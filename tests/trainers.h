@@ -15,6 +15,15 @@ static inline unsigned char *text_of(size_t n, size_t V, uint64_t seed)
     return text;
 }
 
+// The same with a newline for one of the letters: a text of many documents.
+static inline unsigned char *lines_of(size_t n, size_t V, uint64_t seed)
+{
+    unsigned char *text = text_of(n, V, seed);
+    for (size_t i = 0; i < n; i++)
+        if (text[i] == 240) text[i] = '\n';
+    return text;
+}
+
 static inline bptt_trainer_config config_of(const char *backend, bptt_type type)
 {
     bptt_trainer_config c;

@@ -140,6 +140,16 @@ static bptt_status read_ids(const reading *k, const char *name, size_t **id, bpt
     return s;
 }
 
+static bptt_status read_keep(const reading *k, bptt_error *e)
+{
+    const trace_window *w = k->w;
+    bptt_status s = read_reals(k, "trace.keep", 2, (uint64_t[]){w->T, w->B}, &k->w->keep, e);
+    for (size_t i = 0; !s && i < w->T * w->B; i++)
+        if (w->keep[i] != 0 && w->keep[i] != 1)
+            s = bptt_fail(e, BPTT_BAD_FILE, "%.300s: trace.keep holds %g, not 0 or 1", k->path, w->keep[i]);
+    return s;
+}
+
 static bptt_status read_layer(const reading *k, const char *before, size_t l, bool both, trace_layer *m, bptt_error *e)
 {
     const trace_window *w = k->w;
@@ -172,6 +182,7 @@ static bptt_status read_all(const reading *k, bptt_error *e)
     bptt_status s = w->weight && w->gradient ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory to read a trace");
     if (!s) s = read_ids(k, "trace.token", &w->token, e);
     if (!s) s = read_ids(k, "trace.target", &w->target, e);
+    if (!s) s = read_keep(k, e);
     if (!s) s = read_reals(k, "trace.states", 4, (uint64_t[]){L, T + 1, B, H}, &w->states, e);
     if (!s) s = read_reals(k, "trace.dz", 4, (uint64_t[]){L, T, B, H}, &w->dz, e);
     if (!s) s = read_reals(k, "trace.losses", 2, (uint64_t[]){T, B}, &w->losses, e);

@@ -101,7 +101,7 @@ static void add_cell(const trace_window *w, size_t l, size_t t, size_t b, rows r
         }
     else
         add_product(r, m->weight_ih, trace_state(w, l - 1, t + 1, b), w->H, w->H);
-    add_product(r, m->weight_hh, trace_state(w, l, t, b), w->H, w->H);
+    if (w->keep[t * w->B + b] != 0) add_product(r, m->weight_hh, trace_state(w, l, t, b), w->H, w->H);
 }
 
 bptt_status certify_states(const trace_window *w, finding *f, bptt_error *e)
@@ -196,7 +196,7 @@ static void certify_dz_row(const trace_window *w, size_t i, rows d, rows r, find
     decoded own;
     set_zero(r, w->H);
     add_above(w, l, t, b, d, r, &own);
-    if (t + 1 < w->T) {
+    if (t + 1 < w->T && w->keep[(t + 1) * w->B + b] != 0) {
         const double *const later = trace_dz(w, l, t + 1, b);
         add_transposed(r, w->weight[l].weight_hh, later, later, w->H, w->H);
     }
@@ -253,7 +253,7 @@ static void certify_layer(const trace_window *w, size_t l, rows m, gradient_find
     set_zero(m, H * H);
     for (size_t i = 0; i < N; i++) {
         const double *const dz = trace_dz(w, l, i / w->B, i % w->B);
-        add_outer(m, dz, dz, trace_state(w, l, i / w->B, i % w->B), H, H);
+        if (w->keep[i] != 0) add_outer(m, dz, dz, trace_state(w, l, i / w->B, i % w->B), H, H);
     }
     note_all(w, g->weight_hh, m, H * H, &none, &f->weights);
     const size_t in = l == 0 ? w->V : H;

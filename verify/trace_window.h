@@ -18,6 +18,7 @@ typedef struct trace_window {
     double operand;                 // of what its products round their operands to, 0 where that is nothing
     char where[160];                // "cpu, fp32"
     size_t *token, *target;         // [T][B]
+    double *keep;                   // [T][B]: 0 or 1, multiplies the state before the step
     double *states;                 // [L][T+1][B][H]
     double *dz;                     // [L][T][B][H]
     double *losses;                 // [T][B]

@@ -207,6 +207,9 @@ static void print_text_line(const train *w)
                  grouped(i->n_valid, held));
     else
         complain("text: %s characters, %zu distinct; none held out", grouped(i->text, n), i->vocab);
+    if (i->documents > 0)
+        complain("%s documents to train on, %s; the state starts anew at each", grouped(i->documents, n),
+                 w->config.model.documents == BPTT_DOCUMENTS_LINE ? "one a line" : "separated by empty lines");
     complain("batch %zu x %zu characters; %s update%s an epoch, %s in all", w->config.batch, w->config.steps,
              grouped(i->windows, updates), plural(i->windows), grouped(i->iterations, all));
 }

@@ -58,6 +58,7 @@ typedef enum option_id {
     OPT_TRACE_AT,
     OPT_PRIME,
     OPT_LENGTH,
+    OPT_SAMPLE_COUNT,
     OPT_TEMPERATURE,
     OPT_PART,
     OPT_SECONDS,

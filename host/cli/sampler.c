@@ -9,7 +9,9 @@
 
 bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
 {
-    *s = (sampler){0};
+    bptt_model_config c;
+    bptt_model_get_config(m, &c);
+    *s = (sampler){.documents = c.documents};
     bptt_model_vocabulary(m, &s->bytes, &s->vocab);
     if (s->vocab == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
@@ -33,14 +35,20 @@ static int32_t token_of(const sampler *s, unsigned char byte)
     return at ? (int32_t)(at - s->bytes) : -1;
 }
 
+bool sampler_at_end(const sampler *s) { return bptt_ends_document(s->documents, s->last, sizeof s->last - 1) != 0; }
+
+// Feeds a token, after a reset if it starts a document.
+static bptt_status feed(sampler *s, int32_t token, bptt_error *e)
+{
+    memmove(s->last, s->last + 1, sizeof s->last - 1);
+    s->last[sizeof s->last - 1] = s->bytes[token];
+    const bptt_status status = sampler_at_end(s) ? bptt_run_reset(s->run, e) : BPTT_OK;
+    return status == BPTT_OK ? bptt_run_next(s->run, &token, s->logp, e) : status;
+}
+
 bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
 {
-    bptt_status status = bptt_run_reset(s->run, e);
-    if (status != BPTT_OK) return status;
-    if (n == 0) {
-        const int32_t newline = token_of(s, '\n'), first = newline >= 0 ? newline : 0;
-        return bptt_run_next(s->run, &first, s->logp, e);
-    }
+    const int32_t newline = token_of(s, '\n');
     for (size_t i = 0; i < n; i++) { // checks the whole prompt first
         const unsigned char byte = (unsigned char)text[i];
         char shown[8] = "";
@@ -50,17 +58,17 @@ bptt_status sampler_prime(sampler *s, const char *text, size_t n, bptt_error *e)
                              "byte %zu of the prime is 0x%02X%s, which is not in the model's vocabulary", i + 1, byte,
                              shown);
     }
-    for (size_t i = 0; i < n && status == BPTT_OK; i++) {
-        const int32_t token = token_of(s, (unsigned char)text[i]);
-        status = bptt_run_next(s->run, &token, s->logp, e);
-    }
+    bptt_status status = bptt_run_reset(s->run, e);
+    if (status == BPTT_OK && (n == 0 || (s->documents != BPTT_DOCUMENTS_NONE && newline >= 0)))
+        status = feed(s, newline >= 0 ? newline : 0, e);
+    for (size_t i = 0; i < n && status == BPTT_OK; i++) status = feed(s, token_of(s, (unsigned char)text[i]), e);
     return status;
 }
 
 bptt_status sampler_draw(sampler *s, double temperature, uint64_t *random, unsigned char *byte, bptt_error *e)
 {
     const int32_t token = bptt_pick(s->logp, s->vocab, temperature, random);
-    const bptt_status status = bptt_run_next(s->run, &token, s->logp, e);
+    const bptt_status status = feed(s, token, e);
     if (status == BPTT_OK) *byte = s->bytes[token];
     return status;
 }

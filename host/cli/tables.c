@@ -29,9 +29,11 @@ const command_row command_table[COMMANDS] = {
                     1,
                     "generate text with a model",
                     "Writes the prompt and characters sampled from MODEL to standard output. The same seed gives "
-                    "the same text. Without a prompt the text starts as after a newline.",
+                    "the same text. Without a prompt the text starts as after a newline. A model of train --documents "
+                    "starts anew at each document that it completes.",
                     {"bptt sample model.safetensors",
-                     "bptt sample model.safetensors --prime 'ROMEO:' --temperature 0.7 --seed 3"}},
+                     "bptt sample model.safetensors --prime 'ROMEO:' --temperature 0.7 --seed 3",
+                     "bptt sample names.safetensors --count 20"}},
     [CMD_SCORE] = {"score",
                    "MODEL TEXT",
                    2,
@@ -141,8 +143,10 @@ const option_row option_table[OPTIONS] = {
                          "number of the update that --trace writes, from 1"),
     [OPT_PRIME] =
         OWN("prime", 0, KIND_TEXT, "TEXT", NULL, 0, 0, ON(SAMPLE), false, "prompt: the sample continues this text"),
-    [OPT_LENGTH] =
-        OWN("length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false, "number of characters to sample"),
+    [OPT_LENGTH] = OWN("length", 'n', KIND_COUNT, "N", "500", 0, MANY, ON(SAMPLE), false,
+                       "number of characters to sample; with --count: the most in one document"),
+    [OPT_SAMPLE_COUNT] = OWN("count", 0, KIND_COUNT, "N", NULL, 1, MANY, ON(SAMPLE), false,
+                             "number of documents to sample, each with the prompt, from a model of train --documents"),
     [OPT_TEMPERATURE] = OWN("temperature", 0, KIND_REAL, "X", "0.8", 0, 1000, ON(SAMPLE), false,
                             "sampling temperature; below 1 favours likely characters; 0: argmax"),
     [OPT_PART] = OWN("valid", 0, KIND_REAL, "F", "(the whole text)", 1e-9, 0.999999999, ON(SCORE), false,

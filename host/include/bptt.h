@@ -122,6 +122,15 @@ typedef enum bptt_loss { BPTT_SOFTMAX = 0, BPTT_SQUARED = 1, BPTT_ABSOLUTE = 2, 
 //   UNIFORM    weights and biases uniform in +-1/sqrt(H)                                     (PyTorch's default law)
 typedef enum bptt_init { BPTT_INIT_REFERENCE = 0, BPTT_INIT_UNIFORM = 1 } bptt_init;
 
+// Documents of a text, for trainers and bptt_score. A document ends with its separator, whose last byte starts the next
+// one: the state is zero before the step that reads this byte, and the step predicts the first byte of the next
+// document. See bptt_ends_document. LINE: a newline; BLANK: an empty line, "\n\n" or "\n\r\n".
+typedef enum bptt_documents {
+    BPTT_DOCUMENTS_NONE = 0,
+    BPTT_DOCUMENTS_LINE = 1,
+    BPTT_DOCUMENTS_BLANK = 2
+} bptt_documents;
+
 // Settings of the machine: backend, device, kernels, precision. The default is all zeros. The layout is frozen; the
 // reserved members must be 0.
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
@@ -176,6 +185,8 @@ typedef struct bptt_model_config {
     size_t output;            // 0; 0..65536; M: width of dense targets; 0: token targets, V outputs
     bptt_loss loss; // BPTT_SOFTMAX; SOFTMAX for token targets (output = 0), one of the others for dense targets
     int skip;       // 0; 0..1; 1: output = decoder + the first M inputs; needs input >= output > 0
+    bptt_documents documents; // BPTT_DOCUMENTS_NONE: one text; tokens only. bptt_run_... ignore it: set keep there
+    unsigned reserved;        // 0
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -336,7 +347,8 @@ BPTT_API int32_t bptt_pick(const float *logp, size_t V, double temperature, uint
 // A text, its training and validation part, B streams with carried state, scheduled validation, checkpoints.
 // Text is bytes; the vocabulary is the distinct bytes of the whole text, ascending. n_train = floor((1 - valid) N);
 // stream b starts at byte b*len of the training part, len = (n_train - 1) / B; an epoch is len / T windows and starts
-// from zero state. Validation: one stream over the rest from zero state.
+// from zero state. Validation: one stream over the rest from zero state. With model.documents the state also starts
+// anew at each document; a stream may begin within one.
 typedef struct bptt_trainer bptt_trainer;
 typedef struct bptt_trainer_config {
     size_t size;             // sizeof(bptt_trainer_config), set by bptt_trainer_defaults
@@ -361,8 +373,10 @@ typedef struct bptt_trainer_info {
     size_t memory;                  // bytes of model, runs and text
     double best_loss;               // lowest scheduled validation loss, in nats
     uint64_t best_iteration;        // 0: none yet
+    size_t documents;               // in the training part; 0 with BPTT_DOCUMENTS_NONE
 } bptt_trainer_info;
-// text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (text too short for B and T; says which T fits).
+// text [n] is copied.  Errors: those of bptt_model_open, BAD_INPUT (text too short for B and T; says which T fits; a
+// training part without the separator of model.documents).
 BPTT_API bptt_status bptt_trainer_open(const bptt_trainer_config *c, const void *text, size_t n, bptt_trainer **t,
                                        bptt_error *e);
 // Resumes from a file written by bptt_trainer_save, byte for byte as if never stopped. The text must be the same
@@ -404,12 +418,17 @@ BPTT_API void bptt_trainer_record_validation(bptt_trainer *t, double loss, int *
 BPTT_API bptt_status bptt_trainer_save(bptt_trainer *t, const char *path, bptt_error *e);
 
 // ---- text -----------------------------------------------------------------------------------------------------------
-// Mean loss per byte of text [n] under a model with a vocabulary, one stream from zero state: the n - 1 bytes after the
-// first are predicted. report->weight is n - 1.  Errors: BAD_INPUT (a byte that is not in the vocabulary;
-// n < 2), CANCELLED, DEVICE. progress, if not NULL, gets the number done; a non-zero return cancels.
+// Mean loss per byte of text [n] under a model with a vocabulary, one stream from zero state, which starts anew at each
+// document of the model's kind: the n - 1 bytes after the first are predicted. report->weight is n - 1. progress, if
+// not NULL, gets the number done; a non-zero return cancels.  Errors: BAD_INPUT (a byte that is not in the vocabulary;
+// n < 2), CANCELLED, DEVICE.
 BPTT_API bptt_status bptt_score(bptt_model *m, const void *text, size_t n,
                                 int (*progress)(void *user, size_t done, size_t total), void *user, bptt_report *report,
                                 bptt_error *e);
+// 1 if byte i of text is the last byte of a separator, 0 if not: with LINE each newline; with BLANK a newline that ends
+// an empty line, so in a run of empty lines each of them (a document may be empty). To sample a document with
+// bptt_run_next: bptt_run_reset, then feed a newline, then what is drawn, until this is 1. Reads text[0..i].
+BPTT_API int bptt_ends_document(bptt_documents d, const void *text, size_t i);
 // Size in bytes of the training part of a text of n bytes: floor((1 - valid) n).
 BPTT_API size_t bptt_split(size_t n, double valid);
 
