@@ -109,6 +109,19 @@ F32_INLINE float f32_exp(float x)
     return f32_select(x <= 0x1.62e42ep+6f, y, beyond);
 }
 
+// 1 / (1 + E) for E in [0, 1], relative error 1.5e-5; none at 0 and below 2e-8 at 1, or sigmoid would decrease here and
+// there near x = 0.
+F32_INLINE float f32_logistic_estimate(float E)
+{
+    float y = 0x1.3a3fd2p-4f;
+    y = F32_FMA(y, E, -0x1.5b246p-2f);
+    y = F32_FMA(y, E, 0x1.6032ap-1f);
+    y = F32_FMA(y, E, -0x1.d450cep-1f);
+    y = F32_FMA(y, E, 0x1.fa233cp-1f);
+    y = F32_FMA(y, E, -0x1.ffbad8p-1f);
+    return F32_FMA(y, E, 1.0f);
+}
+
 // 1 / (1 + E) = y + error, to about 2^-32 of it, for E = s (1 + p) in [0, 1], s a power of two.
 typedef struct f32_pair {
     float y, error;
@@ -116,16 +129,7 @@ typedef struct f32_pair {
 
 F32_INLINE f32_pair f32_logistic(float s, float p)
 {
-    const float sp = s * p, E = s + sp;
-    // 1 / (1 + E) on [0, 1], relative error 1.5e-5; none at 0 and below 2e-8 at 1, or sigmoid would decrease here and
-    // there near x = 0
-    float y = 0x1.3a3fd2p-4f;
-    y = F32_FMA(y, E, -0x1.5b246p-2f);
-    y = F32_FMA(y, E, 0x1.6032ap-1f);
-    y = F32_FMA(y, E, -0x1.d450cep-1f);
-    y = F32_FMA(y, E, 0x1.fa233cp-1f);
-    y = F32_FMA(y, E, -0x1.ffbad8p-1f);
-    y = F32_FMA(y, E, 1.0f);
+    const float sp = s * p, y = f32_logistic_estimate(s + sp);
     // the residual 1 - (1 + s + s p) y takes p as it is, not as rounded into E
     const float residual = F32_FMA(-sp, y, F32_FMA(-s, y, 1.0f - y));
     f32_pair r;
@@ -134,19 +138,26 @@ F32_INLINE f32_pair f32_logistic(float s, float p)
     return r;
 }
 
-// e^min(x,0) / (1 + e^-|x|): so small values keep their precision. Worst error 1.195 ulp.
+// 1 / (1 + E) for x >= 0, E / (1 + E) for x < 0, E = e^-|x|: so small values keep their precision. Worst error 0.970
+// ulp, 0.599 for x >= 0.
+//
+// E = s (one + low), where one = 1 + p rounded and low, the rest, are exact. One step of Newton corrects the estimate w
+// of n / (1 + E), n = 1 for x >= 0, one + low for x < 0: the sum of w and its correction is the only rounding that
+// counts, but for those of e^r. The residual is n - w - s one w - s low w; the first difference is exact, because
+// n / 2 <= w <= n. e^x below the smallest normal number is taken for s = 0.
 F32_INLINE float f32_sigmoid(float x)
 {
+    const int negative = x < 0.0f;
     float a = F32_FROM_BITS(F32_TO_BITS(x) & 0x7fffffffu);
-    a = f32_select(a > 0x1.5d589ep+6f, 0x1.5d589ep+6f, a);
+    a = f32_select(a > 0x1.5d589ep+6f, 88.0f, a);
     const f32_power e = f32_power_of(-a);
     const float s = F32_FROM_BITS(e.k + 0x3f800000u);
-    const f32_pair l = f32_logistic(s, e.p);
-    const float p = f32_select(x < 0.0f, e.p, 0.0f);
-    const float scale = f32_select(x < 0.0f, s, 1.0f);
-    const float low = F32_FMA(p, l.y, F32_FMA(p, l.error, l.error));
-    const float y = scale * (l.y + low);
-    return f32_select(x < -0x1.5d589ep+6f, 0.0f, y);
+    const float one = 1.0f + e.p, low = e.p - (one - 1.0f), E = s * one;
+    const float y = f32_logistic_estimate(E);
+    const float n = f32_select(negative, one, 1.0f), w = n * y;
+    const float of_low = F32_FMA(-s, w, f32_select(negative, 1.0f, 0.0f)); // factor of low in the residual
+    const float residual = F32_FMA(low, of_low, F32_FMA(-E, w, n - w));
+    return f32_select(negative, s, 1.0f) * F32_FMA(y, residual, w);
 }
 
 // Near 0 an odd polynomial, elsewhere 2 / (1 + e^-2|x|) - 1, where 2 y - 1 is exact. Worst error 0.730 ulp. Subnormal

@@ -10,6 +10,7 @@
 #include "verify.h"
 
 #define TANH_ULP 0.730
+#define SIGMOID_ULP 0.970
 
 // ---- the part ---------------------------------------------------------------------------------------
 
@@ -43,8 +44,8 @@ START_TEST(a_sample_of_all_floats_holds)
     const verify_options o = {.line = hear, .progress = half_way, .user = &h};
     CK_TRUE(verify_activation(&o, &failures, &e) == BPTT_OK, "%s", e.words);
     CK_TRUE(failures == 0 && h.failed == 0, "%s", h.text);
-    ck_assert_uint_eq(h.lines, 5);
-    ck_assert_uint_eq(h.sampled, 5);
+    ck_assert_uint_eq(h.lines, 6);
+    ck_assert_uint_eq(h.sampled, 6);
 }
 END_TEST
 
@@ -112,25 +113,25 @@ static bptt_status host_kernel_values(void *own, size_t n, const float *x, float
     return s;
 }
 
-static sweep_verdict swept(loop *first, const sweep_way *second)
+static const sweep of_tanh = {.exact = reference_tanh, .lowest = -1, .highest = 1, .odd = true};
+static const sweep of_sigmoid = {.exact = reference_sigmoid, .lowest = 0, .highest = 1, .flushes = true};
+
+static sweep_verdict swept_as(const sweep *kind, loop *first, const sweep_way *second)
 {
     loop_of one = {first};
     void *own[2] = {&one, &one};
     const sweep_way way[2] = {{.name = "first", .values = values, .own = own}, second ? *second : (sweep_way){0}};
-    const sweep s = {.way = way,
-                     .ways = second ? 2 : 1,
-                     .exact = reference_tanh,
-                     .lowest = -1,
-                     .highest = 1,
-                     .odd = true,
-                     .sampled = true,
-                     .threads = second ? 1 : 2};
+    sweep s = *kind;
+    s.way = way, s.ways = second ? 2 : 1;
+    s.sampled = true, s.threads = second ? 1 : 2;
     sweep_verdict v;
     bptt_error e = {0};
     CK_TRUE(sweep_floats(&s, &v, &e) == BPTT_OK, "%s", e.words);
     ck_assert_uint_gt(v.judged, 4000000);
     return v;
 }
+
+static sweep_verdict swept(loop *first, const sweep_way *second) { return swept_as(&of_tanh, first, second); }
 
 START_TEST(the_kernels_of_devices_have_the_bits_of_the_text)
 {
@@ -205,6 +206,22 @@ START_TEST(zeros_of_the_wrong_sign_and_values_out_of_range_and_large_errors_are_
 }
 END_TEST
 
+START_TEST(mistakes_of_sigmoid_are_seen)
+{
+    const sweep_verdict good = swept_as(&of_sigmoid, planted_sigmoid, NULL);
+    const sweep_verdict product = swept_as(&of_sigmoid, planted_product, NULL);
+    const sweep_verdict low = swept_as(&of_sigmoid, planted_low, NULL);
+    const sweep_verdict denominator = swept_as(&of_sigmoid, planted_denominator, NULL);
+    const sweep_verdict range = swept_as(&of_sigmoid, planted_range, NULL);
+    ck_assert_uint_eq(sweep_wrong(&good), 0);
+    CK_TRUE(good.worst <= SIGMOID_ULP, "%g ulp", good.worst);
+    CK_TRUE(product.worst > 1, "%g ulp", product.worst);
+    CK_TRUE(low.worst > 1, "%g ulp", low.worst);
+    ck_assert_uint_gt(denominator.decreasing, 0);
+    ck_assert_uint_gt(range.flush, 0);
+}
+END_TEST
+
 static bptt_status fails(void *own, size_t n, const float *x, float *y, bptt_error *e)
 {
     (void)own, (void)n, (void)x, (void)y;
@@ -232,6 +249,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_broken_symmetry_is_seen);
     tcase_add_test(c, a_swallowed_nan_is_seen);
     tcase_add_test(c, zeros_of_the_wrong_sign_and_values_out_of_range_and_large_errors_are_seen);
+    tcase_add_test(c, mistakes_of_sigmoid_are_seen);
     tcase_add_test(c, a_device_that_fails_is_told);
 }
 

@@ -65,3 +65,5 @@ double reference_sigmoid(double x)
     const double E = power_of_two(e.k) * (1 + e.p);
     return (x < 0 ? E : 1) / (1 + E);
 }
+
+double reference_sigmoid_slope(double y) { return y * (1 - y); }
