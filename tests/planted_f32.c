@@ -1,5 +1,5 @@
-// A function of device/f32.h with a mistake: the text with one piece replaced (tests/CMakeLists.txt), under a name of its
-// own.
+// A function of device/f32.h with a mistake: the text with one piece replaced (tests/CMakeLists.txt), under a name of
+// its own.
 #include PLANTED_TEXT
 #include "planted_f32.h"
 
