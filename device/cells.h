@@ -1,5 +1,6 @@
 // The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
-// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x).
+// The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), BELOW_ZERO(x), ABOVE_ZERO(x), WHOLE(x),
+// and for losses.h SIGMOID(x), SOFTPLUS_TAIL(x).
 // A NaN operand gives a NaN result.
 
 // The elementwise cells: number in bptt_cell, and two functions by their full names (PoCL has a macro tanh). To keep
@@ -41,11 +42,13 @@ INLINE REAL cell_backward(int cell, REAL y, REAL dy)
 #undef CELL_FORWARD_CASE
 #undef CELL_BACKWARD_CASE
 
-// ---- gated cells ------------------------------------------------------------------------------------------------
+// ---- gated cells, losses ----------------------------------------------------------------------------------------
 
 #define GATED_CELL_FUNCTIONS // wanted from here on
+#define LOSS_FUNCTIONS
 #ifdef GATED_CELLS_FILE
 #include GATED_CELLS_FILE
 #else
 #include "gated_cells.h"
 #endif
+#include "losses.h"

@@ -361,7 +361,8 @@ static void make_stat(const char *kernel, field *f)
 
 static void write_one(uint64_t *random, const kernel_row *row)
 {
-    job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
+    job b = {
+        row->name, {0}, {.alpha = 1, .gradient = 1, .loss = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
     b.k.beta1 = b.k.rest_beta1 = b.k.beta2 = b.k.rest_beta2 = b.k.epsilon = 0.5f;
     field f[MOST] = {{0}}, before[MOST] = {{0}};
     for (size_t i = 0; row->types[i]; i++) f[i] = operand_of(random, row->name, i, row->types[i]), b.op[i] = &f[i];

@@ -9,9 +9,10 @@
 //   bptt_run_close(r);
 //   bptt_model_close(m);                       // runs first, then their model
 //
-// Letters: V vocabulary, M outputs of dense targets, I input width, H hidden units, L layers, B batch, T steps, G gates per cell (1 for these two).
+// Letters: V vocabulary, I input width, M width of dense targets, H hidden units, L layers, B batch, T steps, G gates
+// per cell (1 for these two).
 // Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
-// Loss is in nats per position. Counts count elements, never bytes.
+// Loss is in nats per position (of dense targets: bptt_loss). Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // its bptt_error if that is not NULL. The library never prints or exits. Opening a model on backend cpu sets OpenBLAS
