@@ -93,7 +93,7 @@ END_TEST
 
 // ---- windows --------------------------------------------------------------------------------------------------------
 
-static void refused(net *n, const bptt_window *w, const char *says)
+static void window_refused(net *n, const bptt_window *w, const char *says)
 {
     bptt_error e = {0};
     ck_assert_int_eq(bptt_run_evaluate(n->r, w, NULL, &e), BPTT_BAD_INPUT);
@@ -111,18 +111,18 @@ START_TEST(windows_that_do_not_fit_are_refused_in_words)
     net_open(&n, &c, &rc);
     bptt_window w = n.w;
     w.dense_target = NULL;
-    refused(&n, &w, "`dense_target` is NULL, but the targets of the model are dense, of width 3");
+    window_refused(&n, &w, "`dense_target` is NULL, but the targets of the model are dense, of width 3");
     w = n.w, w.target = n.target;
-    refused(&n, &w, "`target` must be NULL");
+    window_refused(&n, &w, "`target` must be NULL");
     w = n.w, w.dense_target_type = (bptt_type)9;
-    refused(&n, &w, "`dense_target_type` is 9");
+    window_refused(&n, &w, "`dense_target_type` is 9");
     w = n.w, w.reserved = 1;
-    refused(&n, &w, "`reserved` of the window is 1, but must be 0");
+    window_refused(&n, &w, "`reserved` of the window is 1, but must be 0");
     static const double outside[] = {-0x1p-20, 1 + 0x1p-20, (double)NAN, -INFINITY};
     for (size_t i = 0; i < 4; i++) {
         const double kept = n.dense_target[16]; // step 2, row 1, output 1
         n.dense_target[16] = outside[i];
-        refused(&n, &n.w, "at step 2, row 1, output 1 is not from 0 to 1");
+        window_refused(&n, &n.w, "at step 2, row 1, output 1 is not from 0 to 1");
         n.dense_target[16] = kept;
     }
     n.dense_target[0] = 0, n.dense_target[1] = 1;
@@ -133,7 +133,7 @@ START_TEST(windows_that_do_not_fit_are_refused_in_words)
     net_open(&n, &tokens, &rc);
     const float y[1] = {0};
     w = n.w, w.dense_target = y;
-    refused(&n, &w, "the targets of the model are tokens, so `dense_target` must be NULL");
+    window_refused(&n, &w, "the targets of the model are tokens, so `dense_target` must be NULL");
     net_close(&n);
 }
 END_TEST
