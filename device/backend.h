@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "losses.h"
 #include "optimizer_list.h"
 
 #ifdef GATED_CELLS_FILE

@@ -1,6 +1,6 @@
 // The pointwise mathematics of the cells: one text for every number type, backend and compiler (C, OpenCL C, CUDA C).
 // The including file defines REAL and INLINE, ADD SUB MUL, ZERO ONE, TANH(x), SIGMOID(x), BELOW_ZERO(x), ABOVE_ZERO(x),
-// WHOLE(x).
+// WHOLE(x), and for losses.h SOFTPLUS_TAIL(x).
 // A NaN operand gives a NaN result.
 
 // The elementwise cells: number in bptt_cell, and two functions by their full names (PoCL has a macro tanh). To keep
@@ -42,7 +42,7 @@ INLINE REAL cell_backward(int cell, REAL y, REAL dy)
 #undef CELL_FORWARD_CASE
 #undef CELL_BACKWARD_CASE
 
-// ---- gated cells ------------------------------------------------------------------------------------------------
+// ---- gated cells, losses ----------------------------------------------------------------------------------------
 
 // The functions of gated cells. whole 1: maps of small whole numbers to small whole numbers in their place; slopes are
 // computed from the saved value.
@@ -53,8 +53,10 @@ INLINE REAL sigmoid_slope(int whole, REAL y) { return whole ? WHOLE(MUL(y, y)) :
 INLINE REAL bounded(int whole, REAL x) { return whole ? WHOLE(x) : x; }
 
 #define GATED_CELL_FUNCTIONS // wanted from here on
+#define LOSS_FUNCTIONS
 #ifdef GATED_CELLS_FILE
 #include GATED_CELLS_FILE
 #else
 #include "gated_cells.h"
 #endif
+#include "losses.h"

@@ -11,7 +11,6 @@
 #include "number_device.h"
 
 #include "cells.h"
-#include "losses.h"
 #include "optimizers.h"
 
 #include "kernel_args.h"

@@ -2,7 +2,7 @@
 //
 //   X(number, NAME, word, value, slope)
 //
-//   number        value of bptt_loss, from 1 (0 is the softmax cross-entropy of token targets, which is an op of its own)
+//   number        value of bptt_loss, from 1; 0 is the softmax cross-entropy of token targets, op SOFTMAX_XENT
 //   NAME          BPTT_NAME in bptt.h
 //   word          name in files
 //   value(x, y)   the loss of an output x with target y; a NaN operand gives NaN
@@ -18,9 +18,8 @@
 // clang-format on
 #endif
 
-// The files that compute define INLINE and REAL, ADD SUB MUL, ZERO ONE, BELOW_ZERO(x), ABOVE_ZERO(x), SIGMOID(x), and
-// SOFTPLUS_TAIL(x) = log(1 + e^-|x|); the others read the list alone.
-#ifdef INLINE
+// Wanted by cells.h, which lists the macros; SOFTPLUS_TAIL(x) = log(1 + e^-|x|).
+#ifdef LOSS_FUNCTIONS
 
 // (x - y)^2
 INLINE REAL squared_value(REAL x, REAL y)

@@ -1,7 +1,6 @@
 // The table of configuration fields, and functions to read, set and check a field.
 #include "fields.h"
 #include "backend.h"
-#include "losses.h"
 #include "number.h"
 
 #include <stdio.h>

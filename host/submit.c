@@ -99,7 +99,6 @@ static const float *weights_of(bptt_run *r, const bptt_window *w)
     if (!w->weight) return r->weighted ? r->weights : NULL;
     if (!first) return w->weight;
     memcpy(r->masked + first, w->weight + first, (N - first) * sizeof *r->masked);
-    memset(r->masked, 0, first * sizeof *r->masked);
     return r->masked;
 }
 

@@ -36,9 +36,9 @@ static bptt_model_config small(void)
 
 // Possible ends of a struct of an older bptt.h.
 static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, compute.threads),
-                                   offsetof(bptt_model_config, compute.product), offsetof(bptt_model_config, documents),
-                                   sizeof(bptt_model_config)};
-enum { MODEL_CUTS = 4 };
+                                   offsetof(bptt_model_config, compute.product), offsetof(bptt_model_config, output),
+                                   offsetof(bptt_model_config, documents), sizeof(bptt_model_config)};
+enum { MODEL_CUTS = sizeof MODEL_CUT / sizeof *MODEL_CUT };
 
 // A refusal of a struct, and its words.
 #define REFUSED(call, status, part) \

@@ -362,7 +362,8 @@ static void make_stat(const char *kernel, field *f)
 
 static void write_one(uint64_t *random, const kernel_row *row)
 {
-    job b = {row->name, {0}, {.alpha = 1, .gradient = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
+    job b = {
+        row->name, {0}, {.alpha = 1, .gradient = 1, .loss = 1, .optimizer = 2, .half_kind = HALF_BF16, .value = 7}};
     b.k.cell = strncmp(row->name, "mix", 3) == 0 ? BPTT_GRU_BEFORE : BPTT_MINGRU; // of gates: 2 blocks, of mix: 3
     if (strncmp(row->name, "cell", 4) == 0) b.k.cell = BPTT_TANH;
     b.k.beta1 = b.k.rest_beta1 = b.k.beta2 = b.k.rest_beta2 = b.k.epsilon = 0.5f;

@@ -1,6 +1,5 @@
 // Lowers ops to launches.
 #include "launch.h"
-#include "losses.h"
 #include "sizes.h"
 
 #include <assert.h>

@@ -3,7 +3,6 @@
 #include "host_memory.h"
 
 #include "cells.h"
-#include "losses.h"
 #include "optimizers.h"
 
 #include <string.h>

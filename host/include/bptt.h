@@ -12,7 +12,7 @@
 // Letters: V vocabulary, I input width, M width of dense targets, H hidden units, L layers, B batch, T steps, S states
 // of a cell (2 with LSTM and MLSTM: h, c; else 1: h).
 // Arrays are row-major and packed; time-major where there is time: token (t, b) of a [T][B] array is x[t*B + b].
-// Loss is in nats per position. Counts count elements, never bytes.
+// Loss is in nats per position (of dense targets: bptt_loss). Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // its bptt_error if that is not NULL. The library never prints or exits. Opening a model on backend cpu sets OpenBLAS
