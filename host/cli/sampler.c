@@ -16,8 +16,6 @@ bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
     if (s->vocab == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the file has no vocabulary, so it cannot write text (metadata \"vocabulary\")");
-    bptt_model_config c;
-    bptt_model_get_config(m, &c);
     if (c.output) return bptt_fail(e, BPTT_BAD_INPUT, "the model has dense targets, so it writes no text");
     s->logp = malloc(s->vocab * sizeof *s->logp);
     if (!s->logp) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a row of %zu characters", s->vocab);
