@@ -3,19 +3,20 @@
 // states. The choice of cell stands outside the loop over pieces.
 
 // The first n of LANES units of each block, the others 0.
-static inline void load_blocks(size_t blocks, size_t H, size_t n, const float *x, float t[][LANES])
+INLINE void load_blocks(size_t blocks, size_t H, size_t n, const float *x, float t[][LANES])
 {
-    for (size_t k = 0; k < blocks; k++)
-        for (size_t l = 0; l < LANES; l++) t[k][l] = l < n ? x[k * H + l] : 0;
+    for (size_t k = 0; k < blocks; k++) {
+        for (size_t l = 0; l < LANES; l++) t[k][l] = 0;
+        memcpy(t[k], x + k * H, n * sizeof *x);
+    }
 }
 
-static inline void store_blocks(size_t blocks, size_t H, size_t n, float t[][LANES], float *x)
+INLINE void store_blocks(size_t blocks, size_t H, size_t n, float t[][LANES], float *x)
 {
-    for (size_t k = 0; k < blocks; k++)
-        for (size_t l = 0; l < n; l++) x[k * H + l] = t[k][l];
+    for (size_t k = 0; k < blocks; k++) memcpy(x + k * H, t[k], n * sizeof *x);
 }
 
-static inline void add_blocks(size_t blocks, size_t H, size_t n, const float *x, float t[][LANES])
+INLINE void add_blocks(size_t blocks, size_t H, size_t n, const float *x, float t[][LANES])
 {
     for (size_t k = 0; k < blocks; k++) {
         float xt[1][LANES];
@@ -29,12 +30,12 @@ static inline void add_blocks(size_t blocks, size_t H, size_t n, const float *x,
 #define PUT(blocks, t, unit) _Pragma("GCC unroll 8") for (size_t k_ = 0; k_ < (blocks); k_++)(t)[k_][l] = (unit)[k_]
 
 // function_row and function_whole_row: function_piece over the units of a row, the last piece shorter, for a cell and for
-// its cell of whole numbers. flatten: the functions of f32.h are inlined at all their calls, or no loop is vectorized.
+// its cell of whole numbers.
 #define ROWS(function, parameters, ...) \
     ROW(function##_row, function##_piece, parameters, 0, __VA_ARGS__) \
     ROW(function##_whole_row, function##_piece, parameters, 1, __VA_ARGS__)
 #define ROW(row, piece, parameters, whole, ...) \
-    __attribute__((flatten, noinline)) static void row parameters \
+    static void row parameters \
     { \
         size_t j = 0; \
         for (; j + LANES <= H; j += LANES) piece(LANES, whole, __VA_ARGS__); \
@@ -42,8 +43,8 @@ static inline void add_blocks(size_t blocks, size_t H, size_t n, const float *x,
     }
 
 #define GATES_PIECES(number, word, Z, S, input, hidden, mixed, one, forward, backward) \
-    static inline void forward##_piece(size_t n, int whole, size_t H, float *z, const float *b, size_t blocks, \
-                                       const float *b2, size_t blocks2, const float *before, float *after) \
+    INLINE void forward##_piece(size_t n, int whole, size_t H, float *z, const float *b, size_t blocks, \
+                                const float *b2, size_t blocks2, const float *before, float *after) \
     { \
         float zt[Z][LANES], old[S][LANES], new[S][LANES]; \
         load_blocks(Z, H, n, z, zt); \
@@ -65,8 +66,8 @@ static inline void add_blocks(size_t blocks, size_t H, size_t n, const float *x,
          (size_t H, float *z, const float *b, size_t blocks, const float *b2, size_t blocks2, const float *before, \
           float *after), \
          H, z + j, b ? b + j : NULL, blocks, b2 ? b2 + j : NULL, blocks2, before + j, after + j) \
-    static inline void backward##_piece(size_t n, int whole, size_t H, float *z, const float *before, \
-                                        const float *after, const float *dafter, float *dbefore) \
+    INLINE void backward##_piece(size_t n, int whole, size_t H, float *z, const float *before, const float *after, \
+                                 const float *dafter, float *dbefore) \
     { \
         float zt[Z][LANES], old[S][LANES], new[S][LANES], dnew[S][LANES], dold[S][LANES]; \
         load_blocks(Z, H, n, z, zt); \
@@ -92,7 +93,7 @@ static inline void add_blocks(size_t blocks, size_t H, size_t n, const float *x,
 GATED_CELL_LIST(GATES_PIECES)
 
 #define MIX_PIECES(number, Z, mix, mix_backward) \
-    static inline void mix##_piece(size_t n, int whole, size_t H, float *z, const float *h, float *u) \
+    INLINE void mix##_piece(size_t n, int whole, size_t H, float *z, const float *h, float *u) \
     { \
         float zt[Z][LANES], ht[1][LANES], ut[1][LANES]; \
         load_blocks(Z, H, n, z, zt); \
@@ -107,8 +108,8 @@ GATED_CELL_LIST(GATES_PIECES)
         store_blocks(1, H, n, ut, u); \
     } \
     ROWS(mix, (size_t H, float *z, const float *h, float *u), H, z + j, h + j, u + j) \
-    static inline void mix_backward##_piece(size_t n, int whole, size_t H, float *z, const float *h, const float *du, \
-                                            float *dh) \
+    INLINE void mix_backward##_piece(size_t n, int whole, size_t H, float *z, const float *h, const float *du, \
+                                     float *dh) \
     { \
         float zt[Z][LANES], ht[1][LANES], dut[1][LANES], dht[1][LANES]; \
         load_blocks(Z, H, n, z, zt); \
