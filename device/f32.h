@@ -41,7 +41,8 @@ typedef unsigned int f32_bits;
 #include <stdint.h>
 #include <string.h>
 typedef uint32_t f32_bits;
-#define F32_INLINE static inline
+// Inlined at every call: a loop with a call left in it is not vectorized.
+#define F32_INLINE static inline __attribute__((always_inline))
 #define F32_FMA(a, b, c) fmaf(a, b, c)
 #define F32_TO_BITS(x) f32_to_bits(x)
 #define F32_FROM_BITS(u) f32_from_bits(u)

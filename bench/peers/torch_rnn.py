@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A peer for `bptt bench`: whole training steps of a PyTorch character RNN on the CPU.
 
-One step: windows of B contiguous streams of a text -> dense one-hot input -> nn.RNN -> nn.Linear -> cross_entropy ->
-backward -> update; the state is carried from step to step and detached. Warm-up is left out, each further step timed.
+One step: windows of B contiguous streams of a text -> dense one-hot input -> nn.RNN, nn.GRU or nn.LSTM -> nn.Linear ->
+cross_entropy -> backward -> clipping of the gradient norm (--clip) -> update; the state is carried from step to step and detached. Warm-up is left out, each further step timed.
 
 To get PyTorch, one of:
     python3 -m venv v && v/bin/pip install torch numpy      a recent one, with MKL and oneDNN: the faster peer on Intel
@@ -17,8 +17,8 @@ Settings that decide how fast it is, all of them outside this program or in its 
     slower than one. The default spins, so two threads need two idle cores; on a busy machine only one thread's CPU
     time says anything. --flush-denormal and --no-mkldnn are there to see that they change nothing.
 
-GFLOP/s counts useful products only, the same for every peer (N = B*T): layer 1 6NH^2, each further layer 12NH^2,
-output 6NHV. What the dense one-hot product costs beyond that is not counted.
+GFLOP/s counts useful products only, the same for every peer (N = B*T, G gates): layer 1 6GNH^2, each further layer
+12GNH^2, output 6NHV. What the dense one-hot product costs beyond that is not counted.
 """
 import argparse
 import json
@@ -35,9 +35,13 @@ from torch import nn
 import torch.nn.functional as F
 
 
+LAYERS = {"tanh": nn.RNN, "relu": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+GATES = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4}
+
+
 def options():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--cell", choices=["tanh", "relu"], default="tanh")
+    a.add_argument("--cell", choices=[*LAYERS], default="tanh")
     a.add_argument("--vocab", type=int, default=65, metavar="V")
     a.add_argument("--hidden", type=int, default=128, metavar="H")
     a.add_argument("--layers", type=int, default=2, metavar="L")
@@ -45,6 +49,7 @@ def options():
     a.add_argument("--steps", type=int, default=50, metavar="T", help="time steps in a window")
     a.add_argument("--threads", type=int, default=1)
     a.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    a.add_argument("--clip", type=float, default=0.0, metavar="X", help="of the gradient norm; 0: none")
     a.add_argument("--rate", type=float, default=1e-3)
     a.add_argument("--iterations", type=int, default=0, metavar="N", help="timed steps; 0: as many as fit --seconds")
     a.add_argument("--seconds", type=float, default=3.0, metavar="S", help="for the timed steps")
@@ -94,11 +99,15 @@ class Peer:
         torch.manual_seed(1)
         ids, self.V = tokens(o.text, o.vocab, o.batch * o.steps * (1 if o.text else 40) + 1)
         self.windows = Windows(ids, o.batch, o.steps)
-        self.rnn = nn.RNN(self.V, o.hidden, o.layers, nonlinearity=o.cell)
+        nonlinearity = {"nonlinearity": o.cell} if LAYERS[o.cell] is nn.RNN else {}
+        self.rnn = LAYERS[o.cell](self.V, o.hidden, o.layers, **nonlinearity)
         self.decoder = nn.Linear(o.hidden, self.V)
-        parameters = [*self.rnn.parameters(), *self.decoder.parameters()]
+        self.parameters, self.clip = [*self.rnn.parameters(), *self.decoder.parameters()], o.clip
         make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[o.optimizer]
-        self.optimizer = make(parameters, lr=o.rate)
+        try:
+            self.optimizer = make(self.parameters, lr=o.rate, fused=True)      # one kernel: the fastest
+        except (RuntimeError, TypeError):                                      # older PyTorch: for GPUs only, or none
+            self.optimizer = make(self.parameters, lr=o.rate)
         self.eye = torch.eye(self.V)               # one-hot by a row gather: quicker than F.one_hot and a cast
         self.state = None
 
@@ -106,9 +115,11 @@ class Peer:
         x, y, first = self.windows.next()
         self.optimizer.zero_grad(set_to_none=True)
         h, state = self.rnn(self.eye[x], None if first else self.state)
-        self.state = state.detach()
+        self.state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
         loss = F.cross_entropy(self.decoder(h).reshape(-1, self.V), y.reshape(-1))
         loss.backward()
+        if self.clip > 0:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()
         return loss.item()
 
@@ -148,7 +159,7 @@ def quartiles(x):
 
 def report(peer, wall, cpu, o):
     H, N = o.hidden, o.batch * o.steps
-    flop = N * (6 * H * H + (o.layers - 1) * 12 * H * H + 6 * H * peer.V)
+    flop = N * (GATES[o.cell] * (6 * H * H + (o.layers - 1) * 12 * H * H) + 6 * H * peer.V)
     q1, median, q3 = quartiles(wall)
     c1, cpu_median, c3 = quartiles(cpu)
     return {

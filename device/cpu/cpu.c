@@ -106,7 +106,9 @@ static void run_loop(void *with, const bptt_op *loop, size_t u)
     const double start = w->d->profile ? bptt_seconds() : 0;
     job j = {.d = w->d, .n = loop->loop.body, .T = loop->loop.T, .slots = w->slots};
     for (size_t k = 0; k < j.n; k++) j.op[k] = bptt_op_at(&loop[1 + k], 0, u);
-    j.tiling = (tiling){loop_tiles(j.op, j.n), 1};
+    // A row of our own GEMM has the same bits in any tile; a row of BLAS's may not.
+    const size_t wanted = own(w->d)->tools.loops->multiply ? w->d->threads : SIZE_MAX;
+    j.tiling = (tiling){loop_tiles(j.op, j.n, wanted), 1};
     run_job(&j);
     if (w->d->profile) w->d->spent[bptt_charge_of(loop->loop.kind)] += bptt_seconds() - start;
 }

@@ -12,6 +12,14 @@ typedef struct loops {
     // h[j] = f(z[j] + b[j] + b2[j]), j < n; b, b2 may be NULL; h may be z
     void (*cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h);
     void (*cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz);
+    // A row of a gated cell with H units, as GATES_FORWARD to MIX_BACKWARD in backend.h: blocks of z and of the states lie
+    // H elements apart. b has `blocks` blocks, b2 has blocks2; both may be NULL
+    void (*gates_forward)(bptt_cell cell, size_t H, float *z, const float *b, size_t blocks, const float *b2,
+                          size_t blocks2, const float *before, float *after);
+    void (*gates_backward)(bptt_cell cell, size_t H, float *z, const float *before, const float *after,
+                           const float *dafter, float *dbefore);
+    void (*mix)(bptt_cell cell, size_t H, float *z, const float *h, float *u);
+    void (*mix_backward)(bptt_cell cell, size_t H, float *z, const float *h, const float *du, float *dh);
     void (*add)(size_t n, const float *x, float *y); // y += x
     // -k log softmax(x)[target]; with gradient x becomes scale (softmax(x) - onehot(target))
     double (*xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale);

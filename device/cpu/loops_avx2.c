@@ -6,6 +6,8 @@
 
 #include "loops_text.h"
 
+#include "gates_text.h"
+
 #include <immintrin.h>
 
 // A mask of the first n of 8 lanes.

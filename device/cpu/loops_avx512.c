@@ -6,6 +6,8 @@
 
 #include "loops_text.h"
 
+#include "gates_text.h"
+
 #include <immintrin.h>
 
 enum { WIDTH = 16, ROWS = 14 };

@@ -6,6 +6,8 @@
 
 #include "loops_text.h"
 
+#include "gates_text.h"
+
 #include "loops_table.h"
 
 const loops *loops_plain(void) { return &plain_table; }

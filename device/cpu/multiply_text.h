@@ -19,7 +19,8 @@ enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long fo
                                             : VEC_LOAD_N(c + r * ldc + v * WIDTH, n); \
         for (size_t k = 0; k < K; k++) { \
             VEC bk[V]; \
-            __builtin_prefetch(b + (k + AHEAD) * ldb); \
+            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) \
+                __builtin_prefetch(b + (k + AHEAD) * ldb + v * WIDTH); \
             _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) bk[v] = \
                 v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH) \
                                           : VEC_LOAD_N(b + k * ldb + v * WIDTH, n); \

@@ -131,6 +131,29 @@ static void cell(const cpu_tools *c, const bptt_op *s)
             c->loops->cell_backward(s->cell, s->arg[2].cols, at(s->arg[0], i), at(s->arg[1], i), at(s->arg[2], i));
 }
 
+static void gates(const cpu_tools *c, const bptt_op *s)
+{
+    const bptt_mat z = s->arg[0], b = s->arg[1], b2 = s->arg[2], *const m = s->arg;
+    const bool forward = s->opcode == BPTT_GATES_FORWARD;
+    const size_t H = m[4].cols / bptt_cell_row_of(s->cell)->states;
+    for (size_t i = 0; i < z.rows; i++)
+        if (forward)
+            c->loops->gates_forward(s->cell, H, at(z, i), b.buf ? at(b, 0) : NULL, b.cols / H,
+                                    b2.buf ? at(b2, 0) : NULL, b2.cols / H, at(m[3], i), at(m[4], i));
+        else
+            c->loops->gates_backward(s->cell, H, at(z, i), at(m[1], i), at(m[2], i), at(m[3], i), at(m[4], i));
+}
+
+static void mix(const cpu_tools *c, const bptt_op *s)
+{
+    const bptt_mat z = s->arg[0], h = s->arg[1], u = s->arg[2], dh = s->arg[3];
+    for (size_t i = 0; i < z.rows; i++)
+        if (s->opcode == BPTT_MIX)
+            c->loops->mix(s->cell, u.cols, at(z, i), at(h, i), at(u, i));
+        else
+            c->loops->mix_backward(s->cell, u.cols, at(z, i), at(h, i), at(u, i), at(dh, i));
+}
+
 // Sums fixed pieces, so that the result does not depend on padding and tiles.
 static void sumsq(const cpu_tools *c, const bptt_op *s)
 {
@@ -164,6 +187,10 @@ void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt
         case BPTT_SCATTER: scatter(c, s); return;
         case BPTT_CELL_FORWARD:
         case BPTT_CELL_BACKWARD: cell(c, s); return;
+        case BPTT_GATES_FORWARD:
+        case BPTT_GATES_BACKWARD: gates(c, s); return;
+        case BPTT_MIX:
+        case BPTT_MIX_BACKWARD: mix(c, s); return;
         case BPTT_COLSUM: colsum(c, s); return;
         case BPTT_ADD_ROW:
             for (size_t i = 0; i < s->arg[1].rows; i++)

@@ -11,7 +11,8 @@ enum {
     PRODUCT_SIDE = 64,   // least width of a tile of a GEMM: BLAS is slow on narrower ones
     LOOP_ROWS = 8,       // least rows of a tile of a loop: the GEMM for few rows is slow below,
     LOOP_ROWS_WIDE = 16, // and already here if its matrix
-    WIDE = 1 << 19       // has more elements than a core's cache
+    WIDE = 1 << 19,      // has more elements than a core's cache
+    LOOP_ROWS_MOST = 64  // most rows of a tile of a loop, if it can be split: a GEMM of more may be BLAS's
 };
 
 // The operand whose shape is split: the last one written.
@@ -95,12 +96,13 @@ void next_step(bptt_op *op)
     for (size_t k = 0; k < BPTT_OPERANDS; k++) op->arg[k].at += (size_t)op->arg[k].move[0];
 }
 
-size_t loop_tiles(const bptt_op *s, size_t n)
+size_t loop_tiles(const bptt_op *s, size_t n, size_t wanted)
 {
     const size_t rows = op_rows(s);
     size_t tiles = 1, lowest = LOOP_ROWS;
     for (size_t i = 0; i < n; i++)
         if (s[i].opcode == BPTT_GEMM && s[i].arg[1].rows * s[i].arg[1].cols > WIDE) lowest = LOOP_ROWS_WIDE;
-    while (tiles < MOST && rows / (2 * tiles) >= lowest) tiles *= 2;
+    while (tiles < MOST && rows / (2 * tiles) >= lowest && (tiles < wanted || rows > LOOP_ROWS_MOST * tiles))
+        tiles *= 2;
     return tiles;
 }

@@ -9,7 +9,7 @@
 #define REAL_TYPE BPTT_F32
 #define TOTAL double // number type of sums
 #define TOTAL_TYPE BPTT_F64
-#define INLINE static inline
+#define INLINE F32_INLINE
 #include "number_native.h"
 
 #define SQRT(a) sqrtf(a)
