@@ -1,6 +1,6 @@
-// The ops of gated cells, on every backend, against the formulas of bptt.h computed naively in double: every gated cell,
-// biases present and absent, awkward shapes, odd and unaligned views, canaries, the reach of a NaN. A number of these
-// formulas carries the bound of its rounding errors.
+// The ops of gated cells, on every backend, against the formulas of bptt.h computed naively in double: every gated
+// cell, biases present and absent, awkward shapes, odd and unaligned views, canaries, the reach of a NaN. A number of
+// these formulas carries the bound of its rounding errors.
 #include "rig.h"
 #include "suite.h"
 
@@ -23,7 +23,7 @@ static num sigmoid_slope_num(num y) { return times(y, rest(y)); }
 // Most blocks of z, most states.
 enum { MOST_Z = 8, MOST_S = 2 };
 
-// ---- the cells: z [blocks], states from s to t, their gradients ds and dt; u = mix(z, h) ------------------------------
+// ---- the cells: z [blocks], states from s to t, their gradients ds and dt; u = mix(z, h) ---------------------------
 
 static void mixture(num u, num n, num h, num *t) { t[0] = plus(times(rest(u), n), times(u, h)); }
 
@@ -145,7 +145,7 @@ START_TEST(every_gated_cell_of_the_table_is_tested_here)
 }
 END_TEST
 
-// ---- an op, its operands and what they should be ---------------------------------------------------------------------
+// ---- an op, its operands and what they should be -------------------------------------------------------------------
 
 enum { B1 = 1, B2 = 2 }; // flags: biases present
 
@@ -318,7 +318,7 @@ static void mix_cases(rig *r) { over_cells(r, 2, 3, mix_case); }
 START_TEST(mix_gives_the_operand_of_the_second_product_and_its_gradient) { on_every_rig(mix_cases, false); }
 END_TEST
 
-// ---- bits ------------------------------------------------------------------------------------------------------------
+// ---- bits ----------------------------------------------------------------------------------------------------------
 
 static slab numbers(rig *r, size_t rows, size_t cols, bool whole)
 {

@@ -29,8 +29,8 @@ INLINE void add_blocks(size_t blocks, size_t H, size_t n, const float *x, float 
 #define TAKE(blocks, t, unit) _Pragma("GCC unroll 8") for (size_t k_ = 0; k_ < (blocks); k_++)(unit)[k_] = (t)[k_][l]
 #define PUT(blocks, t, unit) _Pragma("GCC unroll 8") for (size_t k_ = 0; k_ < (blocks); k_++)(t)[k_][l] = (unit)[k_]
 
-// function_row and function_whole_row: function_piece over the units of a row, the last piece shorter, for a cell and for
-// its cell of whole numbers.
+// function_row and function_whole_row: function_piece over the units of a row, the last piece shorter, for a cell and
+// for its cell of whole numbers.
 #define ROWS(function, parameters, ...) \
     ROW(function##_row, function##_piece, parameters, 0, __VA_ARGS__) \
     ROW(function##_whole_row, function##_piece, parameters, 1, __VA_ARGS__)

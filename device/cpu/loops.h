@@ -12,8 +12,8 @@ typedef struct loops {
     // h[j] = f(z[j] + b[j] + b2[j]), j < n; b, b2 may be NULL; h may be z
     void (*cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h);
     void (*cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz);
-    // A row of a gated cell with H units, as GATES_FORWARD to MIX_BACKWARD in backend.h: blocks of z and of the states lie
-    // H elements apart. b has `blocks` blocks, b2 has blocks2; both may be NULL
+    // A row of a gated cell with H units, as GATES_FORWARD to MIX_BACKWARD in backend.h: blocks of z and of the
+    // states lie H elements apart. b has `blocks` blocks, b2 has blocks2; both may be NULL
     void (*gates_forward)(bptt_cell cell, size_t H, float *z, const float *b, size_t blocks, const float *b2,
                           size_t blocks2, const float *before, float *after);
     void (*gates_backward)(bptt_cell cell, size_t H, float *z, const float *before, const float *after,
@@ -31,6 +31,9 @@ typedef struct loops {
     // ldc. Each element is one sequence of fused multiply-adds in ascending k, for any N and M. NULL: use BLAS.
     void (*multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
                      float *c, size_t ldc);
+    // The same with a' for a, stored as a [K][N]: the gradient of weights, with a K that is large.
+    void (*multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
+                             int beta, float *c, size_t ldc);
 } loops;
 
 const loops *loops_plain(void);

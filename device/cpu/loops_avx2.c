@@ -3,6 +3,7 @@
 #define LOOPS_NAME "AVX2"
 #define LOOPS_CORE "Haswell"
 #define LOOPS_MULTIPLY avx2_multiply
+#define LOOPS_MULTIPLY_FLIPPED avx2_multiply_flipped
 
 #include "loops_text.h"
 

@@ -1,15 +1,17 @@
-// GEMM for few rows: c = a b + beta c, b read in place (not packed), accumulators in registers. The including file
-// defines LOOPS(name), VEC and its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and
-// VEC_STORE_N for the first n < WIDTH lanes (others are loaded as zero and not stored), ROWS: most rows of a register
-// tile, and TILES(X): X(1) .. X(ROWS).
+// GEMM for few rows, c = a b + beta c, or for few rows and columns of c, c = a' b + beta c; a and b are read in place
+// (not packed), accumulators are in registers. The including file defines LOOPS(name), VEC and its WIDTH in floats,
+// VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first n < WIDTH lanes (others are
+// loaded as zero and not stored), ROWS: most rows of a register tile, and TILES(X): X(1) .. X(ROWS).
 #include <stddef.h>
 
 enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long for the hardware prefetcher
 
-// R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all).
-#define TILE(R, V) \
-    static inline void tile_##R##_##V(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, \
-                                      float *c, size_t ldc, size_t n) \
+// R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all). AT(r, k): element of a, or of a'.
+#define PLAIN_AT(r, k) a[(r)*lda + (k)]
+#define FLIPPED_AT(r, k) a[(k)*lda + (r)]
+#define TILE(name, AT, R, V) \
+    static inline void name##_##R##_##V(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, \
+                                        float *c, size_t ldc, size_t n) \
     { \
         VEC sum[R][V]; \
         _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
@@ -26,7 +28,7 @@ enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long fo
                                           : VEC_LOAD_N(b + k * ldb + v * WIDTH, n); \
             _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
             { \
-                const VEC ar = VEC_SPLAT(a[r * lda + k]); \
+                const VEC ar = VEC_SPLAT(AT(r, k)); \
                 _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]); \
             } \
         } \
@@ -37,36 +39,60 @@ enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long fo
     }
 
 // A strip of one or two vectors of columns, the last n lanes wide.
-#define STRIP(R) \
-    TILE(R, 1) \
-    TILE(R, 2) \
-    static void strip_##R(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, \
-                          float *c, size_t ldc) \
+#define STRIP(name, AT, R) \
+    TILE(name, AT, R, 1) \
+    TILE(name, AT, R, 2) \
+    static void name##_strip_##R(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, \
+                                 int beta, float *c, size_t ldc) \
     { \
         if (columns == 2 * WIDTH) \
-            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, WIDTH); \
+            name##_##R##_2(K, a, lda, b, ldb, beta, c, ldc, WIDTH); \
         else if (columns > WIDTH) \
-            tile_##R##_2(K, a, lda, b, ldb, beta, c, ldc, columns - WIDTH); \
+            name##_##R##_2(K, a, lda, b, ldb, beta, c, ldc, columns - WIDTH); \
         else \
-            tile_##R##_1(K, a, lda, b, ldb, beta, c, ldc, columns); \
+            name##_##R##_1(K, a, lda, b, ldb, beta, c, ldc, columns); \
     }
-TILES(STRIP)
+#define PLAIN_STRIP(R) STRIP(plain, PLAIN_AT, R)
+#define FLIPPED_STRIP(R) STRIP(flipped, FLIPPED_AT, R)
+TILES(PLAIN_STRIP)
+TILES(FLIPPED_STRIP)
 
 typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
                             float *c, size_t ldc);
-#define STRIP_NAME(R) strip_##R,
-static strip_function *const strip[] = {NULL, TILES(STRIP_NAME)};
+#define PLAIN_NAME(R) plain_strip_##R,
+#define FLIPPED_NAME(R) flipped_strip_##R,
+static strip_function *const plain_strip[] = {NULL, TILES(PLAIN_NAME)};
+static strip_function *const flipped_strip[] = {NULL, TILES(FLIPPED_NAME)};
 
-// Rows are split into tiles of nearly equal height.
-static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
-                            int beta, float *c, size_t ldc)
+// Rows are split into tiles of nearly equal height. next: distance of the elements of a, or of a', of two rows.
+static void over_tiles(strip_function *const *strip, size_t next, size_t N, size_t M, size_t K, const float *a,
+                       size_t lda, const float *b, size_t ldb, int beta, float *c, size_t ldc)
 {
     const size_t tiles = (N + ROWS - 1) / ROWS;
     for (size_t j = 0; j < M; j += 2 * WIDTH) {
         const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
         for (size_t i = 0; i < tiles; i++) {
             const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-            strip[rows](columns, K, a + first * lda, lda, b + j, ldb, beta, c + first * ldc + j, ldc);
+            strip[rows](columns, K, a + first * next, lda, b + j, ldb, beta, c + first * ldc + j, ldc);
         }
     }
+}
+
+static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
+                            int beta, float *c, size_t ldc)
+{
+    over_tiles(plain_strip, lda, N, M, K, a, lda, b, ldb, beta, c, ldc);
+}
+
+// DEEP rows of a and of b stay in cache while all tiles of c take them.
+static void LOOPS(multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b,
+                                    size_t ldb, int beta, float *c, size_t ldc)
+{
+    enum { DEEP = 256 };
+    size_t k = 0;
+    do {
+        const size_t depth = K - k < DEEP ? K - k : DEEP;
+        over_tiles(flipped_strip, 1, N, M, depth, a + k * lda, lda, b + k * ldb, ldb, beta || k > 0, c, ldc);
+        k += depth;
+    } while (k < K);
 }

@@ -52,6 +52,10 @@ static bool gemm(const cpu_tools *c, const bptt_op *s)
         c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
         return true;
     }
+    if (c->loops->multiply_flipped && a.t && !b.t && !y.t && s->alpha == 1) {
+        c->loops->multiply_flipped(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
+        return true;
+    }
     if (!c->blas.sgemm || y.t || !fits_blas(a, b, y)) return false;
     enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // values of CBLAS's enumerations
     c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
