@@ -17,8 +17,8 @@ enum { UPDATES = 2000, VALIDATE = 500 }; // minimum number of updates; maximum b
 
 static size_t windows(size_t n, size_t B, size_t T) { return n > B ? (n - 1) / B / T : 0; }
 
-// The smallest multiple of 16 whose recurrent weights are as many in this cell as those of H units in an Elman network: a
-// unit of a cell with R rows of weights has R/2 times the weights (tanh 2, GRU 6, LSTM 8), and takes that much longer.
+// The smallest multiple of 16 whose recurrent weights are as many in this cell as those of H units in an Elman network:
+// a unit of a cell with R rows of weights has R/2 times the weights (tanh 2, GRU 6, LSTM 8) and takes as much longer.
 static size_t units_for_cell(size_t H, bptt_cell cell)
 {
     const bptt_cell_row *row = bptt_cell_row_of(cell);

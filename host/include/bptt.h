@@ -274,11 +274,11 @@ BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type 
 BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e);
-// For a run with last_gradient = 1. dh [L][B][S*H] of type `as`: a gradient with respect to the states after the window,
-// which gradient and train add to that of the window's own loss; initially zero, used until written again. It allows
-// BPTT through a long sequence in pieces, the last one first: BPTT_GRAD_STATE of a piece is dh of the piece before it.
-// Losses are means: scale dh by v / w between pieces of weights w and v, and weight the gradients by their share.
-// Errors: BAD_INPUT, DEVICE.
+// For a run with last_gradient = 1. dh [L][B][S*H] of type `as`: a gradient with respect to the states after the
+// window, which gradient and train add to that of the window's own loss; initially zero, used until written again. It
+// allows BPTT through a long sequence in pieces, the last one first: BPTT_GRAD_STATE of a piece is dh of the piece
+// before it. Losses are means: scale dh by v / w between pieces of weights w and v, and weight the gradients by their
+// share. Errors: BAD_INPUT, DEVICE.
 BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e);
 // Asynchronous train: submit queues the work and returns (the window may be changed then); collect waits for the oldest
 // window in flight and returns its report. At most BPTT_SUBMITTED windows are in flight (BAD_INPUT beyond that).
@@ -332,8 +332,8 @@ typedef struct bptt_trainer_config {
 } bptt_trainer_config;
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
-// Sets H, L, B, T, valid_every and epochs for a text of n bytes, c->model.cell and c->valid: H so that every cell has about
-// as many recurrent weights as a tanh network of 64 to 1024 units. No effect if a size in c is wrong.
+// Sets H, L, B, T, valid_every and epochs for a text of n bytes, c->model.cell and c->valid: H so that every cell has
+// about as many recurrent weights as a tanh network of 64 to 1024 units. No effect if a size in c is wrong.
 BPTT_API void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
