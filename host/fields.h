@@ -33,7 +33,9 @@ extern const char loss_words[]; // "softmax|squared|..."
 
 #define MODEL_FIELDS(F, P) \
     F(CELL, cell, WORD, WORDS(CELL_WORDS), "tanh", ALWAYS, SAVED | LOGGED, \
-      OPTION("cell", BUILD, false, NULL, "activation of the hidden units")) \
+      OPTION("cell", BUILD, false, NULL, \
+             "cell of the layers: Elman with tanh or relu; GRU; LSTM; multiplicative LSTM; minimal GRU; GRU with the " \
+             "reset before the product")) \
     F(VOCAB, vocab, COUNT, OR_0_FROM(2, 65536), "0", ALWAYS, SAVED | LOGGED, \
       OPTION("vocab", ON(BENCH), false, "65", "vocabulary size")) \
     P(INPUT, input, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED) \

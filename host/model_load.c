@@ -34,20 +34,24 @@ static const st_tensor *layer_tensor_of(const st_reader *r, const char *kind, si
     return st_find(r, name);
 }
 
-// biases = 1 if every bias_hh is zero but for the blocks of bias_hn, else 2.
+// biases = 1 if there is no bias_hh, or each is zero but for its last blocks, which are bias_hn; else 2.
 static bptt_status count_biases(st_reader *r, const bptt_model_config *c, int *biases, bptt_error *e)
 {
     *biases = 1;
     const bptt_model_config one = {.cell = c->cell, .biases = 1};
-    const size_t hidden = model_blocks(&one, WEIGHT_HH).count, own = model_blocks(&one, BIAS_HH).count;
+    const bptt_model_config both = {.cell = c->cell, .biases = 2};
+    const size_t hidden = model_blocks(&both, BIAS_HH).count, own = model_blocks(&one, BIAS_HH).count;
+    const bool mixed = *bptt_cell_row_of(c->cell)->mixed != '\0'; // files of these cells hold bias_hn itself
     for (size_t l = 0; l < c->layers && *biases == 1; l++) {
         const st_tensor *t = layer_tensor_of(r, "bias_hh", l);
-        if (!t) continue;
+        if (!t || !hidden) continue;
+        const bptt_status fits = shape_is(t, t->name, 1, hidden * c->hidden, 1, e);
+        if (fits) return fits;
         const size_t bytes = (size_t)(t->end - t->begin);
         unsigned char *x = malloc(bytes + 1);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to read %s", t->name);
         const bptt_status s = st_read(r, t, x, e);
-        if (!s && !all_zero(x, bytes / hidden * (hidden - own))) *biases = 2;
+        if (!s && (mixed || !all_zero(x, bytes / hidden * (hidden - own)))) *biases = 2;
         free(x);
         if (s) return s;
     }
@@ -110,44 +114,69 @@ static bptt_status input_width(const st_reader *r, size_t columns, size_t rows, 
     return BPTT_OK;
 }
 
-// The first cell of the table whose weights have these numbers of rows.
-static bptt_status cell_from_shapes(const st_tensor *ih, const st_tensor *hh, bptt_cell *cell, bptt_error *e)
+// The first cell of PyTorch's whose weights have these shapes, for H hidden units.
+static bptt_status cell_from_shapes(const st_tensor *ih, const st_tensor *hh, uint64_t H, bptt_cell *cell,
+                                    bptt_error *e)
 {
-    const uint64_t H = hh->shape[1];
     for (size_t k = 0; k < bptt_cells; k++) {
         const bptt_cell_row *row = &bptt_cell_table[k];
-        if (*row->mixed || ih->shape[0] != strlen(row->input) * H || hh->shape[0] != strlen(row->hidden) * H) continue;
+        if (*row->mixed || !*row->hidden || hh->shape[1] != H) continue;
+        if (ih->shape[0] != strlen(row->input) * H || hh->shape[0] != strlen(row->hidden) * H) continue;
         *cell = (bptt_cell)k;
         return BPTT_OK;
     }
     return bptt_fail(e, BPTT_BAD_FILE,
-                     "rnn.weight_ih_l0 has %" PRIu64 " rows and rnn.weight_hh_l0 %" PRIu64 " rows and %" PRIu64
-                     " columns, which no known cell has",
-                     ih->shape[0], hh->shape[0], H);
+                     "decoder.weight has %" PRIu64
+                     " columns, which is the number of hidden units, rnn.weight_ih_l0 has "
+                     "%" PRIu64 " rows, and rnn.weight_hh_l0 %" PRIu64 " x %" PRIu64 ": no known cell has such weights",
+                     H, ih->shape[0], hh->shape[0], hh->shape[1]);
 }
 
-// Sizes from the shapes of the tensors, for files not written by bptt.
-static bptt_status sizes_from_tensors(st_reader *r, bptt_model_config *c, bptt_error *e)
+// Sizes from the shapes of the tensors, for files not written by bptt; the cell too unless the file names it.
+static bptt_status sizes_from_tensors(st_reader *r, bool cell_named, bptt_model_config *c, bptt_error *e)
 {
     const st_tensor *ih = layer_tensor_of(r, "weight_ih", 0), *hh = layer_tensor_of(r, "weight_hh", 0);
     const st_tensor *out = st_find(r, "decoder.weight");
     if (st_find(r, "encoder.weight"))
         return bptt_fail(e, BPTT_BAD_FILE,
                          "the file has an embedding (encoder.weight), which this version cannot read");
-    if (!ih || !hh || !out || ih->rank != 2 || hh->rank != 2 || out->rank != 2)
+    if (!ih || !out || ih->rank != 2 || out->rank != 2 || (hh ? hh->rank != 2 : !cell_named))
         return bptt_fail(e, BPTT_BAD_FILE,
                          "not a recurrent model: rnn.weight_ih_l0, rnn.weight_hh_l0 or decoder.weight "
-                         "is missing");
-    bptt_status s = cell_from_shapes(ih, hh, &c->cell, e);
+                         "is missing, or no matrix");
+    bptt_status s = cell_named ? BPTT_OK : cell_from_shapes(ih, hh, out->shape[1], &c->cell, e);
     if (s) return s;
-    c->hidden = (size_t)hh->shape[1];
+    c->hidden = (size_t)out->shape[1];
     const size_t rows = (size_t)out->shape[0];
     s = output_width(r, rows, c, e);
     if (!s) s = input_width(r, (size_t)ih->shape[1], rows, c, e);
     if (s) return s;
     c->layers = 0;
-    while (layer_tensor_of(r, "weight_hh", c->layers) && c->layers < 65) c->layers++;
+    while (layer_tensor_of(r, "weight_ih", c->layers) && c->layers < 65) c->layers++;
     return count_biases(r, c, &c->biases, e);
+}
+
+// BAD_FILE if a layer or the decoder has a tensor that is not the model's.
+static bptt_status check_names(const bptt_model *m, const st_reader *r, bptt_error *e)
+{
+    const size_t n = weight_entries(m, NULL);
+    st_tensor *own = calloc(n, sizeof *own);
+    if (!own) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of tensors");
+    (void)weight_entries(m, own);
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < st_count(r); i++) {
+        const char *const name = st_at(r, i)->name;
+        size_t k = 0;
+        if (strncmp(name, "rnn.", 4) != 0 && strncmp(name, "decoder.", 8) != 0) continue;
+        while (k < n && strcmp(own[k].name, name) != 0) k++;
+        if (k == n)
+            s = bptt_fail(e, BPTT_BAD_FILE,
+                          "the file has the tensor %.80s, which is not one of %zu layers of cell %s; bidirectional "
+                          "layers and projections cannot be read",
+                          name, m->L, m->cell->word);
+    }
+    free(own);
+    return s;
 }
 
 bptt_status read_part(bptt_model *m, bptt_part part, const char *prefix, st_reader *r, bptt_error *e)
@@ -199,17 +228,18 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     bptt_model_defaults(&made);
     const bool ours = st_metadata(r, "bptt") != NULL;
     bool cell_named = false;
-    bptt_status s = ours ? BPTT_OK : sizes_from_tensors(r, &made, e);
-    if (!s) s = cell_from_metadata(r, &made.cell, &cell_named, e);
+    bptt_status s = cell_from_metadata(r, &made.cell, &cell_named, e);
+    if (!s && !ours) s = sizes_from_tensors(r, cell_named, &made, e);
     if (!s && ours && !cell_named) s = bptt_fail(e, BPTT_BAD_FILE, "the file's metadata do not name its cell");
     if (!s && ours) s = get_fields(r, OF_MODEL, &made, e);
     if (s) return s;
     if (c) made.compute = c->compute, made.type = c->type;
     const bool assumed = !cell_named && !bptt_cell_is_gated(made.cell); // tanh and relu have the same shapes
     if (c && assumed) made.cell = c->cell;
-    if (assumed && (size_t)made.cell >= bptt_cells)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "`cell` is %d, but must be from 0 to %d", (int)made.cell,
-                         (int)bptt_cells - 1);
+    if (assumed && (unsigned)made.cell >= BPTT_PLAIN_CELLS)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`cell` is %d, but the file has the tensors of an Elman network: 0 (tanh) or 1 (relu)",
+                         (int)made.cell);
     const st_tensor *out = st_find(r, "decoder.weight"); // checks the sizes against the file before any allocation
     s = shape_is(out, "decoder.weight", 2, model_outputs(&made), made.hidden, e);
     if (s) return s;
@@ -221,6 +251,7 @@ bptt_status model_from(st_reader *r, const bptt_model_config *c, bptt_model **m,
     if (s) return s;
     opened->cell_assumed = assumed;
     s = read_part(opened, BPTT_WEIGHTS, "", r, e);
+    if (!s) s = check_names(opened, r, e);
     if (!s) s = read_vocabulary(opened, r, e);
     if (s)
         bptt_model_close(opened);

@@ -134,9 +134,10 @@ exits 0 "a sample may be quiet, and letters stand together" "$bptt" sample m.saf
 say $? "in any order"
 for command in "sample m.safetensors" "score m.safetensors text"; do # shellcheck disable=SC2086
     exits 78 "the cell of a file that names one is not chosen: $command" "$bptt" $command --cell relu
-    has err '^bptt: --cell relu has no effect: m.safetensors names its cell; leave it out$' "which is said"
+    has err '^bptt: --cell relu has no effect: m.safetensors tells its cell; leave it out$' "which is said"
 done
 exits 64 "which takes two words" "$bptt" score m.safetensors text --cell lstm
+has err 'takes one of tanh|relu' "those of the networks whose files look the same"
 exits 0 "a state can be inspected" "$bptt" inspect m.safetensors
 has out '^tanh, 1 layer of 8, vocabulary 30, [0-9]* parameters; 60 of 60 updates; best validation loss [0-9.]* after 50$' \
     "in one line"
@@ -243,6 +244,22 @@ say $? "each with its empty line"
 cp out counted
 exits 0 "a sample of as many characters" "$bptt" sample blanks.safetensors --length "$(wc -c <counted)" --seed 2
 same counted out "is the same text again"
+
+# ---- gated cells ----------------------------------------------------------------------------------------------------
+for cell in gru lstm mlstm mingru gru-before; do
+    exits 0 "$cell is trained" train --cell $cell --iterations 20 --log $cell.jsonl -o $cell.safetensors
+    exits 0 "its file is inspected" "$bptt" inspect $cell.safetensors
+    has $cell.jsonl "\"cell\":\"$cell\".*\"parameters\":$(sed -n 's/^.*, \([0-9,]*\) parameters.*$/\1/p' out | tr -d ,)," \
+        "with the number of parameters that were trained"
+    exits 0 "and scored" "$bptt" score $cell.safetensors text
+done
+exits 0 "a GRU's reset gate is chosen" train --cell gru --gru-reset before --iterations 20 -o reset.safetensors
+same reset.safetensors gru-before.safetensors "before the product it is another cell"
+exits 0 "or the same as without the option" train --cell gru --gru-reset after --iterations 20 -o reset.safetensors
+same reset.safetensors gru.safetensors "after it the cell is gru"
+exits 78 "other cells have none" train --cell gru-before --gru-reset before
+has err '^bptt: --gru-reset before has no effect with --cell gru-before: it is for gru; leave it out or choose --cell gru$' \
+    "in words"
 
 # ---- the plan of a window -------------------------------------------------------------------------------------------
 exits 0 "the plan of a window is printed" "$bptt" bench --plan --backend cpu --hidden 16 --layers 2 --batch 4 --steps 8

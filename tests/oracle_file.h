@@ -1,4 +1,4 @@
-// Reads tests/data/tiny_rnn.json and its like: one flat object of "name": {"shape": [..], "data": [..]}.
+// Reads tests/data/oracles.json and its like: one flat object of "name": {"shape": [..], "data": [..]}.
 #ifndef ORACLE_FILE_H
 #define ORACLE_FILE_H
 
@@ -11,7 +11,7 @@
 #define TEST_DATA "tests/data"
 #endif
 
-enum { ORACLES = 200, ORACLE_BYTES = 1 << 17 };
+enum { ORACLES = 800, ORACLE_BYTES = 1 << 19 };
 
 typedef struct oracle {
     char name[64];
@@ -77,18 +77,18 @@ static inline void oracle_open_file(oracle_file *f, const char *name)
     free(text);
 }
 
-static inline void oracle_open(oracle_file *f) { oracle_open_file(f, "tiny_rnn.json"); }
+static inline void oracle_open(oracle_file *f) { oracle_open_file(f, "oracles.json"); }
 
 static inline void oracle_close(oracle_file *f)
 {
     for (size_t i = 0; i < f->n; i++) free(f->at[i].x);
 }
 
-// The oracle called net.name, which must be there and have n numbers.
-static inline const double *oracle_get(const oracle_file *f, const char *net, const char *name, size_t n)
+// The oracle called group.name, which must be there and have n numbers.
+static inline const double *oracle_get(const oracle_file *f, const char *group, const char *name, size_t n)
 {
     char whole[200];
-    snprintf(whole, sizeof whole, "%s.%s", net, name);
+    snprintf(whole, sizeof whole, "%s.%s", group, name);
     for (size_t i = 0; i < f->n; i++)
         if (strcmp(f->at[i].name, whole) == 0) {
             CK_TRUE(f->at[i].n == n, "%s has %zu numbers, not %zu", whole, f->at[i].n, n);
@@ -98,9 +98,9 @@ static inline const double *oracle_get(const oracle_file *f, const char *net, co
     return NULL;
 }
 
-static inline size_t oracle_size(const oracle_file *f, const char *net, const char *name)
+static inline size_t oracle_size(const oracle_file *f, const char *group, const char *name)
 {
-    return (size_t)oracle_get(f, net, name, 1)[0];
+    return (size_t)oracle_get(f, group, name, 1)[0];
 }
 
 #endif

@@ -126,7 +126,7 @@ START_TEST(a_word_becomes_its_place_in_the_list)
     char word[32];
     ck_assert(parse(CMD_TRAIN, "--optimizer sgd --cell relu --clip-mode value", &o));
     ck_assert_uint_eq(o.value[OPT_OPTIMIZER].count, 0);
-    ck_assert_uint_eq(o.value[OPT_CELL].count, 1);
+    ck_assert_uint_eq(o.value[OPT_CELL].count, BPTT_RELU);
     ck_assert_uint_eq(o.value[OPT_CLIP_MODE].count, 1);
     ck_assert(parse(CMD_TRAIN, "--optimizer adam", &o));
     ck_assert_uint_eq(o.value[OPT_OPTIMIZER].count, 2);
@@ -204,7 +204,7 @@ END_TEST
 
 START_TEST(a_word_not_in_the_list_is_refused_with_the_list)
 {
-    refused(CMD_TRAIN, "--cell lstm", "tanh|relu");
+    refused(CMD_TRAIN, "--cell LSTM", "tanh|relu|gru|lstm|mlstm|mingru|gru-before, not 'LSTM'");
     refused(CMD_TRAIN, "--cell tan", "tanh|relu");
     refused(CMD_TRAIN, "--cell tanh|relu", "tanh|relu");
     refused(CMD_TRAIN, "--cell=", "tanh|relu");
@@ -262,6 +262,14 @@ START_TEST(an_option_without_effect_is_refused)
     at_odds(CMD_TRAIN, "--clip 0.0 --clip-mode value", "--clip-mode value has no effect with --clip 0.0: ");
     at_odds(CMD_BENCH, "--clip-mode norm --clip 0", "--clip-mode norm has no effect with --clip 0: nothing is clipped");
     at_odds(CMD_TRAIN, "--valid-every 50 --valid 0", "--valid-every 50 has no effect with --valid 0: no text");
+    for (size_t k = 0; k < word_count(cell_words); k++) {
+        char cell[32], line[80], says[80];
+        if (k == BPTT_GRU) continue;
+        snprintf(says, sizeof says, "--gru-reset after has no effect with --cell %s: ", word_at(cell_words, k, cell));
+        snprintf(line, sizeof line, "--gru-reset after --cell %s", cell);
+        at_odds(CMD_TRAIN, line, says);
+    }
+    at_odds(CMD_BENCH, "--gru-reset before", "it is for gru; leave it out or choose --cell gru");
     at_odds(CMD_TRAIN, "--trace-at 4", "--trace-at 4 has no effect without --trace DIR: ");
     at_odds(CMD_SAMPLE, "m --temperature 0 --seed 3", "--seed 3 has no effect with --temperature 0: nothing is drawn");
     for (const char *const *b = (const char *const[]){"ref", "opencl", "cuda", NULL}; *b; b++) {
@@ -285,6 +293,8 @@ END_TEST
 START_TEST(an_option_that_has_one_is_taken)
 {
     agrees(CMD_TRAIN, "");
+    agrees(CMD_TRAIN, "--cell gru --gru-reset before");
+    agrees(CMD_BENCH, "--cell gru --gru-reset after");
     agrees(CMD_TRAIN, "--momentum 0.9 --optimizer sgd --clip-mode value --valid-every 5");
     agrees(CMD_TRAIN, "--clip 1 --clip-mode norm --valid 0 --trace d --trace-at 4");
     agrees(CMD_TRAIN, "--valid 0 --valid-every 0 --momentum 0 --optimizer adam"); // these ask for nothing

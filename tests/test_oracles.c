@@ -1,4 +1,5 @@
-// The cell, the unrolled nets and the optimizers against PyTorch in double: tests/data/tiny_rnn.json.
+// The cell, the unrolled nets of every cell and the optimizers against PyTorch in double: tests/data/oracles.json.
+#include "backend.h"
 #include "oracle_file.h"
 #include "prng.h"
 #include "suite.h"
@@ -19,64 +20,56 @@ static const judged JUDGED[] = {
     {"cpu", BPTT_F32, 1, 1e-5},
     {"cpu", BPTT_F32, 2, 1e-5},
 };
-enum { JUDGES = sizeof JUDGED / sizeof JUDGED[0], V = 7, H = 5, B = 3, T = 6, MOST = H * (V + H) };
-
-static const char *const NET[] = {"rnn_L1", "rnn_L2"};
-
-// PyTorch's name for tensor i of a net of L layers.
-static const char *name_of(size_t i, size_t L, const char *before, char out[128])
-{
-    static const char *const layer[] = {"W_x", "W_h", "b"};
-    if (i < 3 * L)
-        snprintf(out, 128, "%s.%s%u", before, layer[i % 3], (unsigned)(i / 3));
-    else
-        snprintf(out, 128, "%s.%s", before, i == 3 * L ? "W_y" : "b_y");
-    return out;
-}
+enum { JUDGES = sizeof JUDGED / sizeof JUDGED[0], V = 7, H = 4, B = 3, T = 6, L = 2, S = 2, MOST = 6 * H * V };
 
 typedef struct fixture {
-    oracle_file file;
-    const char *net;
+    const oracle_file *file;
+    char net[32]; // "gru_L2"
     const judged *who;
-    size_t L;
+    size_t layers, states; // L, S of the net
     bptt_model *m;
     bptt_run *r;
     int32_t token[T * B], target[T * B];
     bptt_window w;
 } fixture;
 
-static size_t size_of(const fixture *f, size_t i)
+// The oracle of tensor i: "params", "grads" or the weights after an update, "adam". *n: its numbers.
+static const double *tensor_oracle(const fixture *f, const char *what, size_t i, size_t *n)
 {
     bptt_tensor t;
+    char name[64];
     ck_assert_int_eq(bptt_model_tensor(f->m, i, &t, NULL), BPTT_OK);
-    return t.rows * t.cols;
+    snprintf(name, sizeof name, "%s.%s", what, t.name);
+    *n = t.rows * t.cols;
+    return oracle_get(f->file, f->net, name, *n);
 }
 
-static void set_up(fixture *f, size_t net, const judged *who, const bptt_model_config *rule)
+static void set_up(fixture *f, const oracle_file *file, bptt_cell cell, size_t layers, const judged *who,
+                   bptt_optimizer rule)
 {
-    oracle_open(&f->file);
-    f->net = NET[net];
-    f->who = who;
-    f->L = oracle_size(&f->file, f->net, "layers");
-    bptt_model_config c = *rule;
-    c.vocab = V, c.hidden = H, c.layers = f->L;
+    bptt_model_config c;
+    size_t n = 0;
+    bptt_error e = {0};
+    snprintf(f->net, sizeof f->net, "%s_L%u", bptt_cell_row_of(cell)->word, (unsigned)layers);
+    f->file = file, f->who = who, f->layers = layers, f->states = bptt_cell_row_of(cell)->states;
+    bptt_model_defaults(&c);
+    c.cell = cell, c.vocab = V, c.hidden = H, c.layers = layers, c.optimizer = rule;
+    c.biases = (int)oracle_size(f->file, f->net, "biases");
+    c.clip = oracle_get(f->file, f->net, "clip", 1)[0];
     c.compute.backend = who->backend, c.type = who->type, c.compute.threads = who->threads;
     move_to_place(&c);
-    bptt_error e = {0};
     CK_TRUE(bptt_model_open(&c, &f->m, &e) == BPTT_OK, "%s", e.words);
     CK_TRUE(bptt_run_open(f->m,
                           &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = B, .steps = T, .gradient = 1},
                           &f->r, &e) == BPTT_OK,
             "%s", e.words);
-    ck_assert_uint_eq(bptt_model_tensors(f->m), 3 * f->L + 2);
-    char name[128];
-    for (size_t i = 0; i < 3 * f->L + 2; i++) {
-        const double *x = oracle_get(&f->file, f->net, name_of(i, f->L, "params", name), size_of(f, i));
+    for (size_t i = 0; i < bptt_model_tensors(f->m); i++) {
+        const double *x = tensor_oracle(f, "params", i, &n);
         ck_assert_int_eq(bptt_model_write(f->m, BPTT_WEIGHTS, i, x, BPTT_F64, &e), BPTT_OK);
     }
-    const double *h0 = oracle_get(&f->file, f->net, "h0_LBH", f->L * B * H);
-    ck_assert_int_eq(bptt_run_write_state(f->r, h0, BPTT_F64, &e), BPTT_OK);
-    const double *x = oracle_get(&f->file, f->net, "x_TB", T * B), *y = oracle_get(&f->file, f->net, "y_TB", T * B);
+    const double *state = oracle_get(f->file, f->net, "state", layers * B * f->states * H);
+    ck_assert_int_eq(bptt_run_write_state(f->r, state, BPTT_F64, &e), BPTT_OK);
+    const double *x = oracle_get(f->file, f->net, "token", T * B), *y = oracle_get(f->file, f->net, "target", T * B);
     for (size_t i = 0; i < T * B; i++) f->token[i] = (int32_t)x[i], f->target[i] = (int32_t)y[i];
     f->w = (bptt_window){.size = sizeof(bptt_window), .token = f->token, .target = f->target};
 }
@@ -85,54 +78,62 @@ static void tear_down(fixture *f)
 {
     bptt_run_close(f->r);
     bptt_model_close(f->m);
-    oracle_close(&f->file);
 }
 
-// Near the oracle `name` of n numbers.
-static void check(const fixture *f, const double *got, const char *name, size_t n, double tolerance)
+// Near the oracle's `want` [n].
+static void check(const fixture *f, const double *got, const double *want, const char *name, size_t n)
 {
     char what[120];
     snprintf(what, sizeof what, "%s %d threads %u: %s %s", f->who->backend, (int)f->who->type, f->who->threads, f->net,
              name);
-    CK_NEAR(near_scaled(got, oracle_get(&f->file, f->net, name, n), n, tolerance), what);
+    CK_NEAR(near_scaled(got, want, n, f->who->tolerance), what);
 }
 
-static void each(void (*one)(size_t net, const judged *who))
+static void check_named(const fixture *f, const double *got, const char *name, size_t n)
 {
-    for (size_t net = 0; net < 2; net++)
-        for (size_t i = 0; i < JUDGES; i++) one(net, &JUDGED[i]);
+    check(f, got, oracle_get(f->file, f->net, name, n), name, n);
+}
+
+static void each(void (*one)(const oracle_file *file, bptt_cell cell, size_t layers, const judged *who))
+{
+    oracle_file file;
+    oracle_open(&file);
+    for (size_t cell = 0; cell < bptt_cells; cell++)
+        for (size_t layers = 1; layers <= L; layers++)
+            for (size_t i = 0; i < JUDGES; i++) one(&file, (bptt_cell)cell, layers, &JUDGED[i]);
+    oracle_close(&file);
 }
 
 static void check_gradients(fixture *f)
 {
     double x[MOST];
-    char name[128];
-    for (size_t i = 0; i < 3 * f->L + 2; i++) {
+    size_t n = 0;
+    for (size_t i = 0; i < bptt_model_tensors(f->m); i++) {
+        const double *want = tensor_oracle(f, "grads", i, &n);
         ck_assert_int_eq(bptt_model_read(f->m, BPTT_GRADIENT, i, x, BPTT_F64, NULL), BPTT_OK);
-        check(f, x, name_of(i, f->L, "grads", name), size_of(f, i), f->who->tolerance);
+        check(f, x, want, "gradient", n);
     }
 }
 
-static void gradient_case(size_t net, const judged *who)
+static void gradient_case(const oracle_file *file, bptt_cell cell, size_t layers, const judged *who)
 {
     fixture f;
-    bptt_model_config c;
-    bptt_model_defaults(&c);
-    set_up(&f, net, who, &c);
+    set_up(&f, file, cell, layers, who, BPTT_ADAM);
     bptt_report report;
     ck_assert_int_eq(bptt_run_gradient(f.r, &f.w, &report, NULL), BPTT_OK);
-    check(&f, &report.loss, "loss", 1, who->tolerance);
-    check(&f, &report.grad_norm, "grad_norm", 1, who->tolerance);
+    check_named(&f, &report.loss, "loss", 1);
+    check_named(&f, &report.grad_norm, "norm", 1);
     CK_TRUE(report.weight == T * B, "the weights of a window of ones add up to %g", report.weight);
     check_gradients(&f);
-    double dh0[2 * B * H], last[2 * B * H], all[2 * (T + 1) * B * H];
-    ck_assert_int_eq(bptt_run_read(f.r, BPTT_GRAD_STATE, dh0, BPTT_F64, NULL), BPTT_OK);
-    check(&f, dh0, "grad_h0", f.L * B * H, who->tolerance);
+    const size_t block = B * f.states * H;
+    double before[L * B * S * H], last[L * B * S * H], all[L * (T + 1) * B * S * H];
+    ck_assert_int_eq(bptt_run_read(f.r, BPTT_GRAD_STATE, before, BPTT_F64, NULL), BPTT_OK);
+    check_named(&f, before, "grad_state", layers * block);
     ck_assert_int_eq(bptt_run_read_state(f.r, last, BPTT_F64, NULL), BPTT_OK);
-    check(&f, last, "h_last", f.L * B * H, who->tolerance);
+    check_named(&f, last, "last", layers * block);
     ck_assert_int_eq(bptt_run_read(f.r, BPTT_STATES, all, BPTT_F64, NULL), BPTT_OK);
-    for (size_t l = 0; l < f.L; l++)
-        CK_NEAR(near_all(all + (l * (T + 1) + T) * B * H, last + l * B * H, NULL, B * H), "the last block of states");
+    for (size_t l = 0; l < layers; l++)
+        CK_NEAR(near_all(all + (l * (T + 1) + T) * block, last + l * block, NULL, block), "the last block of states");
     tear_down(&f);
 }
 
@@ -140,13 +141,11 @@ START_TEST(loss_states_and_all_gradients_of_the_nets_are_pytorchs) { each(gradie
 END_TEST
 
 // One character at a time, through bptt_run_next: log-probabilities, which come as floats.
-static void next_case(size_t net, const judged *who)
+static void next_case(const oracle_file *file, bptt_cell cell, size_t layers, const judged *who)
 {
     fixture f;
-    bptt_model_config c;
-    bptt_model_defaults(&c);
-    set_up(&f, net, who, &c);
-    const double *logits = oracle_get(&f.file, f.net, "logits_TBV", T * B * V);
+    set_up(&f, file, cell, layers, who, BPTT_ADAM);
+    const double *logits = oracle_get(f.file, f.net, "logits", T * B * V);
     double want[T * B * V], got[T * B * V];
     for (size_t i = 0; i < T * B; i++) {
         double sum = 0;
@@ -165,34 +164,36 @@ static void next_case(size_t net, const judged *who)
 START_TEST(log_probabilities_one_step_at_a_time_are_pytorchs) { each(next_case); }
 END_TEST
 
-// Compares the change of a weight within the oracle's tolerance plus the rounding of the weight itself.
-static void update_case(size_t net, const judged *who)
+// Bounds of weights after the first update: the oracle's tolerance, the rounding of the weight w0, and the effect of the
+// clipped gradient's tolerance on RMSProp's and Adam's g / (a |g| + epsilon), a >= sqrt(0.05), where g is small.
+static void update_bounds(const judged *who, const double *w0, const double *want, const double *g, size_t n,
+                          double *bound)
 {
-    static const char *const rule[] = {"sgd", "rmsprop", "adam"};
-    for (int o = BPTT_SGD; o <= BPTT_ADAM; o++) {
+    double change = 0, most = 0;
+    for (size_t k = 0; k < n; k++) change = fmax(change, fabs(want[k] - w0[k])), most = fmax(most, fabs(g[k]) / 2);
+    for (size_t k = 0; k < n; k++) {
+        const double divisor = sqrt(0.05) * fabs(g[k]) / 2 + 1e-8, slope = g[k] == 0 ? 0 : 1e-8 / (divisor * divisor);
+        bound[k] = 2 * who->tolerance * change + 2 * (who->type == BPTT_F64 ? U64 : U32) * fabs(w0[k]);
+        bound[k] += fmin(2e-3 * slope * who->tolerance * most, change);
+    }
+}
+
+// Compares the change of a weight.
+static void update_case(const oracle_file *file, bptt_cell cell, size_t layers, const judged *who)
+{
+    static const char *const word[] = {"sgd", "rmsprop", "adam"};
+    for (bptt_optimizer rule = layers == 1 ? BPTT_SGD : BPTT_ADAM; rule <= BPTT_ADAM; rule++) {
         fixture f;
-        bptt_model_config c;
-        bptt_model_defaults(&c);
-        oracle_file file;
-        oracle_open(&file);
-        c.optimizer = (bptt_optimizer)o;
-        c.clip = oracle_get(&file, NET[net], "clip", 1)[0];
-        oracle_close(&file);
-        set_up(&f, net, who, &c);
+        set_up(&f, file, cell, layers, who, rule);
         ck_assert_int_eq(bptt_run_train(f.r, &f.w, 2e-3, NULL, NULL), BPTT_OK);
         check_gradients(&f); // as they were before clipping
-        for (size_t i = 0; i < 3 * f.L + 2; i++) {
-            double x[MOST], bound[MOST], scale = 0;
-            char before[64], name[128];
-            const size_t n = size_of(&f, i);
-            snprintf(before, sizeof before, "after_one_clipped_step_lr_2e-3.%s", rule[o]);
-            const double *w0 = oracle_get(&f.file, f.net, name_of(i, f.L, "params", name), n);
-            const double *want = oracle_get(&f.file, f.net, name_of(i, f.L, before, name), n);
-            for (size_t k = 0; k < n; k++) scale = fmax(scale, fabs(want[k] - w0[k]));
-            for (size_t k = 0; k < n; k++)
-                bound[k] = 2 * who->tolerance * scale + 2 * (who->type == BPTT_F64 ? U64 : U32) * fabs(w0[k]);
+        for (size_t i = 0; i < bptt_model_tensors(f.m); i++) {
+            double x[MOST], bound[MOST];
+            size_t n = 0;
+            const double *w0 = tensor_oracle(&f, "params", i, &n), *want = tensor_oracle(&f, word[rule], i, &n);
+            update_bounds(who, w0, want, tensor_oracle(&f, "grads", i, &n), n, bound);
             ck_assert_int_eq(bptt_model_read(f.m, BPTT_WEIGHTS, i, x, BPTT_F64, NULL), BPTT_OK);
-            CK_NEAR(near_all(x, want, bound, n), name);
+            CK_NEAR(near_all(x, want, bound, n), f.net);
         }
         tear_down(&f);
     }

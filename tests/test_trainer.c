@@ -438,6 +438,23 @@ START_TEST(the_count_of_updates_falls_back_to_those_that_were_made)
 }
 END_TEST
 
+// H of a text of 2 MB and of 10 kB.
+START_TEST(default_sizes_give_every_cell_the_recurrent_weights_of_an_elman_network)
+{
+    static const size_t H[][2] = {
+        [BPTT_TANH] = {256, 64},  [BPTT_RELU] = {256, 64},   [BPTT_GRU] = {160, 48},       [BPTT_LSTM] = {128, 32},
+        [BPTT_MLSTM] = {128, 32}, [BPTT_MINGRU] = {256, 64}, [BPTT_GRU_BEFORE] = {160, 48}};
+    for (size_t i = 0; i < 2 * sizeof H / sizeof *H; i++) {
+        bptt_trainer_config c;
+        bptt_trainer_defaults(&c);
+        c.model.cell = (bptt_cell)(i / 2);
+        bptt_trainer_sizes_for_text(&c, i % 2 ? 10000 : 2000000);
+        CK_TRUE(c.model.hidden == H[i / 2][i % 2] && c.model.layers == (i % 2 ? 1 : 2), "cell %zu: %zu units", i / 2,
+                c.model.hidden);
+    }
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, a_text_is_cut_into_streams_and_windows_as_the_header_says);
@@ -455,6 +472,7 @@ static void add(TCase *c)
     tcase_add_test(c, updates_submitted_ahead_are_the_updates_of_single_steps);
     tcase_add_test(c, a_trainer_with_updates_in_flight_refuses_what_needs_their_end);
     tcase_add_test(c, the_count_of_updates_falls_back_to_those_that_were_made);
+    tcase_add_test(c, default_sizes_give_every_cell_the_recurrent_weights_of_an_elman_network);
 }
 
 int main(void) { return run_suite("trainer", add, 60); }

@@ -194,7 +194,7 @@ exit_code check_cell(const options *o, bool assumed)
     const option_value *cell = &o->value[OPT_FILE_CELL];
     const char *const model = o->argument[0];
     if (!assumed && cell->given) {
-        complain("--cell %s has no effect: %s names its cell; leave it out", cell->text, model);
+        complain("--cell %s has no effect: %s tells its cell; leave it out", cell->text, model);
         return CODE_CONFIG;
     }
     if (assumed && !cell->given && !o->value[OPT_QUIET].given)
@@ -221,6 +221,7 @@ void config_apply(const options *o, bptt_trainer_config *c)
         const field *f = option_table[i].of;
         if (f && v[i].given) field_set(f, field_config(f, c), v[i].count, v[i].real, v[i].text);
     }
+    if (v[OPT_GRU_RESET].given && v[OPT_GRU_RESET].count == 1) c->model.cell = BPTT_GRU_BEFORE; // options_agree: gru
     if (v[OPT_PRECISION].given) c->change_precision = 1;
     if (v[OPT_EPOCHS].given) c->iterations = 0;
 }

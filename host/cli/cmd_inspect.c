@@ -50,15 +50,17 @@ static bool get_number(const st_reader *r, const char *key, uint64_t *n)
     return value && parse_count(value, n);
 }
 
-// Number of trained parameters: with one bias, bias_hh is zero and only there for PyTorch.
-static uint64_t parameters_of(const st_reader *r, uint64_t biases)
+// Number of trained parameters. With one bias, bias_hh is zero and only there for PyTorch, except bias_hn, the last H
+// rows of a GRU's.
+static uint64_t parameters_of(const st_reader *r, const char *cell, uint64_t hidden, uint64_t biases)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < st_count(r); i++) {
         const st_tensor *t = st_at(r, i);
         uint64_t n = 1;
-        if (strncmp(t->name, "train.", 6) == 0 || (biases == 1 && strncmp(t->name, "rnn.bias_hh", 11) == 0)) continue;
+        if (strncmp(t->name, "train.", 6) == 0) continue;
         for (int k = 0; k < t->rank; k++) n *= t->shape[k];
+        if (biases == 1 && strncmp(t->name, "rnn.bias_hh", 11) == 0) n = strcmp(cell, "gru") == 0 ? hidden : 0;
         sum += n;
     }
     return sum;
@@ -78,7 +80,7 @@ static void put_summary(const st_reader *r)
     put_safely(cell);
     printf(", %" PRIu64 " layer%s of %" PRIu64 ", vocabulary %s, ", layers, plural(layers), hidden,
            grouped(vocab, number));
-    printf("%s parameters", grouped(parameters_of(r, biases), number));
+    printf("%s parameters", grouped(parameters_of(r, cell, hidden, biases), number));
     if (get_number(r, "updates", &updates)) printf("; %s", grouped(updates, number));
     if (get_number(r, "updates", &updates) && get_number(r, "train.iterations", &all))
         printf(" of %s", grouped(all, number));

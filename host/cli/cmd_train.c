@@ -119,7 +119,7 @@ static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
         config_apply(w->o, &c);
         s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
     } else {
-        if (v[OPT_VALID].given) c.valid = v[OPT_VALID].real;
+        config_apply(w->o, &c); // the sizes depend on cell and validation part
         bptt_trainer_sizes_for_text(&c, n);
         config_apply(w->o, &c);
         s = bptt_trainer_open(&c, text, n, &w->trainer, &e);

@@ -5,17 +5,19 @@
 #include <string.h>
 
 #define ON(c) (1u << CMD_##c)
-// `option` has no effect if `other` has one of `values` (words separated by |, or "0"; NULL: if it is not given).
+// `option` has no effect if `other` has one of `values` (words separated by |, or "0"; NULL: if it is not given), or
+// with `only` if it has none of them.
 typedef struct conflict {
     unsigned commands; // as in option_row
     option_id option;
-    bool zero_is_off; // the value 0, or the first word, disables the feature and is always accepted
+    bool only;
     option_id other;
     const char *values;
     const char *why, *cure; // "it is for sgd", "choose --optimizer sgd"
 } conflict;
 
 static const conflict table[] = {
+    {ON(TRAIN) | ON(BENCH), OPT_GRU_RESET, true, OPT_CELL, "gru", "it is for gru", "choose --cell gru"},
     {ON(TRAIN), OPT_TRACE_AT, false, OPT_TRACE, NULL, "it selects the update to trace", "give --trace DIR"},
     {ON(SAMPLE), OPT_SEED, false, OPT_TEMPERATURE, "0", "nothing is drawn", "give a --temperature above 0"},
     {ON(VERIFY), OPT_DEVICE, false, OPT_BACKEND, "auto", "every device is checked", "choose one backend"},
@@ -51,8 +53,8 @@ static bool has_effect(const options *o, const conflict *c, char words[OPTIONS_W
     const option_value *v = &o->value[c->option], *other = &o->value[c->other];
     const option_row *row = &option_table[c->other];
     char option[128], where[128];
-    if (!(c->commands >> o->command & 1u) || !v->given || (c->zero_is_off && is_off(v))) return true;
-    if (!has_one_of(other, row->kind, c->values)) return true;
+    if (!(c->commands >> o->command & 1u) || !v->given) return true;
+    if (has_one_of(other, row->kind, c->values) == c->only) return true;
     if (!c->values) snprintf(where, sizeof where, "--%s %s", row->name, row->value);
     snprintf(words, OPTIONS_WORDS, "%s has no effect %s %s: %s; leave it out or %s", as_written(c->option, v, option),
              c->values ? "with" : "without", c->values ? as_written(c->other, other, where) : where, c->why, c->cure);

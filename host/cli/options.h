@@ -49,6 +49,7 @@ typedef enum option_id {
 #define OPTION_ID(NAME, ...) OPT_##NAME,
 #define NO_OPTION_ID(...)
     MODEL_FIELDS(OPTION_ID, NO_OPTION_ID) TRAINER_FIELDS(OPTION_ID, NO_OPTION_ID) // rows with an option
+    OPT_GRU_RESET,
     OPT_OUTPUT,
     OPT_RESUME,
     OPT_SAVE_EVERY,

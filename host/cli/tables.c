@@ -122,8 +122,13 @@ const command_row command_table[COMMANDS] = {
     }
 
 const option_row option_table[OPTIONS] = {
-    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, CELL_WORDS, NULL, 0, 0, false, ON(SAMPLE) | ON(SCORE), false,
-                       "cell of a file that does not name its cell (PyTorch)", &field_table[FIELD_CELL]},
+    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", NULL, 0, 0, false, ON(SAMPLE) | ON(SCORE), false,
+                       "cell of a file that has the tensors of an Elman network and does not name its cell (PyTorch)",
+                       &field_table[FIELD_CELL]},
+    [OPT_GRU_RESET] =
+        OWN("gru-reset", 0, KIND_WORD, "after|before", "after", 0, 0, BUILD, false,
+            "reset gate of --cell gru: after the product with W_hh, as in PyTorch and cuDNN, or before it "
+            "(the same as --cell gru-before)"),
     [OPT_OUTPUT] = OWN("output", 'o', KIND_PATH, "FILE", "model.safetensors", 0, 0, ON(TRAIN), true,
                        "checkpoint file to write; default with --resume: the resumed file"),
     [OPT_RESUME] = OWN("resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,

@@ -235,11 +235,12 @@ BPTT_API void bptt_model_vocabulary(const bptt_model *m, const unsigned char **b
 BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error *e);
 // Reads such a file, the weights of a trainer's checkpoint, or a file with only PyTorch's tensors. The optimizer is
 // reset: moments zero, no updates. Only compute and type of c (may be NULL: defaults) are used, and cell if the file
-// does not name its cell (files of bptt do): then bptt_model_cell_assumed is 1. Metadata keys read from other files:
-// "cell" ("tanh", "relu"), "input" ("0": tokens, or the width of dense vectors; without it V columns of
-// rnn.weight_ih_l0 mean tokens, any other number dense vectors), "output" ("0": token targets, also if absent, or the
-// width of dense targets, the rows of decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent).
-// Errors: NO_INPUT, BAD_FILE, those of open.
+// has the tensors of TANH and RELU and does not name its cell (files of bptt do): then bptt_model_cell_assumed is 1.
+// Metadata keys read from other files: "cell" (without it GRU and LSTM follow from the shapes), "vocabulary", "input"
+// ("0": tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, any other number
+// dense vectors), "output" ("0": token targets, also if absent, or the width of dense targets, the rows of
+// decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent). Errors: NO_INPUT, BAD_FILE, those of
+// open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
@@ -287,7 +288,7 @@ BPTT_API void bptt_run_close(bptt_run *r); // NULL is allowed
 // Sets the carried state of all streams, or of stream b, to 0.  Errors: BAD_INPUT (b >= B), DEVICE.
 BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
 BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
-// Carried state, the state before the next window: h [L][B][H] of type `as`.
+// Carried state, the state before the next window: h [L][B][S*H] of type `as`; an LSTM's row is h, then c.
 BPTT_API bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e);
 BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e);
 
@@ -303,11 +304,11 @@ BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type 
 BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_gradient(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
 BPTT_API bptt_status bptt_run_train(bptt_run *r, const bptt_window *w, double rate, bptt_report *report, bptt_error *e);
-// For a run with last_gradient = 1. dh [L][B][H] of type `as`: a gradient with respect to the states after the window,
-// which gradient and train add to that of the window's own loss; initially zero, used until written again. It allows
-// BPTT through a long sequence in pieces, the last one first: BPTT_GRAD_STATE of a piece is dh of the piece before it.
-// Losses are means: scale dh by v / w between pieces of weights w and v, and weight the gradients by their share.
-// Errors: BAD_INPUT, DEVICE.
+// For a run with last_gradient = 1. dh [L][B][S*H] of type `as`: a gradient with respect to the states after the
+// window, which gradient and train add to that of the window's own loss; initially zero, used until written again. It
+// allows BPTT through a long sequence in pieces, the last one first: BPTT_GRAD_STATE of a piece is dh of the piece
+// before it. Losses are means: scale dh by v / w between pieces of weights w and v, and weight the gradients by their
+// share. Errors: BAD_INPUT, DEVICE.
 BPTT_API bptt_status bptt_run_write_last_gradient(bptt_run *r, const void *dh, bptt_type as, bptt_error *e);
 // Asynchronous train: submit queues the work and returns (the window may be changed then); collect waits for the oldest
 // window in flight and returns its report. At most BPTT_SUBMITTED windows are in flight (BAD_INPUT beyond that).
@@ -333,8 +334,8 @@ BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *
 
 // Tensors of the last window, readable after gradient or train until the next call that computes.
 typedef enum bptt_result {
-    BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state before the window, block t+1 the state after step t
-    BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to the state before the window
+    BPTT_STATES = 0,     // [L][T+1][B][S*H]: block 0 is the state before the window, block t+1 the state after step t
+    BPTT_GRAD_STATE = 1, // [L][B][S*H]: gradient of the loss with respect to the state before the window
     BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
@@ -363,7 +364,8 @@ typedef struct bptt_trainer_config {
 } bptt_trainer_config;
 #define bptt_trainer_defaults(c) bptt_trainer_defaults_sized((c), sizeof *(c), sizeof((c)->model))
 BPTT_API void bptt_trainer_defaults_sized(bptt_trainer_config *c, size_t size, size_t model_size);
-// Sets H, L, B, T, valid_every and epochs for a text of n bytes and c->valid. No effect if a size in c is wrong.
+// Sets H, L, B, T, valid_every and epochs for a text of n bytes, c->model.cell and c->valid: H so that every cell has
+// about as many recurrent weights as a tanh network of 64 to 1024 units. No effect if a size in c is wrong.
 BPTT_API void bptt_trainer_sizes_for_text(bptt_trainer_config *c, size_t n);
 
 typedef struct bptt_trainer_info {
