@@ -1,4 +1,5 @@
-// Default sizes for a text of n bytes or a sequence of n steps. They do not depend on the machine, so a run is the same everywhere.
+// Default sizes for a text of n bytes or a sequence of n steps. They do not depend on the machine, so a run is the same
+// everywhere.
 #include "sized.h"
 
 // About one parameter for every two to twenty bytes of text, against overfitting small texts and underfitting large

@@ -175,7 +175,7 @@ exit_code read_text(const char *path, unsigned char **text, size_t *n)
     struct stat st;
     const bool known = fstat(fileno(f), &st) == 0;
     if (known && S_ISDIR(st.st_mode)) {
-        complain("%s is a folder, not a text", name);
+        complain("%s is a folder, not a file", name);
         if (!standard) fclose(f);
         return CODE_NO_INPUT;
     }

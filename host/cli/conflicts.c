@@ -139,20 +139,21 @@ static bool may_be_resumed(const options *o, char words[OPTIONS_WORDS])
 
 // ---- data: TEXT, --data or --wav ------------------------------------------------------------------------------------
 
-// Options of train, and of score, that have an effect only with numbers, or only with a text.
+// Options that have an effect only with a text, with --data, or with either of --data and --wav.
 static const struct {
     option_id option;
-    bool dense;
+    bool text, data, wav;
+    bool zero_is_off; // as in conflict
     const char *why;
 } data_table[] = {
-    {OPT_INPUT, true, "it is for --data"},
-    {OPT_TARGETS, true, "it is for --data"},
-    {OPT_LOSS, true, "a text is trained with softmax"},
-    {OPT_SKIP, true, "characters are not added"},
-    {OPT_BURN_IN, true, "each character of a text counts"},
-    {OPT_DOCUMENTS, false, "it is for TEXT"},
-    {OPT_SAMPLE_EVERY, false, "samples are text"},
-    {OPT_TRACE, false, "a trace holds the characters of a text"},
+    {OPT_INPUT, false, true, false, false, "it is for --data"},
+    {OPT_TARGETS, false, true, false, false, "it is for --data"},
+    {OPT_LOSS, false, true, true, true, "a text is trained with softmax"},
+    {OPT_SKIP, false, true, true, true, "it adds numbers"},
+    {OPT_BURN_IN, false, true, true, true, "it is for --data and --wav"},
+    {OPT_DOCUMENTS, true, false, false, true, "it is for TEXT"},
+    {OPT_SAMPLE_EVERY, true, false, false, false, "samples are text"},
+    {OPT_TRACE, true, false, false, false, "a trace holds the characters of a text"},
 };
 
 static bool agree(bool good, char words[OPTIONS_WORDS], const char *why)
@@ -186,10 +187,8 @@ static bool suits_data(const options *o, char words[OPTIONS_WORDS])
     if (!has_one_source(o, o->arguments - models, words)) return false;
     for (size_t i = 0; i < sizeof data_table / sizeof data_table[0]; i++) {
         const option_id id = data_table[i].option;
-        const bool for_data = id == OPT_INPUT || id == OPT_TARGETS,
-                   suits = for_data ? data : data_table[i].dense == (data || wav);
-        if (!v[id].given || suits || !option_belongs(id, o->command) || (id != OPT_SKIP && !for_data && is_off(&v[id])))
-            continue;
+        const bool suits = data ? data_table[i].data : wav ? data_table[i].wav : data_table[i].text;
+        if (!v[id].given || suits || (data_table[i].zero_is_off && is_off(&v[id]))) continue;
         snprintf(words, OPTIONS_WORDS, "%s has no effect with %s: %s; leave it out", as_written(id, &v[id], option),
                  data  ? "--data"
                  : wav ? "--wav"
@@ -197,8 +196,7 @@ static bool suits_data(const options *o, char words[OPTIONS_WORDS])
                  data_table[i].why);
         return false;
     }
-    return agree(o->command != CMD_SCORE || data || wav || o->arguments == 2, words,
-                 "an argument is missing: bptt score MODEL TEXT, or --data FILE, or --wav IN.wav OUT.wav");
+    return true;
 }
 
 bool options_agree(const options *o, char words[OPTIONS_WORDS])

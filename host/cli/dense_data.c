@@ -1,14 +1,10 @@
 // Sequences of numbers: files of floats, and WAV files.
-#define _POSIX_C_SOURCE 200809L
-
 #include "dense_data.h"
-#include "machine.h"
 #include "wav.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 bool is_dense(const options *o) { return o->value[OPT_DATA].given || o->value[OPT_WAV].given; }
 
@@ -28,7 +24,7 @@ double mean_square(const float *y, size_t n)
 
 static const char *name_of(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
 
-// ---- files of floats -------------------------------------------------------------------------------------------------
+// ---- files of floats ------------------------------------------------------------------------------------------------
 
 static float load_float(const unsigned char *b)
 {
@@ -36,21 +32,6 @@ static float load_float(const unsigned char *b)
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
-}
-
-// Refuses a file whose bytes and floats together do not fit the machine, before they are read.
-static exit_code check_file(const char *path)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0) return CODE_OK; // read_text finds out
-    if (S_ISDIR(st.st_mode)) {
-        complain("%s is a folder, not a file of floats", path);
-        return CODE_NO_INPUT;
-    }
-    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size <= machine_memory() / 2) return CODE_OK;
-    complain("%s has %.0f MB, but the machine has only %.0f, and needs twice the file", path, (double)st.st_size / 1e6,
-             (double)machine_memory() / 1e6);
-    return CODE_MEMORY;
 }
 
 static exit_code check_rows(const char *name, const unsigned char *bytes, size_t n, const dense_data *d)
@@ -106,8 +87,7 @@ static exit_code read_floats(const char *path, dense_data *d)
 {
     unsigned char *bytes = NULL;
     size_t n = 0;
-    exit_code code = check_file(path);
-    if (code == CODE_OK) code = read_text(path, &bytes, &n);
+    exit_code code = read_text(path, &bytes, &n);
     if (code == CODE_OK) code = check_rows(name_of(path), bytes, n, d);
     d->n = n / ((d->inputs + d->targets) * sizeof(float));
     if (code == CODE_OK) code = split_rows(name_of(path), bytes, d);
@@ -115,7 +95,7 @@ static exit_code read_floats(const char *path, dense_data *d)
     return code;
 }
 
-// ---- WAV files -------------------------------------------------------------------------------------------------------
+// ---- WAV files ------------------------------------------------------------------------------------------------------
 
 static exit_code read_wav(const char *path, float **x, size_t *frames, size_t *channels, unsigned *rate)
 {

@@ -39,8 +39,8 @@ const command_row command_table[COMMANDS] = {
                      "bptt sample names.safetensors --count 20"}},
     [CMD_SCORE] =
         {"score",
-         "MODEL [TEXT]",
-         1,
+         "MODEL TEXT",
+         2,
          2,
          "compute the loss of a model on a text or a sequence",
          "Prints the mean loss per byte of TEXT (\"-\": standard input) under MODEL in nats and bits (bpc), "

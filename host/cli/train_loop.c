@@ -59,7 +59,8 @@ static bptt_status submit_update(train *w, bptt_error *e)
     return bptt_trainer_submit(w->trainer, e);
 }
 
-// Characters, or steps of a sequence, per second over the last updates, including the one that took `seconds`; excludes pauses between updates.
+// Characters, or steps of a sequence, per second over the last updates, including the one that took `seconds`; excludes
+// pauses between updates.
 static double recent_rate(train *w, double seconds)
 {
     const double chars = (double)w->config.batch * (double)w->config.steps;

@@ -3,7 +3,6 @@
 
 #include "wav.h"
 #include "atomic.h"
-#include "machine.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -30,11 +29,11 @@ static exit_code open_wav(const char *path, SNDFILE **f, SF_INFO *info, char wor
     *f = sf_open(path, SFM_READ, info);
     if (!*f) return fail(CODE_DATA, path, sf_strerror(NULL), words);
     const int kind = info->format & SF_FORMAT_TYPEMASK;
-    if ((kind == SF_FORMAT_WAV || kind == SF_FORMAT_WAVEX) && info->channels > 0 && info->samplerate > 0) {
-        if ((uint64_t)info->frames <= machine_memory() / sizeof(float) / 2 / (size_t)info->channels) return CODE_OK;
-        return fail(CODE_MEMORY, path, "is longer than the memory of the machine", words);
-    }
-    return fail(CODE_DATA, path, "is not a WAV file", words);
+    if ((kind != SF_FORMAT_WAV && kind != SF_FORMAT_WAVEX) || info->channels < 1 || info->samplerate < 1)
+        return fail(CODE_DATA, path, "is not a WAV file", words);
+    if (info->frames >= 0 && (uint64_t)info->frames <= SIZE_MAX / sizeof(float) / (size_t)info->channels)
+        return CODE_OK;
+    return fail(CODE_MEMORY, path, "has more samples than this machine can address", words);
 }
 
 exit_code wav_read(const char *path, float **x, size_t *frames, size_t *channels, unsigned *rate, char words[WAV_WORDS])
