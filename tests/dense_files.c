@@ -1,9 +1,9 @@
 // Files for cli_dense.sh, and a judge that shares no code with bptt. All numbers are little-endian.
-//   dense_files floats FILE ROWS INPUTS TARGETS               rows of inputs, then targets in 0..1
-//   dense_files wav FILE BITS CHANNELS RATE FRAMES x|y        the first channels of the inputs or targets; BITS 32: floats
-//   dense_files put FILE AT VALUE                             overwrites float number AT
-//   dense_files loss OUTPUTS DATA INPUTS TARGETS FIRST        prints the mean squared error and the error-to-signal ratio
-//                                                             of the rows from FIRST on
+//   dense_files floats FILE ROWS INPUTS TARGETS          rows of inputs, then targets in 0..1
+//   dense_files wav FILE BITS CHANNELS RATE FRAMES x|y   the first channels of inputs or targets; BITS 32: floats
+//   dense_files put FILE AT VALUE                        overwrites float number AT
+//   dense_files loss OUTPUTS DATA INPUTS TARGETS FIRST   prints the mean squared error and the error-to-signal ratio of
+//                                                        the rows from FIRST on
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

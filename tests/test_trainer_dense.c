@@ -1,39 +1,7 @@
-// The trainer of sequences of floats: streams, windows, burn-in, validation, scores, resuming. Losses are compared with
+// The trainer of sequences of floats: streams, windows, burn-in, validation, scores. Losses are compared with
 // a net in double, written here as plain loops over the whole streams, updates with windows put together by hand.
+#include "sequences.h"
 #include "suite.h"
-#include "trainers.h"
-
-enum { STEPS = 103, INPUTS = 3, TARGETS = 2, VALIDATED = 26, TRAINED = 77 }; // 25 % of 103 held out
-
-typedef struct data {
-    size_t n, I, M;
-    float *x, *y; // [n][I], [n][M]
-} data;
-
-static data data_of(size_t n, size_t I, size_t M, uint64_t seed)
-{
-    data d = {.n = n, .I = I, .M = M, .x = must_alloc(n * I, sizeof(float)), .y = must_alloc(n * M, sizeof(float))};
-    for (size_t i = 0; i < n * I; i++) d.x[i] = (float)random_real(&seed);
-    for (size_t i = 0; i < n * M; i++) d.y[i] = (float)fabs(random_real(&seed));
-    return d;
-}
-
-static void data_free(data *d) { free(d->x), free(d->y); }
-
-static bptt_trainer_config dense_config(const char *backend, bptt_type type)
-{
-    bptt_trainer_config c = config_of(backend, type);
-    c.model.input = INPUTS, c.model.output = TARGETS, c.model.loss = BPTT_SQUARED;
-    return c;
-}
-
-static bptt_trainer *open_dense(const bptt_trainer_config *c, const data *d)
-{
-    bptt_trainer *t = NULL;
-    bptt_error e = {0};
-    CK_TRUE(bptt_trainer_open_dense(c, d->x, d->y, d->n, &t, &e) == BPTT_OK, "%s", e.words);
-    return t;
-}
 
 // ---- the reference --------------------------------------------------------------------------------------------------
 
@@ -278,110 +246,6 @@ START_TEST(a_score_stops_on_request)
 }
 END_TEST
 
-// ---- resuming -------------------------------------------------------------------------------------------------------
-
-// `updates` updates with the scheduled validations that fall due.
-static void go(bptt_trainer *t, int updates)
-{
-    for (int k = 0; k < updates; k++) {
-        CK_OK(bptt_trainer_step(t, NULL, NULL));
-        if (!bptt_trainer_validation_due(t)) continue;
-        bptt_report report;
-        CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
-        bptt_trainer_record_validation(t, report.loss, NULL);
-    }
-}
-
-static bptt_trainer_config again_config(void)
-{
-    bptt_trainer_config c;
-    bptt_trainer_defaults(&c);
-    c.model.compute.backend = "cpu", c.epochs = 0, c.model.input = INPUTS, c.model.output = TARGETS;
-    return c;
-}
-
-START_TEST(going_on_from_a_file_is_never_having_stopped)
-{
-    enum { UPDATES = 12 }; // five windows an epoch, a validation every four updates
-    static const bptt_cell cells[] = {BPTT_TANH, BPTT_GRU, BPTT_LSTM};
-    data d = data_of(STEPS, INPUTS, TARGETS, 6);
-    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
-        bptt_trainer_config c = dense_config("cpu", BPTT_F32), again = again_config();
-        c.model.cell = cells[i], c.burn_in = 2 * i, c.model.skip = i == 1, c.model.loss = (bptt_loss)(BPTT_SQUARED + i);
-        bptt_trainer *whole = open_dense(&c, &d);
-        go(whole, UPDATES);
-        for (int cut = 0; cut <= UPDATES; cut++) {
-            char path[32];
-            bptt_error e = {0};
-            bptt_trainer *t = open_dense(&c, &d);
-            bptt_trainer_config got;
-            temporary(path);
-            go(t, cut);
-            CK_OK(bptt_trainer_save(t, path, NULL));
-            bptt_trainer_close(t);
-            CK_TRUE(bptt_trainer_resume_dense(path, &again, d.x, d.y, d.n, &t, &e) == BPTT_OK, "%s", e.words);
-            unlink(path);
-            go(t, UPDATES - cut);
-            bptt_trainer_get_config(t, &got);
-            ck_assert(got.burn_in == 2 * i && got.model.loss == c.model.loss && got.model.skip == c.model.skip);
-            CK_TRUE(same_files(saved(whole), saved(t)), "cell %d, cut at %d: other bytes", (int)cells[i], cut);
-            bptt_trainer_close(t);
-        }
-        bptt_trainer_close(whole);
-    }
-    data_free(&d);
-}
-END_TEST
-
-#define REFUSED(call, status, part) \
-    do { \
-        bptt_error e_ = {0}, *const e = &e_; \
-        const bptt_status got_ = (call); \
-        CK_TRUE(got_ == (status) && strstr(e_.words, (part)), "%s: %s", bptt_status_text(got_), e_.words); \
-    } while (0)
-
-START_TEST(resume_refuses_other_data_other_widths_and_texts)
-{
-    data d = data_of(STEPS, INPUTS, TARGETS, 7);
-    unsigned char *text = text_of(100, 9, 3);
-    char dense[32], of_text[32];
-    temporary(dense), temporary(of_text);
-    bptt_trainer_config c = dense_config("cpu", BPTT_F32), again = again_config(), other;
-    bptt_trainer *t = open_dense(&c, &d), *none = NULL;
-    CK_OK(bptt_trainer_save(t, dense, NULL));
-    bptt_trainer_close(t);
-    c = config_of("cpu", BPTT_F32);
-    CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
-    CK_OK(bptt_trainer_save(t, of_text, NULL));
-    bptt_trainer_close(t);
-    REFUSED(bptt_trainer_resume_dense(of_text, &again, d.x, d.y, d.n, &none, e), BPTT_BAD_INPUT, "run on a text");
-    REFUSED(bptt_trainer_resume(dense, &again, text, 100, &none, e), BPTT_BAD_INPUT, "a sequence of floats, but");
-    REFUSED(bptt_trainer_resume(dense, NULL, text, 100, &none, e), BPTT_BAD_INPUT, "a sequence of floats, but");
-    REFUSED(bptt_trainer_resume_dense(dense, NULL, d.x, d.y, d.n, &none, e), BPTT_BAD_INPUT, "a configuration");
-    REFUSED(bptt_trainer_resume_dense(dense, &again, d.x, d.y, d.n - 1, &none, e), BPTT_BAD_INPUT,
-            "102 steps instead of 103");
-    for (int i = 0; i < 4; i++) { // 0: no widths; 1, 2: another one; 3: wider than the arrays, whose end is not passed
-        other = again;
-        other.model.input = i == 0 ? 0 : i == 1 ? INPUTS - 1 : i == 3 ? 65536 : INPUTS;
-        other.model.output = i == 2 ? TARGETS - 1 : i == 3 ? 65536 : TARGETS;
-        REFUSED(bptt_trainer_resume_dense(dense, &other, d.x, d.y, d.n, &none, e), BPTT_BAD_INPUT,
-                "the file's model has 3 inputs and 2 targets");
-    }
-    float *const changed[] = {&d.x[0], &d.x[STEPS * INPUTS - 1], &d.y[0], &d.y[STEPS * TARGETS - 1]};
-    for (size_t i = 0; i < sizeof changed / sizeof changed[0]; i++) {
-        *changed[i] += 0.25f;
-        REFUSED(bptt_trainer_resume_dense(dense, &again, d.x, d.y, d.n, &none, e), BPTT_BAD_INPUT, "another SHA-256");
-        *changed[i] -= 0.25f;
-    }
-    CK_OK(bptt_trainer_resume_dense(dense, &again, d.x, d.y, d.n, &t, NULL));
-    bptt_trainer_close(t);
-    ck_assert_ptr_null(none);
-    unlink(dense), unlink(of_text);
-    free(text);
-    data_free(&d);
-}
-END_TEST
-
 // ---- bad input ------------------------------------------------------------------------------------------------------
 
 START_TEST(bad_configurations_and_data_are_refused_in_words)
@@ -505,8 +369,6 @@ static void add(TCase *c)
     tcase_add_test(c, a_step_is_one_update_on_the_next_window);
     tcase_add_test(c, validation_and_score_are_the_mean_over_the_steps_after_the_burn_in);
     tcase_add_test(c, a_score_stops_on_request);
-    tcase_add_test(c, going_on_from_a_file_is_never_having_stopped);
-    tcase_add_test(c, resume_refuses_other_data_other_widths_and_texts);
     tcase_add_test(c, bad_configurations_and_data_are_refused_in_words);
     tcase_add_test(c, what_a_sequence_has_not_is_refused);
     tcase_add_test(c, default_sizes_fit_any_sequence);
