@@ -75,7 +75,7 @@ START_TEST(resume_refuses_other_data_other_widths_and_texts)
     REFUSED(bptt_trainer_resume(dense, NULL, text, 100, &none, e), BPTT_BAD_INPUT, "a sequence of floats, but");
     REFUSED(bptt_trainer_resume_dense(dense, NULL, d.x, d.y, d.n, &none, e), BPTT_BAD_INPUT, "a configuration");
     REFUSED(bptt_trainer_resume_dense(dense, &again, d.x, d.y, d.n - 1, &none, e), BPTT_BAD_INPUT,
-            "102 steps instead of 103");
+            "103 steps instead of 104");
     for (int i = 0; i < 4; i++) { // 0: no widths; 1, 2: another one; 3: wider than the arrays, whose end is not passed
         other = again;
         other.model.input = i == 0 ? 0 : i == 1 ? INPUTS - 1 : i == 3 ? 65536 : INPUTS;
