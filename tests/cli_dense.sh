@@ -52,7 +52,9 @@ same m.best.safetensors r.best.safetensors "and its best model too"
 same m.safetensors p.safetensors "standard input"
 mkfifo fifo
 cat d.f32 >fifo &
+feeder=$!
 code 0 "$bptt" train --data fifo --resume r.safetensors --iterations 25
+kill "$feeder" 2>/dev/null # nobody may have read
 # shellcheck disable=SC2086
 code 0 "$bptt" train $data $small --iterations 25 --cell gru --skip --burn-in 5 --valid 0 -o v.safetensors
 says out '^25 updates$'
