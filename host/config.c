@@ -35,6 +35,7 @@ static bptt_status check_targets(const bptt_model_config *c, bptt_error *e)
             e, BPTT_BAD_CONFIG,
             "`loss` is %d, which is for dense targets: set `output` to their width, or `loss` to 0 (softmax)",
             (int)c->loss);
+    if (c->skip != 0 && c->skip != 1) return bptt_fail(e, BPTT_BAD_CONFIG, "`skip` is %d, but must be 0 or 1", c->skip);
     if (c->skip && !(c->output && c->input >= c->output))
         return bptt_fail(e, BPTT_BAD_CONFIG,
                          "`skip` adds the first `output` inputs to the outputs, so `input` (%zu) must be at least "
@@ -75,14 +76,33 @@ bptt_status compute_check(const bptt_compute *c, bptt_error *e)
     return s;
 }
 
-bptt_status trainer_check(const bptt_trainer_config *c, bptt_error *e)
+// A trainer of text has neither dense inputs nor dense targets, a trainer of a sequence has both.
+static bptt_status check_data(const bptt_trainer_config *c, bool dense, bptt_error *e)
+{
+    const bptt_model_config *m = &c->model;
+    if (!dense && (m->input || m->output))
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`%s` is %zu, but this trainer reads text: leave it 0, or use bptt_trainer_open_dense",
+                         m->input ? "input" : "output", m->input ? m->input : m->output);
+    if (!dense && c->burn_in)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`burn_in` is %zu, but this trainer reads text: it is for sequences of floats; leave it 0",
+                         c->burn_in);
+    if (dense && (!m->input || !m->output))
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`%s` is 0, but a trainer of a sequence needs the widths of its inputs and targets",
+                         m->input ? "output" : "input");
+    if (dense && c->burn_in >= c->steps)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "`burn_in` is %zu, but must be below `steps` (%zu): every window must carry a loss",
+                         c->burn_in, c->steps);
+    return BPTT_OK;
+}
+
+bptt_status trainer_check(const bptt_trainer_config *c, bool dense, bptt_error *e)
 {
     bptt_trainer_config used = *c;
     if (c->iterations) used.epochs = 1; // not used
-    if (c->model.input)
-        return bptt_fail(e, BPTT_BAD_CONFIG, "`input` is not 0, but a trainer reads text: dense input is not possible");
-    if (c->model.output)
-        return bptt_fail(e, BPTT_BAD_CONFIG,
-                         "`output` is %zu, but a trainer reads text: dense targets are not possible", c->model.output);
-    return fields_check(OF_TRAINER, &used, e);
+    const bptt_status s = fields_check(OF_TRAINER, &used, e);
+    return s ? s : check_data(c, dense, e);
 }

@@ -38,10 +38,18 @@ extern const char loss_words[]; // "softmax|squared|..."
              "reset before the product")) \
     F(VOCAB, vocab, COUNT, OR_0_FROM(2, 65536), "0", ALWAYS, SAVED | LOGGED, \
       OPTION("vocab", ON(BENCH), false, "65", "vocabulary size")) \
-    P(INPUT, input, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED) \
-    P(OUTPUT, output, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED | UNLESS_0) \
-    P(LOSS, loss, WORD, WORDS(LOSS_WORDS), "softmax", ABOVE_0(OUTPUT, "targets are tokens"), SAVED | UNLESS_0) \
-    P(SKIP, skip, COUNT, FROM(0, 1), "0", ABOVE_0(OUTPUT, "targets are tokens"), SAVED | UNLESS_0) \
+    F(INPUT, input, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED | LOGGED, \
+      OPTION("inputs", ON(TRAIN), false, "(with --wav: its channels)", \
+             "numbers of a row of --data FILE that are inputs")) \
+    F(TARGETS, output, COUNT, OR_0_FROM(1, 65536), "0", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION("targets", ON(TRAIN) | ON(PREDICT), false, "(with --wav: its channels; predict: none)", \
+             "numbers of a row of --data FILE that are targets, after the inputs; predict ignores them")) \
+    F(LOSS, loss, WORD, WORDS(LOSS_WORDS), "softmax", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION("loss", ON(TRAIN), false, "(softmax for text, squared with --data, --wav)", \
+             "loss: squared or absolute error, or cross-entropy of logits and targets from 0 to 1 (binary)")) \
+    F(SKIP, skip, FLAG, FROM(0, 1), "0", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION("skip", ON(TRAIN), false, NULL, \
+             "add the inputs to the outputs, so that the model learns the difference")) \
     F(HIDDEN, hidden, COUNT, FROM(1, 65536), "128", ALWAYS, SAVED | LOGGED, \
       OPTION("hidden", BUILD, false, "(chosen from the text; bench: 128)", "hidden units in a layer")) \
     F(LAYERS, layers, COUNT, FROM(1, 64), "1", ALWAYS, SAVED | LOGGED, \
@@ -90,7 +98,11 @@ extern const char loss_words[]; // "softmax|squared|..."
     F(VALID_EVERY, valid_every, COUNT, FROM(0, MANY), "500", ABOVE_0(VALID, "no text is held out"), \
       SAVED | LOGGED | ZERO_IS_OFF, \
       OPTION("valid-every", ON(TRAIN), false, "(chosen from the text)", \
-             "updates between validations; 0: only at the end"))
+             "updates between validations; 0: only at the end")) \
+    F(BURN_IN, burn_in, COUNT, FROM(0, INT32_MAX), "0", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION( \
+          "burn-in", ON(TRAIN) | ON(SCORE), false, NULL, \
+          "with --data, --wav: steps without loss at the start of each stream, below --steps (score: of the file)"))
 
 #define COMPUTE_FIELDS(F, P) \
     F(BACKEND, backend, TEXT, NAMED("NAME"), NULL, ALWAYS, LOGGED, \

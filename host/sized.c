@@ -27,7 +27,7 @@ NO_PADDING(bptt_model_config, reserved);
 NO_PADDING(bptt_compute, reserved);
 NO_PADDING(bptt_run_config, burn_in);
 NO_PADDING(bptt_window, reserved);
-NO_PADDING(bptt_trainer_config, epochs);
+NO_PADDING(bptt_trainer_config, burn_in);
 _Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
 
 // A struct passed by callers, with the words of its error messages.

@@ -159,6 +159,8 @@ bptt_status bptt_trainer_trace(bptt_trainer *t, const char *folder, bptt_report 
     if (!t || !folder || !kept)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "bptt_trainer_trace needs a trainer, a folder and an output pointer for kept");
+    if (t->sequence.x)
+        return bptt_fail(e, BPTT_BAD_INPUT, "a trace holds tokens, so a trainer of a sequence of floats has none");
     bptt_status s = trainer_require_idle(t, e);
     const size_t window = (size_t)(t->iteration % t->windows);
     if (!s && window == 0) s = bptt_run_reset(t->run, e);

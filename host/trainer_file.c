@@ -18,8 +18,9 @@ static void put_trainer(metadata *m, const bptt_trainer *t, const double scale[2
     put_count(m, "train.iteration", t->iteration);
     put_real(m, "train.best_loss", t->best_loss);
     put_count(m, "train.best_iteration", t->best_iteration);
-    put_count(m, "train.text_bytes", t->corpus.n);
-    put_text(m, "train.text_sha256", t->corpus.sha256);
+    put_count(m, t->sequence.x ? "train.data_steps" : "train.text_bytes", trainer_steps(t));
+    put_text(m, t->sequence.x ? "train.data_sha256" : "train.text_sha256",
+             t->sequence.x ? t->sequence.sha256 : t->corpus.sha256);
     put_text(m, "train.precision", bptt_precision_word[t->model->config.compute.precision]);
     if (!t->model->scale.buf) return;
     put_real(m, "train.loss_scale", scale[0]);
@@ -97,6 +98,14 @@ static bptt_status read_schedule(bptt_trainer *t, const st_reader *r, bptt_error
     return s;
 }
 
+// The data of the caller: a text or a sequence.
+typedef struct training_data {
+    const void *text;
+    const float *x, *y;
+    size_t n; // bytes or steps
+    bool dense;
+} training_data;
+
 static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_error *e)
 {
     const char *digest = st_metadata(r, "train.text_sha256");
@@ -109,6 +118,52 @@ static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_err
                          "another SHA-256 (expected %.16s...)",
                          t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
     return BPTT_OK;
+}
+
+static bptt_status same_sequence(const bptt_trainer *t, const st_reader *r, bptt_error *e)
+{
+    const char *digest = st_metadata(r, "train.data_sha256");
+    uint64_t steps = 0;
+    const bptt_status s = get_count(r, "train.data_steps", &steps, e);
+    if (s) return s;
+    if (steps != t->sequence.n || !digest || strcmp(digest, t->sequence.sha256))
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "the data differ from those the run started with: %zu steps instead of %llu, or "
+                         "another SHA-256 (expected %.16s...)",
+                         t->sequence.n, (unsigned long long)steps, digest ? digest : "?");
+    return BPTT_OK;
+}
+
+// The widths of the caller's arrays are those of the file, so that nothing beyond their end is read.
+static bptt_status same_widths(const bptt_trainer_config *c, const st_reader *r, bptt_error *e)
+{
+    uint64_t input = 0, output = 0;
+    bptt_status s = get_count(r, "input", &input, e);
+    if (!s) s = get_count(r, "output", &output, e);
+    if (s) return s;
+    if (input == c->model.input && output == c->model.output && input && output) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT,
+                     "`input` is %zu and `output` %zu, but the file's model has %llu inputs and %llu targets",
+                     c->model.input, c->model.output, (unsigned long long)input, (unsigned long long)output);
+}
+
+// Opens the data, which must be those of the file.
+static bptt_status read_data(bptt_trainer *t, const st_reader *r, const bptt_trainer_config *c,
+                             const training_data *data, bptt_error *e)
+{
+    const bool dense = st_metadata(r, "train.data_sha256") != NULL;
+    bptt_status s = BPTT_OK;
+    if (dense != data->dense)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the file is the checkpoint of a run on %s, but it is resumed on %s",
+                         dense ? "a sequence of floats" : "a text", dense ? "a text" : "a sequence of floats");
+    if (!dense) {
+        s = corpus_open(data->text, data->n, t->config.valid, &t->corpus, e);
+        return s ? s : same_text(t, r, e);
+    }
+    s = same_widths(c, r, e);
+    t->config.model.input = c->model.input, t->config.model.output = c->model.output;
+    if (!s) s = sequence_open(data->x, data->y, data->n, &t->config, &t->sequence, e);
+    return s ? s : same_sequence(t, r, e);
 }
 
 static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
@@ -176,7 +231,7 @@ static bptt_status read_model(bptt_trainer *t, st_reader *r, const bptt_trainer_
     return s || !t->model->scale.buf || made_in != BPTT_PRECISION_FP16 ? s : read_scale(t, r, e);
 }
 
-static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, const void *text, size_t n,
+static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer_config *c, const training_data *data,
                                bptt_error *e)
 {
     if (!st_metadata(r, "train.iteration"))
@@ -186,14 +241,15 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
     bptt_status s = read_schedule(t, r, e);
     if (!s && (t->iteration >= UINT64_C(1) << 53 || t->config.iterations >= UINT64_C(1) << 53))
         s = bptt_fail(e, BPTT_BAD_FILE, "the file's count of updates is larger than its total");
-    if (!s) s = corpus_open(text, n, t->config.valid, &t->corpus, e);
-    if (!s) s = same_text(t, r, e);
+    if (!s) s = read_data(t, r, c, data, e);
     if (!s) s = read_model(t, r, c, e);
     for (bptt_part p = BPTT_MOMENT1; !s && p <= BPTT_MOMENT2; p++) s = read_part(t->model, p, moment[p], r, e);
     if (!s) s = get_count(r, "updates", &t->model->updates, e); // the count belongs to these moments
     if (!s && t->model->updates > t->iteration) s = bptt_fail(e, BPTT_BAD_FILE, "more updates than iterations");
-    if (!s && t->model->config.input)
-        s = bptt_fail(e, BPTT_BAD_FILE, "the file is a model of dense input; a trainer resumes only models of text");
+    if (!s && (t->model->config.input != t->sequence.I || t->model->config.output != t->sequence.M))
+        s = bptt_fail(e, BPTT_BAD_FILE, "the model of the file is not one of the data that it names");
+    if (!s && t->config.burn_in && (!t->sequence.x || t->config.burn_in >= t->config.steps))
+        s = bptt_fail(e, BPTT_BAD_FILE, "the file's burn_in is not below its steps, or it is a run on a text");
     if (s) return s;
     bptt_model_get_config(t->model, &t->config.model);
     if (c && c->iterations)
@@ -205,17 +261,16 @@ static bptt_status resume_from(bptt_trainer *t, st_reader *r, const bptt_trainer
     return s ? s : read_state(t, r, e);
 }
 
-bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
-                                bptt_trainer **t, bptt_error *e)
+static bptt_status resume(const char *path, const bptt_trainer_config *c, const training_data *data, bptt_trainer **t,
+                          bptt_error *e)
 {
-    if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and an output pointer");
     st_reader *r = NULL;
     bptt_trainer_config whole;
     bptt_status s = c ? trainer_config_in(&whole, c, e) : BPTT_OK;
     if (!s) s = st_read_open(path, 0, &r, e);
     if (s) return s;
     bptt_trainer *made = calloc(1, sizeof *made);
-    s = made ? resume_from(made, r, c ? &whole : NULL, text, n, e)
+    s = made ? resume_from(made, r, c ? &whole : NULL, data, e)
              : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a trainer");
     st_read_close(r);
     if (s) {
@@ -224,4 +279,20 @@ bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, 
     }
     *t = made;
     return BPTT_OK;
+}
+
+bptt_status bptt_trainer_resume(const char *path, const bptt_trainer_config *c, const void *text, size_t n,
+                                bptt_trainer **t, bptt_error *e)
+{
+    if (!path || !t) return bptt_fail(e, BPTT_BAD_INPUT, "bptt_trainer_resume needs a path and an output pointer");
+    return resume(path, c, &(training_data){.text = text, .n = n}, t, e);
+}
+
+bptt_status bptt_trainer_resume_dense(const char *path, const bptt_trainer_config *c, const float *x, const float *y,
+                                      size_t n, bptt_trainer **t, bptt_error *e)
+{
+    if (!path || !c || !x || !y || !t)
+        return bptt_fail(e, BPTT_BAD_INPUT,
+                         "bptt_trainer_resume_dense needs a path, a configuration, x, y and an output pointer");
+    return resume(path, c, &(training_data){.x = x, .y = y, .n = n, .dense = true}, t, e);
 }

@@ -10,7 +10,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 needed='gcc libc6-dev cmake make check'
-optional='g++ pkg-config libopenblas0-pthread python3 opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd'
+optional='g++ pkg-config libopenblas0-pthread python3 opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd libsndfile1-dev'
 interop=''
 ci=''
 quick=''

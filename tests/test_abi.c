@@ -262,16 +262,19 @@ START_TEST(trainers_of_older_and_newer_callers_are_those_of_ours)
     bptt_trainer_config c;
     bptt_trainer_defaults(&c);
     c.model = small(), c.batch = 3, c.steps = 5, c.rate = 0.02;
-    const size_t own[] = {offsetof(bptt_trainer_config, valid) - REST_AT, sizeof c - REST_AT, sizeof c - REST_AT + 16};
+    const size_t own[] = {offsetof(bptt_trainer_config, valid) - REST_AT,
+                          offsetof(bptt_trainer_config, burn_in) - REST_AT, sizeof c - REST_AT,
+                          sizeof c - REST_AT + 16};
+    enum { OWN = sizeof own / sizeof own[0] };
     bptt_trainer *whole = NULL;
     CK_OK(bptt_trainer_open(&c, text, 100, &whole, NULL));
     CK_OK(bptt_trainer_step(whole, NULL, NULL));
     bptt_trainer_config suited = c;
     bptt_trainer_sizes_for_text(&suited, 100);
     ck_assert(suited.batch != c.batch && suited.size == sizeof c && suited.model.size == sizeof c.model);
-    for (size_t i = 0; i < 3 * (MODEL_CUTS + 1); i++) EACH_CANARY(canary)
+    for (size_t i = 0; i < OWN * (MODEL_CUTS + 1); i++) EACH_CANARY(canary)
         {
-            const size_t model = i / 3 < MODEL_CUTS ? MODEL_CUT[i / 3] : sizeof c.model + 24, rest = own[i % 3];
+            const size_t model = i / OWN < MODEL_CUTS ? MODEL_CUT[i / OWN] : sizeof c.model + 24, rest = own[i % OWN];
             const size_t size = MODEL_AT + model + rest;
             bptt_trainer *t = NULL;
             unsigned char *x = trainer_caller(&c, model, rest, canary);

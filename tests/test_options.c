@@ -387,9 +387,10 @@ START_TEST(every_default_is_a_value_that_would_be_taken)
         for (size_t c = 0; c < COMMANDS; c++) {
             if (!option_belongs((option_id)i, (command_id)c)) continue;
             snprintf(line, sizeof line, "--%s=%s%s", row->name, option_standard(row),
-                     c == CMD_SAMPLE  ? " m"
-                     : c == CMD_SCORE ? " m t"
-                                      : "");
+                     c == CMD_SAMPLE    ? " m"
+                     : c == CMD_PREDICT ? " m"
+                     : c == CMD_SCORE   ? " m t"
+                                        : "");
             ck_assert_msg(parse((command_id)c, line, &o), "%s: %s", line, words);
             ck_assert_msg(o.value[i].given, "%s set another option", line);
         }
@@ -412,9 +413,10 @@ END_TEST
 START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
 {
     // the last is in the state too, and may be changed
-    static const char *const may[] = {"iterations", "epochs",   "backend",      "threads",    "log",      "output",
-                                      "device",     "lowering", "sample-every", "save-every", "quiet",    "resume",
-                                      "help",       "product",  "trace",        "trace-at",   "precision"};
+    static const char *const may[] = {"iterations", "epochs",    "backend",  "threads",      "log",
+                                      "output",     "device",    "lowering", "sample-every", "save-every",
+                                      "quiet",      "resume",    "help",     "product",      "trace",
+                                      "trace-at",   "precision", "data",     "wav"};
     for (size_t i = 0; i < OPTIONS; i++) {
         bool expected = false;
         for (size_t k = 0; k < sizeof may / sizeof *may; k++) expected |= strcmp(option_table[i].name, may[k]) == 0;

@@ -93,6 +93,12 @@ const char *grouped(uint64_t n, char out[32])
 
 const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
+const char *loss_figure(bool dense, double loss, char out[32])
+{
+    snprintf(out, 32, dense ? "%.4g" : "%.4f", loss);
+    return out;
+}
+
 const char *parameters_to_flags(const char *words, char out[ERROR_WORDS])
 {
     size_t n = 0;
@@ -144,6 +150,13 @@ static bool read_rest(FILE *f, size_t expected, unsigned char **text, size_t *n)
     return true;
 }
 
+bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (a && b && strcmp(a, b) == 0) return true;
+    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool input_is_given(void)
 {
     struct stat st;
@@ -162,7 +175,7 @@ exit_code read_text(const char *path, unsigned char **text, size_t *n)
     struct stat st;
     const bool known = fstat(fileno(f), &st) == 0;
     if (known && S_ISDIR(st.st_mode)) {
-        complain("%s is a folder, not a text", name);
+        complain("%s is a folder, not a file", name);
         if (!standard) fclose(f);
         return CODE_NO_INPUT;
     }

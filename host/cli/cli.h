@@ -46,11 +46,15 @@ void print_wrapped(FILE *f, const char *text, int at, int indent);
 // 1234567 -> "1,234,567"; plural: "" for 1, else "s".
 const char *grouped(uint64_t n, char out[32]);
 const char *plural(uint64_t n);
+// A loss for people: "1.2345" in nats; a loss of a sequence, which may be small, with four digits.
+const char *loss_figure(bool dense, double loss, char out[32]);
 // Replaces the library's `parameters` in an error message by options: "lower `hidden`" -> "lower --hidden".
 enum { ERROR_WORDS = 640 };
 const char *parameters_to_flags(const char *words, char out[ERROR_WORDS]);
 // Prints the message of e with options for parameters; returns the exit code.
 exit_code complain_of(const bptt_error *e);
+// True if both names are equal or refer to one file; false if one is NULL.
+bool same_file(const char *a, const char *b);
 // True if standard input is a pipe, a socket or a file, so that it may carry the text.
 bool input_is_given(void);
 // Reads the whole file ("-": standard input) into *text [n], which the caller frees. Prints a message on failure.
@@ -74,6 +78,7 @@ void print_man(void); // man.c
 exit_code run_train(const options *o);
 exit_code run_sample(const options *o);
 exit_code run_score(const options *o);
+exit_code run_predict(const options *o);
 exit_code run_inspect(const options *o);
 exit_code run_devices(const options *o);
 exit_code run_bench(const options *o);

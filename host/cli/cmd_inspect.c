@@ -66,6 +66,24 @@ static uint64_t parameters_of(const st_reader *r, const char *cell, uint64_t hid
     return sum;
 }
 
+// "vocabulary 65", or "2 inputs, 1 target, squared loss, skip".
+static void put_data(const st_reader *r, uint64_t vocab)
+{
+    const char *const loss = st_metadata(r, "loss"), *const skip = st_metadata(r, "skip");
+    uint64_t inputs = 0, targets = 0;
+    char number[32];
+    if (get_number(r, "input", &inputs) && inputs > 0) printf("%s input%s", grouped(inputs, number), plural(inputs));
+    if (inputs == 0) printf("vocabulary %s", grouped(vocab, number));
+    if (get_number(r, "output", &targets) && targets > 0)
+        printf(", %s target%s", grouped(targets, number), plural(targets));
+    if (targets > 0 && loss) {
+        fputs(", ", stdout);
+        put_safely(loss);
+        fputs(" loss", stdout);
+    }
+    if (targets > 0 && skip && strcmp(skip, "1") == 0) fputs(", skip", stdout);
+}
+
 // "tanh, 2 layers of 256, 65 characters, 230,000 parameters; 343 of 5,170 updates; best validation loss 1.6486 after
 // 300"; nothing for a file not written by bptt.
 static void put_summary(const st_reader *r)
@@ -78,9 +96,9 @@ static void put_summary(const st_reader *r)
         !get_number(r, "biases", &biases) || !get_number(r, "vocab", &vocab))
         return;
     put_safely(cell);
-    printf(", %" PRIu64 " layer%s of %" PRIu64 ", vocabulary %s, ", layers, plural(layers), hidden,
-           grouped(vocab, number));
-    printf("%s parameters", grouped(parameters_of(r, cell, hidden, biases), number));
+    printf(", %" PRIu64 " layer%s of %" PRIu64 ", ", layers, plural(layers), hidden);
+    put_data(r, vocab);
+    printf(", %s parameters", grouped(parameters_of(r, cell, hidden, biases), number));
     if (get_number(r, "updates", &updates)) printf("; %s", grouped(updates, number));
     if (get_number(r, "updates", &updates) && get_number(r, "train.iterations", &all))
         printf(" of %s", grouped(all, number));

@@ -2,8 +2,11 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "atomic.h"
+#include "dense_data.h"
 #include "error.h"
 #include "default_text.h"
+#include "number.h"
+#include "safetensors.h"
 #include "train.h"
 
 #include <errno.h>
@@ -16,22 +19,14 @@
 
 // ---- checks before any work ----------------------------------------------------------------------------------------
 
-// True if both names are equal or refer to one file.
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    if (a && b && strcmp(a, b) == 0) return true;
-    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 // Tests before training that the output can be written: creates and removes the temporary file of a save.
-static exit_code check_output(const char *output, const char *text_name)
+static exit_code check_output(const char *output, const train *w)
 {
     atomic_file *f = NULL;
     bptt_error e = {0};
     int fd = -1;
-    if (same_file(output, text_name)) {
-        complain("%s is the text; name another file with --output", output);
+    if (same_file(output, w->text_name) || same_file(output, w->data_name)) {
+        complain("%s is the %s; name another file with --output", output, w->dense ? "data" : "text");
         return CODE_USAGE;
     }
     if (atomic_open(output, &f, &fd, &e) != BPTT_OK) {
@@ -56,7 +51,7 @@ static exit_code check_trace(train *w)
     char *const path = malloc(room);
     if (!path) return CODE_MEMORY;
     (void)snprintf(path, room, "%s/trace.safetensors", w->trace);
-    exit_code code = check_output(path, w->text_name);
+    exit_code code = check_output(path, w);
     if (code == CODE_OK && (same_file(path, w->output) || same_file(path, w->best))) {
         complain("%s is also the output; name another folder", path);
         code = CODE_USAGE;
@@ -81,10 +76,11 @@ static exit_code check_trace_at(train *w)
 }
 
 // Checks the file to resume, before the output.
-static exit_code check_resumed(const char *path, const char *text_name)
+static exit_code check_resumed(const char *path, const train *w)
 {
-    if (same_file(path, text_name)) {
-        complain("%s is the TEXT, not a model; --resume takes a checkpoint of bptt train", path);
+    if (same_file(path, w->text_name) || same_file(path, w->data_name)) {
+        complain("%s is the %s, not a model; --resume takes a checkpoint of bptt train", path,
+                 w->dense ? "data" : "TEXT");
         return CODE_USAGE;
     }
     if (access(path, R_OK) == 0) return CODE_OK;
@@ -95,10 +91,10 @@ static exit_code check_resumed(const char *path, const char *text_name)
 // Checks that the log is not one of the other files.
 static exit_code check_log_path(const train *w, const char *log)
 {
-    const char *const taken[] = {w->output, w->best, w->text_name, w->o->value[OPT_RESUME].text};
+    const char *const taken[] = {w->output, w->best, w->text_name, w->data_name, w->o->value[OPT_RESUME].text};
     for (size_t i = 0; log && i < sizeof taken / sizeof taken[0]; i++)
         if (same_file(log, taken[i])) {
-            complain("--log %s is also the text or an output; name another file", log);
+            complain("--log %s is also the %s or an output; name another file", log, w->dense ? "data" : "text");
             return CODE_USAGE;
         }
     return CODE_OK;
@@ -106,29 +102,50 @@ static exit_code check_log_path(const train *w, const char *log)
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
-static exit_code open_trainer(train *w, const unsigned char *text, size_t n)
+// The configuration of a new run: defaults for the data, then the options.
+static void configure(const train *w, size_t n, const dense_data *d, bptt_trainer_config *c)
+{
+    config_apply(w->o, c); // the sizes depend on cell, validation part and burn-in
+    if (w->dense)
+        bptt_trainer_sizes_for_dense(c, n);
+    else
+        bptt_trainer_sizes_for_text(c, n);
+    if (w->dense) c->model.loss = BPTT_SQUARED;
+    config_apply(w->o, c);
+    if (w->dense) c->model.input = d->inputs, c->model.output = d->targets;
+}
+
+static bptt_status open_or_resume(train *w, const unsigned char *text, size_t n, const dense_data *d, bptt_error *e)
 {
     const option_value *v = w->o->value;
+    const char *const path = v[OPT_RESUME].text;
     bptt_trainer_config c;
-    bptt_error e = {0};
-    bptt_status s;
     bptt_trainer_defaults(&c);
-    if (v[OPT_RESUME].given) {
-        c.iterations = 0;
-        c.epochs = 0;
-        config_apply(w->o, &c);
-        s = bptt_trainer_resume(v[OPT_RESUME].text, &c, text, n, &w->trainer, &e);
-    } else {
-        config_apply(w->o, &c); // the sizes depend on cell and validation part
-        bptt_trainer_sizes_for_text(&c, n);
-        config_apply(w->o, &c);
-        s = bptt_trainer_open(&c, text, n, &w->trainer, &e);
+    if (!v[OPT_RESUME].given) {
+        configure(w, n, d, &c);
+        return w->dense ? bptt_trainer_open_dense(&c, d->x, d->y, n, &w->trainer, e)
+                        : bptt_trainer_open(&c, text, n, &w->trainer, e);
     }
-    if (s == BPTT_OK && v[OPT_SAMPLE_EVERY].given) s = sampler_open(&w->sampler, bptt_trainer_model(w->trainer), &e);
+    c.iterations = 0;
+    c.epochs = 0;
+    config_apply(w->o, &c);
+    if (!w->dense) return bptt_trainer_resume(path, &c, text, n, &w->trainer, e);
+    c.model.input = d->inputs, c.model.output = d->targets;
+    return bptt_trainer_resume_dense(path, &c, d->x, d->y, n, &w->trainer, e);
+}
+
+// text [n], or with --data and --wav d, of n steps.
+static exit_code open_trainer(train *w, const unsigned char *text, size_t n, const dense_data *d)
+{
+    bptt_error e = {0};
+    bptt_status s = open_or_resume(w, text, n, d, &e);
+    if (s == BPTT_OK && w->o->value[OPT_SAMPLE_EVERY].given)
+        s = sampler_open(&w->sampler, bptt_trainer_model(w->trainer), &e);
     if (s != BPTT_OK) return complain_of(&e);
     bptt_trainer_get_config(w->trainer, &w->config);
     bptt_model_get_config(bptt_trainer_model(w->trainer), &w->config.model);
     bptt_trainer_get_info(w->trainer, &w->info);
+    w->validates = w->info.n_valid >= (w->dense ? 1 : 2);
     bptt_model_device(bptt_trainer_model(w->trainer), &w->device);
     return CODE_OK;
 }
@@ -201,7 +218,7 @@ static void print_device_line(const train *w)
 static void print_text_line(const train *w)
 {
     const bptt_trainer_info *i = &w->info;
-    char n[32], held[32], updates[32], all[32];
+    char n[32], held[32];
     if (i->n_valid > 0)
         complain("text: %s characters, %zu distinct; the last %s held out", grouped(i->text, n), i->vocab,
                  grouped(i->n_valid, held));
@@ -210,8 +227,24 @@ static void print_text_line(const train *w)
     if (i->documents > 0)
         complain("%s documents to train on, %s; the state starts anew at each", grouped(i->documents, n),
                  w->config.model.documents == BPTT_DOCUMENTS_LINE ? "one a line" : "separated by empty lines");
-    complain("batch %zu x %zu characters; %s update%s an epoch, %s in all", w->config.batch, w->config.steps,
-             grouped(i->windows, updates), plural(i->windows), grouped(i->iterations, all));
+}
+
+static void print_sequence_line(const train *w)
+{
+    const bptt_trainer_info *i = &w->info;
+    const bptt_model_config *m = &w->config.model;
+    char n[32], held[32];
+    complain("data: %s step%s of %zu input%s and %zu target%s; %s%s held out", grouped(i->text, n), plural(i->text),
+             m->input, plural(m->input), m->output, plural(m->output), i->n_valid > 0 ? "the last " : "",
+             i->n_valid > 0 ? grouped(i->n_valid, held) : "none");
+}
+
+static void print_batch_line(const train *w)
+{
+    char updates[32], all[32];
+    complain("batch %zu x %zu %s; %s update%s an epoch, %s in all", w->config.batch, w->config.steps,
+             w->dense ? "steps" : "characters", grouped(w->info.windows, updates), plural(w->info.windows),
+             grouped(w->info.iterations, all));
 }
 
 static void tell_resumed(const train *w)
@@ -237,7 +270,11 @@ static void print_summary(const train *w)
     char cell[32], precision[32] = "", parameters[32];
     if (w->quiet) return;
     print_device_line(w);
-    print_text_line(w);
+    if (w->dense)
+        print_sequence_line(w);
+    else
+        print_text_line(w);
+    print_batch_line(w);
     if (rounds) option_word(OPT_PRECISION, c->compute.precision, precision);
     complain("%s, %zu layer%s of %zu, %s%s%s parameters, about %.1f MB of memory", option_word(OPT_CELL, c->cell, cell),
              c->layers, plural(c->layers), c->hidden, precision, rounds ? ", " : "",
@@ -252,7 +289,7 @@ static void print_summary(const train *w)
 static void print_source(const train *w)
 {
     char n[32];
-    if (w->quiet || w->text_given) return;
+    if (w->quiet || w->text_given || w->dense) return;
     if (w->text_name)
         complain("no TEXT was given: reading the text from standard input");
     else
@@ -260,7 +297,7 @@ static void print_source(const train *w)
                          grouped(bptt_default_text_size, n));
 }
 
-static exit_code set_up(train *w)
+static exit_code open_text(train *w)
 {
     unsigned char *read = NULL;
     const unsigned char *text = bptt_default_text;
@@ -275,8 +312,45 @@ static exit_code set_up(train *w)
         complain("standard input is empty: name a TEXT, or give </dev/null for the built-in text");
         code = CODE_NO_INPUT;
     }
-    if (code == CODE_OK) code = open_trainer(w, text, n);
+    if (code == CODE_OK) code = open_trainer(w, text, n, NULL);
     free(read);
+    return code;
+}
+
+// Reads the widths of a row from the checkpoint to resume.
+static exit_code resumed_widths(const char *path, size_t *inputs, size_t *targets)
+{
+    st_reader *r = NULL;
+    bptt_error e = {0};
+    uint64_t n[2] = {0};
+    const char *const key[2] = {"input", "output"};
+    if (st_read_open(path, 0, &r, &e) != BPTT_OK) return complain_of(&e);
+    for (int i = 0; i < 2; i++)
+        if (!st_metadata(r, key[i]) || !parse_count(st_metadata(r, key[i]), &n[i]) || n[i] > 65536) n[i] = 0;
+    st_read_close(r);
+    *inputs = (size_t)n[0], *targets = (size_t)n[1];
+    if (*inputs > 0 && *targets > 0) return CODE_OK;
+    complain("%s is no checkpoint of a run on --data or --wav; give the TEXT that it was trained on", path);
+    return CODE_DATA;
+}
+
+static exit_code open_sequence(train *w)
+{
+    const option_value *v = w->o->value;
+    size_t inputs = v[OPT_INPUT].count, targets = v[OPT_TARGETS].count;
+    dense_data d = {0};
+    exit_code code = CODE_OK;
+    if (v[OPT_RESUME].given) code = resumed_widths(v[OPT_RESUME].text, &inputs, &targets);
+    if (code == CODE_OK) code = dense_data_read(w->o, inputs, targets, w->text_name, &d);
+    if (code == CODE_OK && v[OPT_RESUME].given) code = dense_data_suits(&d, inputs, targets, v[OPT_RESUME].text);
+    if (code == CODE_OK) code = open_trainer(w, NULL, d.n, &d);
+    dense_data_free(&d);
+    return code;
+}
+
+static exit_code set_up(train *w)
+{
+    exit_code code = w->dense ? open_sequence(w) : open_text(w);
     if (code == CODE_OK) code = open_log(w);
     if (code == CODE_OK) w->memory = forecast_bytes(w);
     return code;
@@ -287,15 +361,17 @@ exit_code run_train(const options *o)
     const option_value *v = o->value;
     const bool resumed = v[OPT_RESUME].given;
     train w = {.o = o, .quiet = v[OPT_QUIET].given, .saved = NONE_SAVED, .started = bptt_seconds()};
+    w.dense = is_dense(o);
+    w.data_name = v[OPT_DATA].given ? v[OPT_DATA].text : v[OPT_WAV].text;
     w.text_given = o->arguments > 0;
-    w.text_name = w.text_given ? o->argument[0] : input_is_given() ? "-" : NULL;
+    w.text_name = w.text_given ? o->argument[0] : !w.dense && input_is_given() ? "-" : NULL;
     w.output = resumed && !v[OPT_OUTPUT].given ? v[OPT_RESUME].text : v[OPT_OUTPUT].text;
     w.best = beside(w.output, ".best");
     exit_code code = w.best ? CODE_OK : CODE_MEMORY;
-    if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text, w.text_name);
+    if (code == CODE_OK && resumed) code = check_resumed(v[OPT_RESUME].text, &w);
     if (code == CODE_OK) code = check_log_path(&w, v[OPT_LOG].text);
-    if (code == CODE_OK) code = check_output(w.output, w.text_name);
-    if (code == CODE_OK) code = check_output(w.best, w.text_name);
+    if (code == CODE_OK) code = check_output(w.output, &w);
+    if (code == CODE_OK) code = check_output(w.best, &w);
     if (code == CODE_OK) code = check_trace(&w);
     if (code == CODE_OK) code = set_up(&w);
     if (code == CODE_OK) code = check_trace_at(&w);

@@ -139,6 +139,68 @@ static bool may_be_resumed(const options *o, char words[OPTIONS_WORDS])
     return true;
 }
 
+// ---- data: TEXT, --data or --wav ------------------------------------------------------------------------------------
+
+// Options that have an effect only with a text, with --data, or with either of --data and --wav.
+static const struct {
+    option_id option;
+    bool text, data, wav;
+    bool zero_is_off; // as in conflict
+    const char *why;
+} data_table[] = {
+    {OPT_INPUT, false, true, false, false, "it is for --data"},
+    {OPT_TARGETS, false, true, false, false, "it is for --data"},
+    {OPT_LOSS, false, true, true, true, "a text is trained with softmax"},
+    {OPT_SKIP, false, true, true, true, "it adds numbers"},
+    {OPT_BURN_IN, false, true, true, true, "it is for --data and --wav"},
+    {OPT_DOCUMENTS, true, false, false, true, "it is for TEXT"},
+    {OPT_SAMPLE_EVERY, true, false, false, false, "samples are text"},
+    {OPT_TRACE, true, false, false, false, "a trace holds the characters of a text"},
+};
+
+static bool agree(bool good, char words[OPTIONS_WORDS], const char *why)
+{
+    if (!good) snprintf(words, OPTIONS_WORDS, "%s", why);
+    return good;
+}
+
+// Exactly one of TEXT, --data and --wav, with what it needs. text: arguments that name a TEXT.
+static bool has_one_source(const options *o, size_t text, char words[OPTIONS_WORDS])
+{
+    const option_value *v = o->value;
+    const bool data = v[OPT_DATA].given, wav = v[OPT_WAV].given, predict = o->command == CMD_PREDICT;
+    if (!agree(!(data && wav), words, "--data and --wav both name the data; give one of them")) return false;
+    if (!agree(!data || text == 0, words, "--data is read instead of TEXT; give one of them")) return false;
+    if (!agree(!wav || predict || text == 1, words,
+               "--wav names the input; the WAV file of the targets is missing: --wav IN.wav OUT.wav"))
+        return false;
+    if (!agree(!predict || data || wav, words, "the inputs are missing: give --data FILE or --wav FILE")) return false;
+    const bool widths = v[OPT_INPUT].given && v[OPT_TARGETS].given;
+    return agree(!data || o->command != CMD_TRAIN || v[OPT_RESUME].given || widths, words,
+                 "--data needs the numbers of inputs and targets of a row: --inputs N --targets M");
+}
+
+static bool suits_data(const options *o, char words[OPTIONS_WORDS])
+{
+    const option_value *v = o->value;
+    const size_t models = o->command == CMD_TRAIN ? 0 : 1;
+    const bool data = v[OPT_DATA].given, wav = v[OPT_WAV].given;
+    char option[128];
+    if (!has_one_source(o, o->arguments - models, words)) return false;
+    for (size_t i = 0; i < sizeof data_table / sizeof data_table[0]; i++) {
+        const option_id id = data_table[i].option;
+        const bool suits = data ? data_table[i].data : wav ? data_table[i].wav : data_table[i].text;
+        if (!v[id].given || suits || (data_table[i].zero_is_off && is_off(&v[id]))) continue;
+        snprintf(words, OPTIONS_WORDS, "%s has no effect with %s: %s; leave it out", as_written(id, &v[id], option),
+                 data  ? "--data"
+                 : wav ? "--wav"
+                       : "a text",
+                 data_table[i].why);
+        return false;
+    }
+    return true;
+}
+
 bool options_agree(const options *o, char words[OPTIONS_WORDS])
 {
     if (o->value[OPT_ITERATIONS].given && o->value[OPT_EPOCHS].given) {
@@ -150,5 +212,7 @@ bool options_agree(const options *o, char words[OPTIONS_WORDS])
         if (!has_effect(o, &table[i], words)) return false;
     for (option_id i = 0; i < OPTIONS; i++)
         if (!field_used(o, i, words)) return false;
+    const bool reads_data = o->command == CMD_TRAIN || o->command == CMD_SCORE || o->command == CMD_PREDICT;
+    if (reads_data && !suits_data(o, words)) return false;
     return o->command != CMD_VERIFY || o->arguments == 0 || suits_part(o, words);
 }

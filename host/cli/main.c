@@ -26,8 +26,9 @@ static exit_code run_help(const options *o)
 }
 
 static exit_code (*const command_run[COMMANDS])(const options *o) = {
-    [CMD_TRAIN] = run_train,     [CMD_SAMPLE] = run_sample, [CMD_SCORE] = run_score,   [CMD_INSPECT] = run_inspect,
-    [CMD_DEVICES] = run_devices, [CMD_BENCH] = run_bench,   [CMD_VERIFY] = run_verify, [CMD_HELP] = run_help,
+    [CMD_TRAIN] = run_train,     [CMD_SAMPLE] = run_sample,   [CMD_SCORE] = run_score,
+    [CMD_PREDICT] = run_predict, [CMD_INSPECT] = run_inspect, [CMD_DEVICES] = run_devices,
+    [CMD_BENCH] = run_bench,     [CMD_VERIFY] = run_verify,   [CMD_HELP] = run_help,
 };
 
 static exit_code unknown_command(const char *name)
@@ -45,7 +46,7 @@ static exit_code dispatch(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     command_id c;
     if (argc < 2) {
-        complain("a command is missing: bptt train|sample|score|inspect|devices|bench|verify; see bptt --help");
+        complain("a command is missing: bptt train|sample|score|predict|inspect|devices|bench|verify; see bptt --help");
         return CODE_USAGE;
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {

@@ -195,7 +195,8 @@ bool options_parse(command_id c, int argc, char *const *argv, options *o, char w
             o->argument[o->arguments++] = argv[i];
         }
     }
-    if (o->arguments < row->least)
+    const size_t least = row->least - (c == CMD_SCORE && o->value[OPT_DATA].given ? 1 : 0); // --data replaces TEXT
+    if (o->arguments < least)
         return wrong(words, "an argument is missing: bptt %s %s; see bptt %s --help", row->name, row->arguments,
                      row->name);
     return true;

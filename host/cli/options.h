@@ -13,6 +13,7 @@ typedef enum command_id {
     CMD_TRAIN,
     CMD_SAMPLE,
     CMD_SCORE,
+    CMD_PREDICT,
     CMD_INSPECT,
     CMD_DEVICES,
     CMD_BENCH,
@@ -46,6 +47,9 @@ typedef enum option_kind {
 
 typedef enum option_id {
     OPT_FILE_CELL,
+    OPT_DATA,
+    OPT_WAV,
+    OPT_PREDICTIONS,
 #define OPTION_ID(NAME, ...) OPT_##NAME,
 #define NO_OPTION_ID(...)
     MODEL_FIELDS(OPTION_ID, NO_OPTION_ID) TRAINER_FIELDS(OPTION_ID, NO_OPTION_ID) // rows with an option

@@ -52,20 +52,23 @@ static void truncate_line(char *line, size_t columns)
 void progress_line(char out[160], const progress *p, uint64_t iteration, const bptt_report *report, double left,
                    size_t columns)
 {
-    char time[24] = "?", rate[32] = "? char/s", bpc[32], grad[32], skipped[40] = "";
+    const char *const unit = p->dense ? "step" : "char";
+    char time[24] = "?", rate[32], loss[32], bpc[32] = "", grad[32], skipped[40] = "";
     if (left >= 0) progress_time(time, left);
     if (p->rate >= 1e6)
-        snprintf(rate, sizeof rate, "%.2fM char/s", p->rate / 1e6);
+        snprintf(rate, sizeof rate, "%.2fM %s/s", p->rate / 1e6, unit);
     else if (p->rate > 0)
-        snprintf(rate, sizeof rate, "%.1fk char/s", p->rate / 1e3);
-    snprintf(bpc, sizeof bpc, "bpc %.3f ", report->loss / NATS_PER_BIT);
+        snprintf(rate, sizeof rate, "%.1fk %s/s", p->rate / 1e3, unit);
+    else
+        snprintf(rate, sizeof rate, "? %s/s", unit);
+    if (!p->dense) snprintf(bpc, sizeof bpc, "bpc %.3f ", report->loss / NATS_PER_BIT);
     snprintf(grad, sizeof grad, "grad %.3g ", report->grad_norm);
     if (p->skipped) snprintf(skipped, sizeof skipped, ", %" PRIu64 " skipped", p->skipped);
     const double epoch = p->windows ? (double)iteration / (double)p->windows : 0;
     for (int without = 0; without < 4; without++) {
-        snprintf(out, 160, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %.4f %s%s%s%s%s left%s", iteration, p->last, epoch,
-                 report->loss, without < 2 ? bpc : "", without < 1 ? grad : "", without < 3 ? rate : "",
-                 without < 3 ? " " : "", time, skipped);
+        snprintf(out, 160, "%" PRIu64 "/%" PRIu64 " epoch %.2f loss %s %s%s%s%s%s left%s", iteration, p->last, epoch,
+                 loss_figure(p->dense, report->loss, loss), without < 2 ? bpc : "", without < 1 ? grad : "",
+                 without < 3 ? rate : "", without < 3 ? " " : "", time, skipped);
         if (columns == 0 || strlen(out) <= columns) break;
     }
     truncate_line(out, columns);

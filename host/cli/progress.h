@@ -12,10 +12,11 @@ typedef struct progress {
     bool on, terminal;
     uint64_t first, last; // updates done before this run; total number of updates
     uint64_t shown_iteration;
-    size_t chars;          // characters in one update
+    bool dense;            // steps of a sequence instead of characters, and no bpc
+    size_t chars;          // characters, or steps, in one update
     size_t windows;        // updates in an epoch
     double started, shown; // seconds
-    double rate;           // characters per second, smoothed; 0: unknown
+    double rate;           // characters or steps per second, smoothed; 0: unknown
     uint64_t skipped;      // updates of this run skipped because of fp16 overflow
     bool shows;            // a line is visible on the terminal
 } progress;

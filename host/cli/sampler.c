@@ -13,6 +13,9 @@ bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
     bptt_model_get_config(m, &c);
     *s = (sampler){.documents = c.documents};
     bptt_model_vocabulary(m, &s->bytes, &s->vocab);
+    if (c.output)
+        return bptt_fail(e, BPTT_BAD_INPUT, "the model predicts %zu number%s, not characters; see bptt predict --help",
+                         c.output, c.output == 1 ? "" : "s");
     if (s->vocab == 0)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the file has no vocabulary, so it cannot write text (metadata \"vocabulary\")");

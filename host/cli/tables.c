@@ -3,8 +3,9 @@
 
 #define ON(c) (1u << CMD_##c)
 #define BUILD (ON(TRAIN) | ON(BENCH))
-#define PLACED (BUILD | ON(SAMPLE) | ON(SCORE))
+#define PLACED (BUILD | ON(SAMPLE) | ON(SCORE) | ON(PREDICT))
 #define CHOSEN (PLACED | ON(VERIFY))
+#define DENSE (ON(TRAIN) | ON(SCORE) | ON(PREDICT))
 
 const command_row command_table[COMMANDS] = {
     [CMD_TRAIN] =
@@ -12,7 +13,7 @@ const command_row command_table[COMMANDS] = {
          "[TEXT]",
          0,
          1,
-         "train a model on a text",
+         "train a model on a text, or on sequences of numbers",
          "Trains a character-level model on the bytes of TEXT (\"-\": standard input). Without TEXT: standard "
          "input, if it is a pipe or a file, else the built-in text. "
          "Missing sizes follow from the length of the text. The output is a checkpoint with the complete state: the "
@@ -20,9 +21,11 @@ const command_row command_table[COMMANDS] = {
          "and everything needed to resume. The model with the lowest validation loss is written beside it: "
          "model.safetensors, "
          "model.best.safetensors. SIGINT (Ctrl-C), SIGTERM and SIGHUP save and exit, a second one exits at once; "
-         "SIGUSR1 saves and continues.",
+         "SIGUSR1 saves and continues. With --data or --wav the model reads and predicts numbers instead of "
+         "characters.",
          {"bptt train shakespeare.txt", "bptt train shakespeare.txt --hidden 256 --layers 2 -o big.safetensors",
-          "bptt train shakespeare.txt --resume big.safetensors --epochs 50"}},
+          "bptt train shakespeare.txt --resume big.safetensors --epochs 50",
+          "bptt train --wav clean.wav amp.wav --cell lstm --skip --burn-in 256"}},
     [CMD_SAMPLE] = {"sample",
                     "MODEL",
                     1,
@@ -34,16 +37,29 @@ const command_row command_table[COMMANDS] = {
                     {"bptt sample model.safetensors",
                      "bptt sample model.safetensors --prime 'ROMEO:' --temperature 0.7 --seed 3",
                      "bptt sample names.safetensors --count 20"}},
-    [CMD_SCORE] = {"score",
-                   "MODEL TEXT",
-                   2,
-                   2,
-                   "compute the loss of a model on a text",
-                   "Prints the mean loss per byte of TEXT (\"-\": standard input) under MODEL in nats and bits (bpc), "
-                   "and the number "
-                   "of predicted bytes (all except the first).",
-                   {"bptt score model.safetensors other.txt",
-                    "bptt score model.safetensors shakespeare.txt --valid 0.05"}},
+    [CMD_SCORE] =
+        {"score",
+         "MODEL TEXT",
+         2,
+         2,
+         "compute the loss of a model on a text or a sequence",
+         "Prints the mean loss per byte of TEXT (\"-\": standard input) under MODEL in nats and bits (bpc), "
+         "and the number of predicted bytes (all except the first). With --data or --wav instead of TEXT: the "
+         "mean loss per step, for the squared loss the error-to-signal ratio (esr: sum of squared errors / sum "
+         "of squared targets), and the number of steps.",
+         {"bptt score model.safetensors other.txt", "bptt score model.safetensors shakespeare.txt --valid 0.05",
+          "bptt score amp.safetensors --wav clean.wav amp.wav"}},
+    [CMD_PREDICT] =
+        {"predict",
+         "MODEL",
+         1,
+         1,
+         "compute the outputs of a model for a sequence",
+         "Writes the outputs of MODEL, a model of train --data or --wav, for a sequence of inputs: a row of "
+         "floats for each step, or a WAV file of 32-bit floats. The state starts from zero. Outputs of a model "
+         "of loss binary are logits.",
+         {"bptt predict model.safetensors --data inputs.f32 -o outputs.f32",
+          "bptt predict amp.safetensors --wav clean.wav -o through_amp.wav"}},
     [CMD_INSPECT] = {"inspect",
                      "MODEL",
                      1,
@@ -122,13 +138,24 @@ const command_row command_table[COMMANDS] = {
     }
 
 const option_row option_table[OPTIONS] = {
-    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", NULL, 0, 0, false, ON(SAMPLE) | ON(SCORE), false,
+    [OPT_FILE_CELL] = {"cell", 0, KIND_WORD, "tanh|relu", NULL, 0, 0, false, ON(SAMPLE) | ON(SCORE) | ON(PREDICT),
+                       false,
                        "cell of a file that has the tensors of an Elman network and does not name its cell (PyTorch)",
                        &field_table[FIELD_CELL]},
     [OPT_GRU_RESET] =
         OWN("gru-reset", 0, KIND_WORD, "after|before", "after", 0, 0, BUILD, false,
             "reset gate of --cell gru: after the product with W_hh, as in PyTorch and cuDNN, or before it "
             "(the same as --cell gru-before)"),
+    [OPT_DATA] =
+        OWN("data", 0, KIND_PATH, "FILE", NULL, 0, 0, DENSE, true,
+            "rows of numbers instead of TEXT (\"-\": standard input): a row for each step, its inputs, then its "
+            "targets (predict: inputs only, see --targets), as little-endian 32-bit floats without a header"),
+    [OPT_WAV] =
+        OWN("wav", 0, KIND_PATH, "FILE", NULL, 0, 0, DENSE, true,
+            "audio instead of TEXT: FILE is the input; the argument TEXT is the WAV file of the targets, of the "
+            "same length and sample rate (predict: none)"),
+    [OPT_PREDICTIONS] = OWN("output", 'o', KIND_PATH, "FILE", "-", 0, 0, ON(PREDICT), false,
+                            "file of the outputs; \"-\": standard output"),
     [OPT_OUTPUT] = OWN("output", 'o', KIND_PATH, "FILE", "model.safetensors", 0, 0, ON(TRAIN), true,
                        "checkpoint file to write; default with --resume: the resumed file"),
     [OPT_RESUME] = OWN("resume", 0, KIND_PATH, "FILE", NULL, 0, 0, ON(TRAIN), true,
@@ -163,8 +190,9 @@ const option_row option_table[OPTIONS] = {
                            "check all inputs instead of a sample (minutes)"),
     [OPT_JSON] = OWN("json", 0, KIND_FLAG, NULL, NULL, 0, 0,
                      ON(SCORE) | ON(INSPECT) | ON(DEVICES) | ON(BENCH) | ON(VERIFY), false, "print JSON"),
-    [OPT_QUIET] = OWN("quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SAMPLE) | ON(SCORE) | ON(VERIFY), true,
-                      "no progress output, only results and errors"),
+    [OPT_QUIET] =
+        OWN("quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, ON(TRAIN) | ON(SAMPLE) | ON(SCORE) | ON(PREDICT) | ON(VERIFY),
+            true, "no progress output, only results and errors"),
     [OPT_MAN] = OWN("man", 0, KIND_FLAG, NULL, NULL, 0, 0, ON(HELP), false, "print the manual page (mdoc)"),
     [OPT_HELP] = OWN("help", 'h', KIND_FLAG, NULL, NULL, 0, 0, ~0u, true, "show this help"),
     // clang-format off

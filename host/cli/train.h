@@ -17,8 +17,11 @@ typedef struct train {
     bptt_trainer_config config; // in effect: from the command line or from the resumed file
     bptt_trainer_info info;     // at the start
     bptt_device_info device;    // of the model
-    const char *text_name;      // "-": standard input; NULL: the built-in text
+    bool dense;                 // trains on --data or --wav
+    const char *text_name;      // "-": standard input; NULL: the built-in text; with --wav the targets
+    const char *data_name;      // FILE of --data or --wav; NULL: a text
     bool text_given;            // named on the command line
+    bool validates;             // there is a validation part
     const char *output;
     char *best;        // path of the best model
     size_t memory;     // estimated peak memory of the process in bytes
@@ -47,8 +50,11 @@ typedef struct train {
 exit_code train_loop(train *w);
 
 // The log: each function writes one line, if there is a log. The first failure prints a message and closes the log.
+// The error-to-signal ratio of a validation loss; negative if the loss is not squared, or the targets are all 0.
+double error_to_signal(const train *w, double loss);
+
 void log_start(train *w);
-void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s);
+void log_step(train *w, uint64_t iteration, const bptt_report *r, double rate);
 void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool best);
 void log_sample(train *w, uint64_t iteration, const void *text, size_t n);
 void log_end(train *w, uint64_t iteration, const char *reason);

@@ -26,13 +26,14 @@ void log_start(train *w)
     jsonl *j = &w->line;
     start_line(w, "start", w->info.iteration);
     jsonl_text(j, "version", bptt_version());
-    if (w->text_name) jsonl_text(j, "text", w->text_name);
+    if (w->data_name) jsonl_text(j, "data", w->data_name);
+    if (w->text_name) jsonl_text(j, w->dense ? "target" : "text", w->text_name);
     jsonl_text(j, "output", w->output);
     jsonl_config(j, &w->config);
     jsonl_text(j, "device", w->device.device);
     jsonl_text(j, "platform", w->device.platform);
     jsonl_text(j, "why", w->device.why);
-    jsonl_count(j, "n_text", w->info.text);
+    jsonl_count(j, w->dense ? "n_steps" : "n_text", w->info.text);
     jsonl_count(j, "n_train", w->info.n_train);
     jsonl_count(j, "n_valid", w->info.n_valid);
     jsonl_count(j, "stream", w->info.stream);
@@ -42,14 +43,14 @@ void log_start(train *w)
     finish_line(w);
 }
 
-void log_step(train *w, uint64_t iteration, const bptt_report *r, double chars_per_s)
+void log_step(train *w, uint64_t iteration, const bptt_report *r, double rate)
 {
     if (!w->log) return;
     start_line(w, "step", iteration);
     jsonl_real(&w->line, "loss", r->loss);
     jsonl_real(&w->line, "grad_norm", r->grad_norm);
     if (r->skipped) jsonl_flag(&w->line, "skipped", true);
-    jsonl_real(&w->line, "chars_per_s", chars_per_s);
+    jsonl_real(&w->line, w->dense ? "steps_per_s" : "chars_per_s", rate);
     finish_line(w);
 }
 
@@ -58,7 +59,8 @@ void log_valid(train *w, uint64_t iteration, double loss, bool scheduled, bool b
     if (!w->log) return;
     start_line(w, "valid", iteration);
     jsonl_real(&w->line, "loss", loss);
-    jsonl_real(&w->line, "bpc", loss / NATS_PER_BIT);
+    if (!w->dense) jsonl_real(&w->line, "bpc", loss / NATS_PER_BIT);
+    if (error_to_signal(w, loss) >= 0) jsonl_real(&w->line, "esr", error_to_signal(w, loss));
     jsonl_flag(&w->line, "best", best);
     jsonl_flag(&w->line, "scheduled", scheduled);
     finish_line(w);

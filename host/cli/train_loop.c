@@ -59,7 +59,8 @@ static bptt_status submit_update(train *w, bptt_error *e)
     return bptt_trainer_submit(w->trainer, e);
 }
 
-// Characters per second over the last updates, including the one that took `seconds`; excludes pauses between updates.
+// Characters, or steps of a sequence, per second over the last updates, including the one that took `seconds`; excludes
+// pauses between updates.
 static double recent_rate(train *w, double seconds)
 {
     const double chars = (double)w->config.batch * (double)w->config.steps;
@@ -199,11 +200,29 @@ static int say_finishing(void *user)
 
 // ---- validation, saves and samples between updates -----------------------------------------------------------------
 
+double error_to_signal(const train *w, double loss)
+{
+    return w->config.model.loss == BPTT_SQUARED && w->info.valid_power > 0 ? loss / w->info.valid_power : -1;
+}
+
+// " bpc 1.2345" of a text, " ESR 0.0123" of a squared loss, else "".
+static const char *second_figure(const train *w, double loss, char out[40])
+{
+    const double esr = error_to_signal(w, loss);
+    out[0] = '\0';
+    if (!w->dense)
+        snprintf(out, 40, " bpc %.4f", loss / NATS_PER_BIT);
+    else if (esr >= 0)
+        snprintf(out, 40, " ESR %.4g", esr);
+    return out;
+}
+
 // A scheduled validation changes the state (the best loss so far), so it finishes even after a signal: the resumed run
 // would not repeat it.
 static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
 {
     bptt_report r;
+    char figure[40];
     int best = 0;
     bool told = false;
     const bptt_status s = bptt_trainer_validate(w->trainer, say_finishing, &told, &r, e);
@@ -215,7 +234,7 @@ static bptt_status validate(train *w, uint64_t iteration, bptt_error *e)
     if (best) save_best(w);
     progress_clear(&w->progress);
     if (!w->quiet)
-        fprintf(stderr, "%" PRIu64 " validation loss %.6f bpc %.4f%s\n", iteration, r.loss, r.loss / NATS_PER_BIT,
+        fprintf(stderr, "%" PRIu64 " validation loss %.6f%s%s\n", iteration, r.loss, second_figure(w, r.loss, figure),
                 best ? " (best)" : "");
     return BPTT_OK;
 }
@@ -251,19 +270,31 @@ static bool pauses(train *w, uint64_t iteration, bool *save_now, bool *scheduled
 // Prints the output files and marks the best.
 static void tell_files(const train *w, uint64_t iteration, double loss)
 {
-    char number[32];
+    char number[32], figure[32];
     bptt_trainer_info i;
     bptt_trainer_get_info(w->trainer, &i);
     if (w->quiet || w->saved != iteration) return;
-    if (i.n_valid < 2) {
+    if (!w->validates) {
         complain("%s: last state", w->output);
         return;
     }
-    complain("%s: last state, loss %.4f", w->output, loss);
+    complain("%s: last state, loss %s", w->output, loss_figure(w->dense, loss, figure));
     if (!w->best_there || w->best_failed || i.best_iteration == 0) return;
-    complain("%s: %s%.4f after %s update%s%s", w->best, i.best_loss <= loss ? "best, " : "", i.best_loss,
-             grouped(i.best_iteration, number), plural(i.best_iteration),
+    complain("%s: %s%s after %s update%s%s", w->best, i.best_loss <= loss ? "best, " : "",
+             loss_figure(w->dense, i.best_loss, figure), grouped(i.best_iteration, number), plural(i.best_iteration),
              i.best_loss <= loss ? "" : ", not as good as the last");
+}
+
+static void print_result(const train *w, uint64_t iteration, double loss)
+{
+    const double esr = error_to_signal(w, loss);
+    printf("%" PRIu64 " update%s, validation loss %.9f", iteration, plural(iteration), loss);
+    if (!w->dense)
+        printf(" nats, %.6f bpc\n", loss / NATS_PER_BIT);
+    else if (esr >= 0)
+        printf(", ESR %.6f\n", esr);
+    else
+        putchar('\n');
 }
 
 // Final validation: printed and logged, but not recorded in the state.
@@ -272,16 +303,15 @@ static exit_code finish_training(train *w, uint64_t iteration)
     bptt_error e = {0};
     bptt_report r = {.loss = w->valid_loss};
     if (w->saved != iteration) save(w, iteration);
-    if (w->info.n_valid >= 2 && w->validated != iteration) {
+    if (w->validates && w->validated != iteration) {
         const bptt_status s = bptt_trainer_validate(w->trainer, asked_to_leave, NULL, &r, &e);
         if (s == BPTT_CANCELLED) return interrupted(w, iteration);
         if (s != BPTT_OK) return broken(w, &e);
         log_valid(w, iteration, r.loss, false, false);
     }
     progress_clear(&w->progress);
-    if (w->info.n_valid >= 2)
-        printf("%" PRIu64 " update%s, validation loss %.9f nats, %.6f bpc\n", iteration, plural(iteration), r.loss,
-               r.loss / NATS_PER_BIT);
+    if (w->validates)
+        print_result(w, iteration, r.loss);
     else
         printf("%" PRIu64 " update%s\n", iteration, plural(iteration));
     log_end(w, iteration, "done");
@@ -297,6 +327,7 @@ exit_code train_loop(train *w)
     w->done = w->info.iteration;
     signals_catch();
     progress_start(&w->progress, w->quiet, &w->info, w->config.batch * w->config.steps);
+    w->progress.dense = w->dense;
     log_start(w);
     while (iteration_now(w) < w->info.iterations && !signals_leave()) {
         bool save_now = false, scheduled = false;

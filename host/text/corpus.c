@@ -44,7 +44,6 @@ void corpus_close(corpus *c)
 }
 
 size_t corpus_stream(const corpus *c, size_t B) { return c->n_train > 0 ? (c->n_train - 1) / B : 0; }
-size_t corpus_windows(const corpus *c, size_t B, size_t T) { return corpus_stream(c, B) / T; }
 
 void corpus_window(const corpus *c, size_t B, size_t T, size_t k, int32_t *token, int32_t *target)
 {

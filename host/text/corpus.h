@@ -14,8 +14,7 @@ typedef struct corpus {
 // Copies text [n]. 0 <= valid < 1.  Errors: BAD_INPUT (fewer than two distinct bytes), BAD_CONFIG, NO_MEMORY.
 bptt_status corpus_open(const void *text, size_t n, double valid, corpus *c, bptt_error *e);
 void corpus_close(corpus *c);
-size_t corpus_stream(const corpus *c, size_t B);            // len: bytes of each stream
-size_t corpus_windows(const corpus *c, size_t B, size_t T); // windows of T in an epoch
+size_t corpus_stream(const corpus *c, size_t B); // len: bytes of each stream
 // Window k: token[t*B + b] = id[b*len + k*T + t], target one byte later. Both [T][B].
 void corpus_window(const corpus *c, size_t B, size_t T, size_t k, int32_t *token, int32_t *target);
 
