@@ -164,8 +164,8 @@ static void next_case(const oracle_file *file, bptt_cell cell, size_t layers, co
 START_TEST(log_probabilities_one_step_at_a_time_are_pytorchs) { each(next_case); }
 END_TEST
 
-// Bounds of weights after the first update: the oracle's tolerance, the rounding of the weight w0, and the effect of the
-// clipped gradient's tolerance on RMSProp's and Adam's g / (a |g| + epsilon), a >= sqrt(0.05), where g is small.
+// Bounds of weights after the first update: the oracle's tolerance, the rounding of the weight w0, and the effect of
+// the clipped gradient's tolerance on RMSProp's and Adam's g / (a |g| + epsilon), a >= sqrt(0.05), where g is small.
 static void update_bounds(const judged *who, const double *w0, const double *want, const double *g, size_t n,
                           double *bound)
 {

@@ -239,8 +239,8 @@ BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error
 // Metadata keys read from other files: "cell" (without it GRU and LSTM follow from the shapes), "vocabulary", "input"
 // ("0": tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, any other number
 // dense vectors), "output" ("0": token targets, also if absent, or the width of dense targets, the rows of
-// decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent). Errors: NO_INPUT, BAD_FILE, those of
-// open.
+// decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent). Errors: NO_INPUT, BAD_FILE, those
+// of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 

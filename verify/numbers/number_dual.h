@@ -31,6 +31,11 @@ static inline dual dual_tanh(dual z)
     const uint64_t y = field_any(FIELD_TANH, z.v);
     return (dual){y, field_mul(field_sub(1, field_mul(y, y)), z.d)};
 }
+static inline dual dual_sigmoid(dual z)
+{
+    const uint64_t y = field_any(FIELD_SIGMOID, z.v);
+    return (dual){y, field_mul(field_mul(y, field_sub(1, y)), z.d)};
+}
 static inline dual dual_exp(dual z)
 {
     const uint64_t y = field_any(FIELD_EXP, z.v);
