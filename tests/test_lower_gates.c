@@ -299,6 +299,24 @@ START_TEST(a_gated_loop_with_anything_changed_is_refused)
 }
 END_TEST
 
+// minGRU with a product of h before its gates.
+START_TEST(a_product_that_the_cell_does_not_have_is_refused)
+{
+    net w = net_of("cpu", BPTT_MINGRU, 9, 2, 5, 4, true, false);
+    bptt_op *s = loop_of(&w, BPTT_LOOP_FORWARD), longer[3];
+    launch t;
+    ck_assert(windowed(s, &processor, &t) && s->loop.body == 1);
+    longer[0] = s[0], longer[2] = s[1];
+    longer[0].loop.body = 2;
+    longer[1] = (bptt_op){.opcode = BPTT_GEMM, .alpha = 1, .beta = 1};
+    longer[1].arg[0] = bptt_cols(s[1].arg[3], 0, 9), longer[1].arg[2] = s[1].arg[0];
+    longer[1].arg[1] = model_layer(w.m, BPTT_WEIGHTS, 1, WEIGHT_IH); // [9][18], as such a product would need
+    ck_assert(!windowed(longer, &processor, &t));
+    free(s);
+    net_close(&w);
+}
+END_TEST
+
 // Moves what the body calls m to `at`, everywhere it stands.
 static void move_to(bptt_op *loop, bptt_mat m, size_t at)
 {
@@ -362,11 +380,30 @@ START_TEST(a_gated_window_takes_no_more_local_memory_than_there_is)
 }
 END_TEST
 
+START_TEST(a_processor_takes_gated_windows_up_to_512_units_and_any_without_weights)
+{
+    for (size_t H = 512; H < 514; H++)
+        for (int products = 0; products < 2; products++) {
+            net w = net_of("ref", products ? BPTT_LSTM : BPTT_MINGRU, H, 1, 1, 1, true, false);
+            bptt_op *s = loop_of(&w, BPTT_LOOP_BACKWARD);
+            launch t;
+            ck_assert_int_eq(windowed(s, &processor, &t), H == 512 || !products);
+            cl_limits told = processor;
+            told.forced = true; // --lowering always
+            ck_assert(windowed(s, &told, &t));
+            free(s);
+            net_close(&w);
+        }
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_test(c, every_gated_layer_of_a_plan_is_a_window_and_nothing_else);
     tcase_add_test(c, a_gated_loop_with_anything_changed_is_refused);
+    tcase_add_test(c, a_product_that_the_cell_does_not_have_is_refused);
     tcase_add_test(c, written_matrices_that_overlap_are_refused);
+    tcase_add_test(c, a_processor_takes_gated_windows_up_to_512_units_and_any_without_weights);
     tcase_add_test(c, a_gated_window_takes_no_more_local_memory_than_there_is);
 }
 

@@ -7,21 +7,20 @@
 
 enum {
     WARP = 32,
-    LEAST_ROWS = 4,           // with fewer, a row of w is read from cache for too little work
-    MOST_IN_CACHE = 512 * 512 // elements of w: beyond, each unit would fetch all of w from afar at every step, where
-                              // the product alone gives each unit a part of it
+    LEAST_ROWS = 4, // with fewer, a row of w is read from cache for too little work
+    MOST_IN_CACHE =
+        512 * 512 // elements of a block of w: beyond, each unit would fetch all of w from afar at every step, where
+                  // the product alone gives each unit a part of it
 };
 
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
-
-// Elements of a product's weights; 0 if they are absent.
-static size_t elements_of(const bptt_mat *w) { return w->buf ? w->rows * w->cols : 0; }
 
 // One work-item takes a group's rows: at most window_rows, and groups that share the units evenly. False: steps are
 // faster.
 static bool grid_of_rows(launch *l, const layer_loop *loop, const tile_class *c, const cl_limits *limits)
 {
-    if (elements_of(&loop->w) + elements_of(&loop->mixed) > MOST_IN_CACHE && !limits->forced) return false;
+    const bool weights = loop->w.buf || loop->mixed.buf;
+    if (weights && loop->H > MOST_IN_CACHE / loop->H && !limits->forced) return false;
     const size_t units = limits->units ? limits->units : 1, needed = pieces_of(loop->B, c->window_rows);
     const size_t even = pieces_of(needed, units) * units, sensible = pieces_of(loop->B, LEAST_ROWS);
     const size_t groups = even <= sensible ? even : sensible > needed ? sensible : needed;

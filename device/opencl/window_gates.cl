@@ -19,8 +19,8 @@
 #define TILE_ARGUMENT
 #else
 #define ACROSS ((count)get_local_size(0) / WINDOW_ROWS) // work-items of a row
-#define EACH_ROW(i, n) for (word i = (count)get_local_id(0) / ACROSS; i < (n); i += WINDOW_ROWS)
-#define EACH_COLUMN(j, n) for (word j = (count)get_local_id(0) % ACROSS; j < (n); j += ACROSS)
+#define EACH_ROW(i, n) for (word i = (count)get_local_id(0) % WINDOW_ROWS; i < (n); i += WINDOW_ROWS)
+#define EACH_COLUMN(j, n) for (word j = (count)get_local_id(0) / WINDOW_ROWS; j < (n); j += ACROSS)
 #define TILE_PARAMETER , __local TILE_COLUMN *tile
 #define TILE_ARGUMENT , tile
 #endif
@@ -72,8 +72,21 @@ INLINE void mix_backward_of_group(OUT(z), IN(h), IN(du), OUT(dh), count H, op_co
     }
 }
 
-// c = a w + beta c for the rows of the group.
+// Of all rows, those of the group.
+typedef struct group_rows {
+    count first, rows;
+} group_rows;
+
+// product_of_group: c = a w + beta c for the rows of the group.
 #ifdef ONE_LANE
+INLINE group_rows rows_of_group(count B)
+{
+    group_rows g;
+    g.first = share(B, get_group_id(0), get_num_groups(0));
+    g.rows = share(B, get_group_id(0) + 1, get_num_groups(0)) - g.first;
+    return g;
+}
+
 INLINE void product_of_group(IN(a), IN(w), OUT(c), op_constants o)
 {
     float sums[LANE_ROWS * LANE_COLS];
@@ -90,6 +103,14 @@ INLINE void product_of_group(IN(a), IN(w), OUT(c), op_constants o)
     }
 }
 #else
+INLINE group_rows rows_of_group(count B)
+{
+    group_rows g;
+    g.first = (count)get_group_id(0) * WINDOW_ROWS;
+    g.rows = min(B - g.first, (count)WINDOW_ROWS);
+    return g;
+}
+
 INLINE void product_of_group(IN(a), IN(w), OUT(c), op_constants o TILE_PARAMETER)
 {
     const count lane = (count)get_local_id(0), lanes = (count)get_local_size(0);
@@ -108,24 +129,6 @@ INLINE void product_of_group(IN(a), IN(w), OUT(c), op_constants o TILE_PARAMETER
     barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
 }
 #endif
-
-// The rows of the group.
-typedef struct group_rows {
-    count first, rows;
-} group_rows;
-
-INLINE group_rows rows_of_group(count B)
-{
-    group_rows g;
-#ifdef ONE_LANE
-    g.first = share(B, get_group_id(0), get_num_groups(0));
-    g.rows = share(B, get_group_id(0) + 1, get_num_groups(0)) - g.first;
-#else
-    g.first = (count)get_group_id(0) * WINDOW_ROWS;
-    g.rows = min(B - g.first, (count)WINDOW_ROWS);
-#endif
-    return g;
-}
 
 // These rows of an operand, `steps` elements further.
 INLINE view at_step(view v, group_rows g, ulong steps)
@@ -171,9 +174,9 @@ __kernel void bptt_gates_window_forward(__global const float *keep, view keep_v,
         __global const float *from = a.masked ? kept : h;
         if (a.masked)
             scale_of_group(keep, at_step(keep_v, g, t * a.stride_keep), h, before, kept, from_v, a.H, 0);
-        for (int second = 0; second < 2; second++) { // one copy of the product's code: it is long
+        // One copy of the product's code, which is long. No `continue`: PoCL 3.1 then computes other values.
+        for (int second = wv.rows == 0; second <= (mixed_v.rows != 0); second++) {
             const view weight = second ? mixed_v : wv;
-            if (weight.rows == 0) continue;
             if (second) mix_of_group(z, zt, from, h_of_from, u, ut, a.H, o);
             product_of_group(second ? u : from, second ? ut : h_of_from, second ? mixed : w, weight, z,
                              columns_of(zt, second ? a.mixed_at : a.hidden_at, weight.cols), o TILE_ARGUMENT);
@@ -199,12 +202,11 @@ __kernel void bptt_gates_window_backward(__global const float *keep, view keep_v
         __global float *into = a.masked ? dkept : dz;
         if (a.masked) zero_of_group(dkept, into_v, a.H);
         gates_backward_of_group(z, zt, kept, from, h, to, dz, d, into, into_v, o);
-        for (int first = 1; first >= 0; first--) { // one copy of the product's code: it is long
+        for (int first = mixed_v.rows != 0; first >= (wv.rows == 0); first--) {
             const view weight = first ? mixed_v : wv;
-            if (weight.rows == 0) continue;
             o.beta = !first;
-            product_of_group(z, columns_of(zt, first ? a.mixed_at : a.hidden_at, weight.rows), first ? mixed : w, weight,
-                             first ? u : into, first ? du : into_h, o TILE_ARGUMENT);
+            product_of_group(z, columns_of(zt, first ? a.mixed_at : a.hidden_at, weight.rows), first ? mixed : w,
+                             weight, first ? u : into, first ? du : into_h, o TILE_ARGUMENT);
             if (first) mix_backward_of_group(z, zt, kept, columns_of(from, 0, a.H), u, du, into, into_h, a.H, o);
         }
         if (a.masked)
