@@ -8,7 +8,8 @@ if(BPTT_OPENCL_HEADERS)
   set(program_files device/prelude_opencl.h device/f32.h device/number_device.h device/cells.h
       device/gated_cells.h device/losses.h
       device/optimizer_list.h device/optimizers.h device/statistics.h device/kernel_args.h device/kernels.h
-      device/opencl/multiply.cl device/opencl/window.cl device/opencl/cl_probe.h device/opencl/probe.cl)
+      device/opencl/multiply.cl device/opencl/window.cl device/opencl/window_gates.cl
+      device/opencl/cl_probe.h device/opencl/probe.cl)
   list(TRANSFORM program_files PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
   list(JOIN program_files "|" program_list)
   add_custom_command(OUTPUT ${program_text}

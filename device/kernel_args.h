@@ -31,10 +31,11 @@ typedef struct op_constants {
 // The constants of kernels that run the whole loop of a layer. Operands are those of the first step of the loop; a
 // stride is the distance in elements to the next step, modulo 2^64 (negative backward in time).
 typedef struct layer_constants {
-    word stride_h, stride_dz, stride_kept, stride_keep;
+    word stride_h, stride_dz, stride_kept, stride_keep, stride_z, stride_u;
     count T, B, H;
-    int cell, masked; // masked: keep is applied
-    int resident;     // the recurrent weights are copied to local memory; 0: read from global memory
+    count hidden_at, mixed_at; // gated cells: first column of z of each product
+    int cell, masked;          // masked: keep is applied
+    int resident;              // the recurrent weights are copied to local memory; 0: read from global memory
 } layer_constants;
 
 // Slots, the values that change from run to run, are SLOTS floats in device memory.

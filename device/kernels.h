@@ -28,6 +28,8 @@
 #define EACH_ROW(i, n) for (word i = ROW; i < (n); i += ROWS)
 #define EACH_COLUMN(j, n) INDEPENDENT for (word j = COLUMN; j < (n); j += COLUMNS)
 #define EACH_LANE(l, n) INDEPENDENT for (count l = LANE; l < (n); l += LANES)
+// A loop over a constant number of values in registers: PoCL 3.1 vectorizes the loop around it only if it is unrolled.
+#define EACH_OF(k, n) UNROLL for (word k = 0; k < (n); k++)
 
 #define WIDTH 64 // partial results of a group, for any number of lanes
 
@@ -130,15 +132,15 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         EACH_COLUMN (j, after_view.cols / S) { \
             const word H = after_view.cols / S, end = b_view.cols / H, first = Z - b2_view.cols / H; \
             float zij[Z], old[S], now[S]; \
-            for (word k = 0; k < Z; k++) { \
+            EACH_OF (k, Z) { \
                 zij[k] = AT(z, i, k * H + j); \
                 if (PRESENT(b) && k < end) zij[k] = zij[k] + AT(b, 0, k * H + j); \
                 if (PRESENT(b2) && k >= first) zij[k] = zij[k] + AT(b2, 0, (k - first) * H + j); \
             } \
-            for (word k = 0; k < S; k++) old[k] = AT(before, i, k * H + j); \
+            EACH_OF (k, S) old[k] = AT(before, i, k * H + j); \
             forward(whole, zij, old, now); \
-            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
-            for (word k = 0; k < S; k++) AT(after, i, k *H + j) = now[k]; \
+            EACH_OF (k, Z) AT(z, i, k *H + j) = zij[k]; \
+            EACH_OF (k, S) AT(after, i, k *H + j) = now[k]; \
         }
 #define GATES_BACKWARD(number, name, Z, S, input, hidden, mixed, one, forward, backward) \
     GATES_BACKWARD_AS(number, 0, Z, S, backward) GATES_BACKWARD_AS(number + WHOLE_CELL, 1, Z, S, backward)
@@ -147,15 +149,15 @@ KERNEL(cell_backward)(ITEM IN(y), IN(dy), OUT(dz), CONSTANTS)
         EACH_COLUMN (j, after_view.cols / S) { \
             const word H = after_view.cols / S; \
             float zij[Z], old[S], now[S], dnow[S], dold[S]; \
-            for (word k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
-            for (word k = 0; k < S; k++) { \
+            EACH_OF (k, Z) zij[k] = AT(z, i, k * H + j); \
+            EACH_OF (k, S) { \
                 old[k] = AT(before, i, k * H + j); \
                 now[k] = AT(after, i, k * H + j); \
                 dnow[k] = AT(dafter, i, k * H + j); \
             } \
             backward(whole, zij, old, now, dnow, dold); \
-            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
-            for (word k = 0; k < S; k++) AT(dbefore, i, k *H + j) = AT(dbefore, i, k * H + j) + dold[k]; \
+            EACH_OF (k, Z) AT(z, i, k *H + j) = zij[k]; \
+            EACH_OF (k, S) AT(dbefore, i, k *H + j) = AT(dbefore, i, k * H + j) + dold[k]; \
         }
 
 // Avoids warnings about unused parameters if there is no such cell.
@@ -192,9 +194,9 @@ KERNEL(gates_backward)(ITEM OUT(z), IN(before), IN(after), IN(dafter), OUT(dbefo
     if (o.cell == number) \
         EACH_COLUMN (j, H) { \
             float zij[Z]; \
-            for (word k = 0; k < Z; k++) zij[k] = AT(z, i, k * H + j); \
+            EACH_OF (k, Z) zij[k] = AT(z, i, k * H + j); \
             call; \
-            for (word k = 0; k < Z; k++) AT(z, i, k *H + j) = zij[k]; \
+            EACH_OF (k, Z) AT(z, i, k *H + j) = zij[k]; \
         }
 #define MIX_OF(whole, mix) AT(u, i, j) = mix(whole, zij, AT(h, i, j))
 #define MIX_BACKWARD_OF(whole, mix_backward) \

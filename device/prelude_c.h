@@ -35,4 +35,5 @@ typedef struct work_item {
 #define LANES item->lanes
 #define SIDE 16     // columns that a work-item sums at a time
 #define INDEPENDENT // precedes a loop with independent iterations
+#define UNROLL      // precedes a loop with a constant number of iterations
 #endif

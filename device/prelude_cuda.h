@@ -24,5 +24,6 @@ typedef unsigned int count;
 #define LANES blockDim.x
 #define SIDE 1
 #define INDEPENDENT
+#define UNROLL
 
 #endif

@@ -34,6 +34,7 @@ typedef uint count;
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define SIDE 1
 #endif
+#define UNROLL _Pragma("unroll")
 #if defined(ONE_LANE) && defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")

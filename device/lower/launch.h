@@ -87,7 +87,7 @@ typedef enum grid_kind {
     GRID_GROUPS    // each group of work-items takes whole rows or chunks, which its lanes share
 } grid_kind;
 
-enum { LAUNCH_OPERANDS = 8 };
+enum { LAUNCH_OPERANDS = 9 };
 
 // Kernel, operands, constants, work and charge are filled by launches_of; groups, lanes, local_bytes by the backend.
 typedef struct launch {

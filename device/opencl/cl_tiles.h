@@ -9,7 +9,17 @@
 //   multiply          a b c                        op_constants
 //   window_forward    keep h kept W b b2           layer_constants   h: the state before the first step
 //   window_backward   keep y dz back dkept         layer_constants   y: the state after the last step
-typedef enum tuned_id { TUNED_MULTIPLY = KERNELS, TUNED_FORWARD, TUNED_BACKWARD, CL_KERNELS } tuned_id;
+// Gated cells, operands as in layer_loop.h:
+//   gates_window_forward    keep h kept z w u mixed b b2        layer_constants
+//   gates_window_backward   keep h kept z w u mixed dz dkept    layer_constants
+typedef enum tuned_id {
+    TUNED_MULTIPLY = KERNELS,
+    TUNED_FORWARD,
+    TUNED_BACKWARD,
+    TUNED_GATES_FORWARD,
+    TUNED_GATES_BACKWARD,
+    CL_KERNELS
+} tuned_id;
 
 extern const char *const tuned_name[CL_KERNELS - KERNELS]; // as kernel_row.name: without the bptt_ of the text
 
