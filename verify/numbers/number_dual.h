@@ -42,11 +42,6 @@ static inline dual dual_exp(dual z)
     return (dual){y, field_mul(y, z.d)};
 }
 static inline dual dual_log(dual z) { return (dual){field_any(FIELD_LOG, z.v), field_mul(z.d, field_inverse(z.v))}; }
-static inline dual dual_sigmoid(dual z)
-{
-    const uint64_t y = field_any(FIELD_SIGMOID, z.v);
-    return (dual){y, field_mul(field_mul(y, field_sub(1, y)), z.d)};
-}
 static inline dual dual_softplus_tail(dual z)
 {
     const uint64_t s = field_any(FIELD_SIGMOID, z.v), slope = field_below_zero(z.v) ? s : field_sub(s, 1);
