@@ -410,6 +410,7 @@ bool plan_work(bptt_plan *p, const bptt_run *r, work w)
         window_inputs(p, r);
     if (w != NEXT) p->output = r->mem.stat;
     if (w == GRADIENT || w == TRAIN) p->scale = r->model->scale;
+    if (w != NEXT && r->config.lengths) fill(p, r->mem.state, 0); // no window takes the state of another
     if (w == EVALUATE)
         plan_evaluate(p, r);
     else if (w == NEXT)

@@ -87,6 +87,17 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     return n;
 }
 
+// Checks of `lengths`: what the packed streams of a window do not have.
+static bptt_status check_lengths(const bptt_run_config *c, bptt_error *e)
+{
+    if (c->lengths < 0 || c->lengths > 1)
+        return bptt_fail(e, BPTT_BAD_CONFIG, "`lengths` is %d, but must be 0 or 1", c->lengths);
+    if (c->lengths && c->last_gradient)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "last_gradient does not go with lengths: sequences of their own have no state after a window");
+    return BPTT_OK;
+}
+
 static bptt_status check_config(const bptt_model_config *m, const bptt_run_config *c, bptt_error *e)
 {
     if (c->batch == 0 || c->steps == 0)
@@ -101,12 +112,13 @@ static bptt_status check_config(const bptt_model_config *m, const bptt_run_confi
                          "`burn_in` is %zu, but must be below `steps` (%zu): some step must carry a loss", c->burn_in,
                          c->steps);
     if (c->last_gradient && !c->gradient) return bptt_fail(e, BPTT_BAD_CONFIG, "last_gradient needs gradient = 1");
-    return BPTT_OK;
+    return check_lengths(c, e);
 }
 
 static void set_sizes(bptt_run *r, const bptt_backend *b, const bptt_model_config *m, const bptt_run_config *c)
 {
     r->config = *c;
+    r->config.keep = c->keep || c->lengths;
     r->B = c->batch, r->T = c->steps;
     r->keeps_dz = r->keeps_dz || (b->overlaps && c->gradient);
     const size_t most = most_rows(b, model_outputs(m));
@@ -133,7 +145,8 @@ bptt_status run_size(const bptt_backend *b, const bptt_model_config *m, const bp
         s = layout_size(b, table, run_table(b, m, &r, &mem, views, table), bytes, e);
     free(table);
     free(views);
-    *host = host_floats(&r) * sizeof(float) + plan_bytes(m, c->gradient);
+    *host = host_floats(&r) * sizeof(float) + plan_bytes(m, c->gradient) * (c->lengths ? MOST_SIZES : 1);
+    if (c->lengths) *host += packing_bytes(m, c, b->real);
     return s;
 }
 
@@ -170,6 +183,55 @@ static bptt_status make_plans(bptt_run *r, bptt_error *e)
     return BPTT_OK;
 }
 
+// The rows of r's memory that a run of fewer streams uses: the first ones of each matrix.
+static bptt_status make_views(bptt_run *fewer, bptt_run *r, bptt_error *e)
+{
+    const bptt_model_config *m = &r->model->config;
+    const bptt_backend *b = &r->model->device->backend;
+    const size_t per_layer = SHAPES_PER_LAYER * (m->layers + 2), most = FIXED_SHAPES + per_layer;
+    fewer->views = calloc(per_layer, sizeof *fewer->views);
+    shape *table = calloc(2 * most, sizeof *table);
+    if (!fewer->views || !table) {
+        free(table);
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of shapes");
+    }
+    const size_t n = run_table(b, m, fewer, &fewer->mem, fewer->views, table);
+    (void)run_table(b, m, r, &r->mem, r->views, table + most); // the same rows of the table
+    for (size_t i = 0; i < n; i++)
+        if (table[i].rows) *table[i].view = bptt_rows(*table[most + i].view, 0, table[i].rows);
+    free(table);
+    return BPTT_OK;
+}
+
+// A run of fewer streams in the memory of r. *made belongs to r, also after a failure.
+static bptt_status make_sized(bptt_run *r, size_t streams, bptt_run **made, bptt_error *e)
+{
+    bptt_run *fewer = calloc(1, sizeof *fewer);
+    if (!fewer) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a run");
+    *made = fewer;
+    *fewer = (bptt_run){.model = r->model, .config = r->config, .B = streams, .T = r->T, .keeps_dz = r->keeps_dz};
+    fewer->config.batch = streams;
+    fewer->config.burn_in = 0; // the packed weights have it
+    fewer->S = r->S;
+    fewer->R = r->config.gradient ? decoder_rows(r->T * streams, r->R) : r->S * streams;
+    const bptt_status s = make_views(fewer, r, e);
+    return s ? s : make_plans(fewer, e);
+}
+
+// Runs of B/8, 2B/8, ... B streams, rounded up.
+static bptt_status make_sizes(bptt_run *r, bptt_error *e)
+{
+    bptt_status s = packing_open(&r->packing, &r->model->config, &r->config, r->model->device->backend.real, e);
+    size_t before = 0;
+    for (size_t k = 1; !s && k <= MOST_SIZES; k++) {
+        const size_t streams = (r->B * k + MOST_SIZES - 1) / MOST_SIZES;
+        if (streams > before) s = make_sized(r, streams, &r->sized[r->sizes++], e);
+        before = streams;
+    }
+    r->last = r->sized[0];
+    return s;
+}
+
 bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e)
 {
     bptt_run_config whole;
@@ -193,7 +255,7 @@ bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bpt
     made->keeps_dz = keeps_dz && c->gradient;
     set_sizes(made, &m->device->backend, &m->config, c);
     s = make_memory(made, e);
-    if (!s) s = make_plans(made, e);
+    if (!s) s = c->lengths ? make_sizes(made, e) : make_plans(made, e);
     if (s) {
         bptt_run_close(made);
         return s;
@@ -202,17 +264,27 @@ bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bpt
     return BPTT_OK;
 }
 
-void bptt_run_close(bptt_run *r)
+static void free_plans(bptt_run *r)
 {
-    if (!r) return;
     bptt_device *d = r->model->device;
-    while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // collect corrects the model's count of updates
     for (work w = EVALUATE; w < WORKS; w++) {
         d->backend.forget(d, r->handle[w]);
         free(r->plan[w].op);
     }
-    layout_free(d, r->block);
     free(r->views);
+}
+
+void bptt_run_close(bptt_run *r)
+{
+    if (!r) return;
+    while (r->submitted > 0) (void)bptt_run_collect(r, NULL, NULL); // collect corrects the model's count of updates
+    for (size_t k = 0; k < r->sizes; k++) {
+        if (r->sized[k]) free_plans(r->sized[k]);
+        free(r->sized[k]);
+    }
+    free_plans(r);
+    layout_free(r->model->device, r->block);
+    packing_close(&r->packing);
     free(r->ones);
     free(r);
 }
@@ -243,17 +315,27 @@ bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
     return d->backend.sync(d, e);
 }
 
+bptt_status require_carried_state(const bptt_run *r, bptt_error *e)
+{
+    if (!r->config.lengths) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT,
+                     "the run was opened with lengths, so each of its sequences starts anew and no state is carried; "
+                     "open a run without lengths for this call");
+}
+
 bptt_status bptt_run_read_state(bptt_run *r, void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "`h` is NULL, but must point to the state");
-    const bptt_status s = check_type("as", as, e);
+    bptt_status s = require_carried_state(r, e);
+    if (!s) s = check_type("as", as, e);
     return s ? s : r->model->device->backend.read(r->model->device, h, as, r->mem.state, e);
 }
 
 bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type as, bptt_error *e)
 {
     if (!h) return bptt_fail(e, BPTT_BAD_INPUT, "`h` is NULL, but must point to the state");
-    const bptt_status s = check_type("as", as, e);
+    bptt_status s = require_carried_state(r, e);
+    if (!s) s = check_type("as", as, e);
     return s ? s : r->model->device->backend.write(r->model->device, r->mem.state, h, as, e);
 }
 

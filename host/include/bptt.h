@@ -255,8 +255,14 @@ typedef struct bptt_run_config {
     int keep;           // 1: windows may set keep
     int input_gradient; // 1: keep the gradient of dense inputs (needs gradient)
     int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
-    size_t burn_in;     // below steps: the first burn_in steps of every window have weight 0
-} bptt_run_config;      // defaults: batch and steps 1, others 0
+    size_t burn_in;     // below steps: the first burn_in steps of every window (lengths: sequence) have weight 0
+    // 1: every window holds B sequences of their own, each of 0..T steps from the zero state: windows may set length
+    // and keep. Padding takes no time: sequences are packed one after the other into B/8, 2B/8, ... or B streams. No
+    // state is carried: read_state, write_state, next, next_dense and results STATES and GRAD_STATE are BAD_INPUT; not
+    // with last_gradient
+    int lengths;
+    unsigned reserved; // 0
+} bptt_run_config;     // defaults: batch and steps 1, others 0
 #define bptt_run_defaults(c) bptt_run_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_run_defaults_sized(bptt_run_config *c, size_t size);
 // Input of one call: T steps of B streams. In a language model target (t, b) is the token after token (t, b).
@@ -272,10 +278,13 @@ typedef struct bptt_window {
     const void *dense_target;
     bptt_type dense_target_type; // BPTT_F32 or BPTT_F64
     unsigned reserved;           // 0
+    // [B] in 0..T, for a run with lengths: steps of each sequence; NULL: T. Later steps of the arrays are padding: not
+    // read, without loss
+    const int32_t *length;
 } bptt_window;
 typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
-    double weight;    // the sum of weights: B*(T - burn_in) by default
+    double weight;    // the sum of weights: B*(T - burn_in) by default; of positions that are not padding
     double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
     // 1: the gradient overflowed in fp16 and the update was skipped: weights and moments unchanged, loss scale halved,
     // grad_norm infinite. It counts as an update. Only from train and collect, with FP16
@@ -325,7 +334,7 @@ BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_err
 //   next        one step: token [B] -> logp [B][V], or outputs [B][M]
 //   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V], or outputs [B][M]
 //   predict     the T steps of a window, as in evaluate -> logp [T][B][V], or outputs [T][B][M]; targets and weight may
-//               be NULL. Synchronizes with the device at every step; needs no additional device memory
+//               be NULL; 0 at padding. Synchronizes with the device at every step; needs no additional device memory
 // Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
 BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);
@@ -335,7 +344,7 @@ BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *
 typedef enum bptt_result {
     BPTT_STATES = 0,     // [L][T+1][B][H]: block 0 is the state before the window, block t+1 the state after step t
     BPTT_GRAD_STATE = 1, // [L][B][H]: gradient of the loss with respect to the state before the window
-    BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
+    BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1); 0 at padding
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
 
