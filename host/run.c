@@ -8,7 +8,7 @@
 enum {
     STEPS_AT_A_TIME = 32,       // steps of one pass of a forward-only run
     LOGITS_AT_A_TIME = 1 << 18, // default number of elements of a decoder block: 1 MiB of floats
-    FIXED_SHAPES = 17,
+    FIXED_SHAPES = 19,
     SHAPES_PER_LAYER = 8
 };
 
@@ -44,7 +44,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
     const size_t mixed = model_blocks(m, WEIGHT_MIXED).count;
     const bptt_type real = b->real, sum = b->sum;
     const bool back = r->config.gradient, flip = back && b->transposed_copies, keep = r->config.keep;
-    const bool shared = back && !r->keeps_dz;
+    const bool shared = back && !r->keeps_dz, learned = m->learned_state;
     size_t n = 0;
     mem->h = views, mem->kept = views + L + 2;
     mem->hh_flipped = views + 2 * (L + 2), mem->ih_flipped = views + 3 * (L + 2);
@@ -56,10 +56,16 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dense, m->input ? N : 0, m->input, real},
         {&mem->weight, N, 1, real},
         {&mem->keep, keep ? N : 0, 1, real},
+        {&mem->fresh, learned ? N : 0, 1, real},
+        {&mem->minus, learned ? N : 0, 1, real},
         {&mem->state, L * B, W, real},
         {&mem->dh[0], shared ? N + B : 0, W, real},
         {&mem->dh[1], shared && L > 1 ? N + B : 0, W, real},
-        {&mem->dkept, back && keep ? B : 0, W, real},
+        {&mem->dkept,
+         !back || !keep ? 0
+         : learned      ? N
+                        : B,
+         W, real},
         {&mem->dmixed, back && mixed ? B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, W, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},
@@ -111,6 +117,10 @@ static bptt_status check_config(const bptt_model_config *m, const bptt_run_confi
         return bptt_fail(e, BPTT_BAD_CONFIG,
                          "`burn_in` is %zu, but must be below `steps` (%zu): some step must carry a loss", c->burn_in,
                          c->steps);
+    if (m->learned_state && !c->keep && !c->lengths)
+        return bptt_fail(e, BPTT_BAD_CONFIG,
+                         "the model has a learned initial state, so its runs need keep = 1, or lengths: a keep of 0 "
+                         "marks a start");
     if (c->last_gradient && !c->gradient) return bptt_fail(e, BPTT_BAD_CONFIG, "last_gradient needs gradient = 1");
     return check_lengths(c, e);
 }
@@ -168,7 +178,9 @@ static bptt_status make_memory(bptt_run *r, bptt_error *e)
     r->weights = without ? r->ones + N : r->ones, r->masked = r->ones + 2 * N;
     if (!s) s = d->backend.write(d, r->mem.weight, r->weights, BPTT_F32, e);
     if (!s && r->mem.keep.buf) s = d->backend.write(d, r->mem.keep, r->ones, BPTT_F32, e);
-    return s;
+    const bptt_op minus = {.opcode = BPTT_FILL, .value = -1, .arg = {r->mem.minus}};
+    if (!s && r->mem.minus.buf) d->backend.op[BPTT_FILL](d, &minus, &(bptt_slots){0});
+    return s || !m->learned_state ? s : bptt_run_reset(r, e);
 }
 
 static bptt_status make_plans(bptt_run *r, bptt_error *e)
@@ -289,30 +301,27 @@ void bptt_run_close(bptt_run *r)
     free(r);
 }
 
-bptt_status bptt_run_reset(bptt_run *r, bptt_error *e)
+// Sets the states of streams first .. first + count - 1 in every layer to the initial state.
+static bptt_status start_streams(bptt_run *r, size_t first, size_t count, bptt_error *e)
 {
     bptt_device *d = r->model->device;
-    const bptt_op s = {.opcode = BPTT_FILL, .arg = {r->mem.state}};
-    d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
+    for (size_t l = 0; l < r->model->L; l++) {
+        const bptt_mat state = bptt_rows(r->mem.state, l * r->B + first, count);
+        const bptt_mat h0 = model_layer(r->model, BPTT_WEIGHTS, l, STATE_0);
+        const bptt_op zero = {.opcode = BPTT_FILL, .arg = {state}}, add = {.opcode = BPTT_ADD_ROW, .arg = {h0, state}};
+        d->backend.op[BPTT_FILL](d, &zero, &(bptt_slots){0});
+        if (h0.buf) d->backend.op[BPTT_ADD_ROW](d, &add, &(bptt_slots){0});
+    }
     return d->backend.sync(d, e);
 }
 
-// Row b of every layer: rows B apart.
-static bptt_mat stream_state(const bptt_run *r, size_t b)
-{
-    bptt_mat rows = bptt_rows(r->mem.state, b, 1);
-    rows.rows = r->model->L, rows.ld *= r->B;
-    return rows;
-}
+bptt_status bptt_run_reset(bptt_run *r, bptt_error *e) { return start_streams(r, 0, r->B, e); }
 
 bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e)
 {
-    bptt_device *d = r->model->device;
     if (b >= r->B)
         return bptt_fail(e, BPTT_BAD_INPUT, "stream %zu does not exist: the run has %zu, numbered from 0", b, r->B);
-    const bptt_op s = {.opcode = BPTT_FILL, .arg = {stream_state(r, b)}};
-    d->backend.op[BPTT_FILL](d, &s, &(bptt_slots){0});
-    return d->backend.sync(d, e);
+    return start_streams(r, b, 1, e);
 }
 
 bptt_status require_carried_state(const bptt_run *r, bptt_error *e)

@@ -18,6 +18,8 @@ typedef struct run_memory {
     bptt_mat token, target; // [N][1] indices; token absent for dense models; dense targets [N][O]
     bptt_mat dense;         // [N][I]
     bptt_mat weight, keep;  // [N][1]
+    // [N][1], with a learned initial state: 1 - keep, its part of a state; the constant -1
+    bptt_mat fresh, minus;
     // W = S*H columns, S being the states of the cell here: h, then its other states
     bptt_mat state;  // [L*B][W]: carried from window to window
     bptt_mat *h;     // [L] x [(T+1)*B][W]: block t is the state before step t.
@@ -33,7 +35,7 @@ typedef struct run_memory {
                           // cell is elementwise; the layer below in
                           // the other
     bptt_mat *dz;         // keeps_dz, instead of dh: [L] x [(T+1)*B][W], one for each layer
-    bptt_mat dkept;       // [B][W]: gradient of kept, one step
+    bptt_mat dkept;       // [B][W]: gradient of kept, one step; with a learned initial state [N][W], of one layer
     bptt_mat dmixed;      // [B][H]: gradient of u, one step
     bptt_mat dstate;      // [L*B][W]
     bptt_mat dlast;       // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient

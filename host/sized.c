@@ -23,7 +23,7 @@ enum {
 // The structs have no padding at the end, since a new member must not lie in an older caller's padding.
 #define NO_PADDING(type, last) \
     _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
-NO_PADDING(bptt_model_config, reserved);
+NO_PADDING(bptt_model_config, learned_state);
 NO_PADDING(bptt_compute, reserved);
 NO_PADDING(bptt_run_config, reserved);
 NO_PADDING(bptt_window, length);

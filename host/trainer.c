@@ -18,7 +18,7 @@ bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_d
                                    .batch = t->config.batch,
                                    .steps = t->config.steps,
                                    .gradient = 1,
-                                   .keep = m->documents != BPTT_DOCUMENTS_NONE};
+                                   .keep = marks_starts(m)};
     const bptt_run_config validation = {
         .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = train.keep};
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
@@ -52,7 +52,7 @@ static bptt_status find_documents(bptt_trainer *t, bptt_error *e)
 static bptt_status open_window(bptt_trainer *t, bptt_error *e)
 {
     const size_t B = t->config.batch, T = t->config.steps;
-    const bool keeps = t->separator.documents != BPTT_DOCUMENTS_NONE;
+    const bool keeps = marks_starts(&t->config.model);
     t->token = malloc(T * B * sizeof *t->token);
     t->target = malloc(T * B * sizeof *t->target);
     if (keeps) t->keep = malloc(T * B * sizeof *t->keep);
@@ -176,6 +176,7 @@ bptt_window trainer_window(bptt_trainer *t, size_t k)
     corpus_window(&t->corpus, B, T, k, t->token, t->target);
     for (size_t b = 0; t->keep && b < B; b++)
         fill_keep(&t->separator, t->corpus.id, b * len + k * T, T, B, t->keep + b);
+    for (size_t b = 0; k == 0 && t->config.model.learned_state && b < B; b++) t->keep[b] = 0;
     return (bptt_window){.size = sizeof(bptt_window), .token = t->token, .target = t->target, .keep = t->keep};
 }
 

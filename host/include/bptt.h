@@ -186,7 +186,7 @@ typedef struct bptt_model_config {
     bptt_loss loss; // BPTT_SOFTMAX; SOFTMAX for token targets (output = 0), one of the others for dense targets
     int skip;       // 0; 0..1; 1: output = decoder + the first M inputs; needs input >= output > 0
     bptt_documents documents; // BPTT_DOCUMENTS_NONE: one text; tokens only. bptt_run_... ignore it: set keep there
-    unsigned reserved;        // 0
+    int learned_state;        // 0; 0..1; 1: the initial state is trained; needs runs with keep = 1 (or lengths)
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -206,6 +206,8 @@ BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config
 //   MLSTM       weight_ih [5H], weight_hh [H], weight_mixed [4H], bias_ih [5H], bias_hn [H] or bias_hh [5H]
 //   MINGRU      weight_ih [2H], bias_ih [2H]
 //   GRU_BEFORE  weight_ih [3H], weight_hh [2H], weight_mixed [H], bias_ih [3H], with biases = 2 bias_hh [3H]
+// With learned_state each layer also has rnn.h0_l<l> [S*H], the initial state, which starts as zeros; PyTorch's strict
+// loading refuses it. A step with keep(t, b) = k starts from k times the state before it plus 1 - k times h0.
 typedef struct bptt_tensor {
     char name[48];
     size_t rows, cols; // a bias has rank 1: rows elements, cols = 1
@@ -273,7 +275,8 @@ typedef struct bptt_window {
     bptt_type dense_type;  // BPTT_F32 or BPTT_F64
     const int32_t *target; // [T][B] in 0..V-1; NULL for a model with dense targets
     const float *weight;   // [T][B] >= 0, finite: weight of a position in the loss and its gradient; NULL: ones
-    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones
+    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones. With
+                           // learned_state the rest, 1 - keep, is h0: only starts marked by keep train it
     // [T][B][M] for a model with dense targets, else NULL; finite, and 0..1 for BINARY, also where the weight is 0
     const void *dense_target;
     bptt_type dense_target_type; // BPTT_F32 or BPTT_F64
@@ -290,10 +293,11 @@ typedef struct bptt_report {
     // grad_norm infinite. It counts as an update. Only from train and collect, with FP16
     int skipped;
 } bptt_report;
-// Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
+// Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as after bptt_run_reset.
 BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e);
 BPTT_API void bptt_run_close(bptt_run *r); // NULL is allowed
-// Sets the carried state of all streams, or of stream b, to 0.  Errors: BAD_INPUT (b >= B), DEVICE.
+// Sets the carried state of all streams, or of stream b, to 0; with learned_state to h0 as it is now.
+// Errors: BAD_INPUT (b >= B), DEVICE.
 BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
 BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
 // Carried state, the state before the next window: h [L][B][H] of type `as`.
