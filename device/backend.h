@@ -166,11 +166,12 @@ bool bptt_cell_is_gated(bptt_cell c);
 // depends only on row i of its inputs and on operands that the loop does not write. A backend may take a tile of rows
 // through all T steps, or run the loop as one kernel. Only a loop of BLOCKS may contain loops, of the other kinds.
 typedef enum bptt_loop_kind {
-    // A layer, T steps of time: [SCALE_ROWS keep h kept]  GEMM h W z  CELL_FORWARD z b b2 h  or
+    // A layer, T steps of time: [SCALE_ROWS keep h kept  [GEMM 1-keep h0 kept]]  GEMM h W z  CELL_FORWARD z b b2 h  or
     // [GEMM h W z]  [MIX z h u  GEMM u W z]  GATES_FORWARD
     BPTT_LOOP_FORWARD,
     // The same in reverse: CELL_BACKWARD h dz dz  GEMM dz W' dz  [SCALE_ROWS keep dkept dz]  or  [FILL dkept]
-    // GATES_BACKWARD  [GEMM dz W' du  MIX_BACKWARD z h du dh]  [GEMM dz W' dh]  [SCALE_ROWS keep dkept dh]
+    // GATES_BACKWARD  [GEMM dz W' du  MIX_BACKWARD z h du dh]  [GEMM dz W' dh]  [SCALE_ROWS keep dkept dh].
+    // With h0 in the forward loop, dkept has a block for each step, and moves
     BPTT_LOOP_BACKWARD,
     // The decoder's rows, T = 1: [COPY x logits]  GEMM  ADD_ROW  SOFTMAX_XENT  or  DENSE_LOSS;  [GEMM]
     BPTT_LOOP_OUTPUT,

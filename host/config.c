@@ -56,11 +56,6 @@ bptt_status model_check(const bptt_model_config *c, bptt_error *e)
     if (!s && c->documents != BPTT_DOCUMENTS_NONE && c->input)
         return bptt_fail(e, BPTT_BAD_CONFIG, "`documents` is for models of text, but `input` is %zu: leave it 0",
                          c->input);
-    if (!s && c->reserved)
-        return bptt_fail(e, BPTT_BAD_CONFIG,
-                         "model.reserved is %u, but must be 0 in this version (%s): clear the struct, or install a "
-                         "newer bptt",
-                         c->reserved, BPTT_VERSION);
     return s;
 }
 

@@ -78,7 +78,10 @@ extern const char loss_words[]; // "softmax|squared|..."
       OPTION( \
           "documents", ON(TRAIN), false, NULL, \
           "TEXT holds many documents, one a line or separated by empty lines (blank): the hidden state starts anew " \
-          "at each, and samples and scores of the model do so too"))
+          "at each, and samples and scores of the model do so too")) \
+    F(LEARNED_STATE, learned_state, COUNT, FROM(0, 1), "0", ALWAYS, SAVED | LOGGED | UNLESS_0, \
+      OPTION("learned-state", ON(TRAIN), false, NULL, \
+             "1: train the initial state of the text and of each document; 0: it is zero"))
 
 #define TRAINER_FIELDS(F, P) \
     F(BATCH, batch, COUNT, FROM(1, INT32_MAX), "32", ALWAYS, SAVED | LOGGED, \

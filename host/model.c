@@ -19,6 +19,10 @@ layer_blocks model_blocks(const bptt_model_config *c, layer_tensor which)
     if (which == WEIGHT_HH || which == BIAS_HH) digits[0] = cell->hidden;
     if (which == WEIGHT_MIXED || which == BIAS_HH) digits[which == BIAS_HH] = cell->mixed;
     layer_blocks b = {.first = cell->blocks};
+    if (which == STATE_0) {
+        for (b.first = 0; c->learned_state && b.count < cell->states; b.count++) b.at[b.count] = (unsigned char)b.count;
+        return b;
+    }
     if (which == BIAS_HH && c->biases == 1) { // the blocks that b_ih does not reach
         b.first = strlen(cell->input);
         for (size_t k = b.first; k < cell->blocks; k++) b.at[b.count++] = (unsigned char)k;
@@ -45,7 +49,7 @@ size_t model_outputs(const bptt_model_config *c) { return c->output ? c->output 
 // The k-th tensor of layer l, or of the decoder when l = L.
 static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
 {
-    static const char *const name[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh"};
+    static const char *const name[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh", "h0"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
     if (l == c->layers) {
         *t = (bptt_tensor){.rows = model_outputs(c), .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
@@ -148,7 +152,8 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
     uint64_t random = m->config.seed;
     for (size_t i = 0; i < m->tensors; i++) {
         const bptt_tensor *t = &m->tensor[i].info;
-        const bool zero = t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE;
+        const bool state = strncmp(t->name, "rnn.h0", 6) == 0;
+        const bool zero = state || (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE);
         const bool ones = zero && m->cell->one >= 0 && strncmp(t->name, "rnn.bias_ih", 11) == 0;
         if (zero && !ones) continue; // zero already
         float *x = calloc(t->rows * t->cols, sizeof *x);

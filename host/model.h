@@ -35,9 +35,10 @@ struct bptt_model {
 };
 
 // The tensors that a layer may have, in the order of the model's table.
-typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, WEIGHT_MIXED, BIAS_IH, BIAS_HH, LAYER_TENSORS } layer_tensor;
+typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, WEIGHT_MIXED, BIAS_IH, BIAS_HH, STATE_0, LAYER_TENSORS } layer_tensor;
 
-// The blocks of z that belong to a tensor of a layer: neighbouring ones, in the order of its rows in a file.
+// The blocks of z that belong to a tensor of a layer: neighbouring ones, in the order of its rows in a file. Of the
+// learned initial state: the blocks of the states.
 typedef struct layer_blocks {
     size_t first, count;              // count 0: cells of this configuration have no such tensor
     unsigned char at[2 * MAX_BLOCKS]; // [count]: block of the k-th block of H rows

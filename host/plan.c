@@ -112,6 +112,15 @@ static void gated_step(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat z, bp
     gates_forward(p, m, l, z, kept, after);
 }
 
+// 1 - keep of the first steps of a window: the part of each state that is the learned initial state.
+static void fresh_parts(bptt_plan *p, const bptt_run *r, size_t T)
+{
+    const run_memory *mem = &r->mem;
+    if (!mem->fresh.buf) return;
+    fill(p, span(r, mem->fresh, 0, T), 1);
+    scale_rows(p, span(r, mem->keep, 0, T), span(r, mem->minus, 0, T), PLUS, span(r, mem->fresh, 0, T));
+}
+
 // Layer l through these steps: block 0 of h is the state before, blocks 1 .. S are the states after each step.
 static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat below, bptt_mat h, steps s)
 {
@@ -126,6 +135,8 @@ static void layer_forward(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat be
     if (r->config.keep) {
         kept = r->config.gradient ? moving(r, at(r, mem->kept[l], 0), 1, 0) : mem->kept[0];
         scale_rows(p, each_of(r, mem->keep, s), before, SET, kept);
+        if (mem->fresh.buf) // kept += (1 - keep) h0
+            gemm(p, each_of(r, mem->fresh, s), model_layer(m, BPTT_WEIGHTS, l, STATE_0), PLUS, kept);
     }
     if (gated(r))
         gated_step(p, r, l, moving(r, at(r, gates, 0), 1, 0), kept, after);
@@ -209,6 +220,7 @@ static void decoder(bptt_plan *p, const bptt_run *r, bptt_mat h, bool gradient)
 // All layers over the whole window; all states are stored.
 static void layers_forward(bptt_plan *p, const bptt_run *r)
 {
+    fresh_parts(p, r, r->T);
     for (size_t l = 0; l < r->model->L; l++)
         layer_forward(p, r, l, l ? h_after(r, l - 1) : (bptt_mat){0}, r->mem.h[l], (steps){0, r->T, false});
 }
@@ -230,6 +242,7 @@ static void plan_evaluate(bptt_plan *p, const bptt_run *r)
         layers_forward(p, r);
         decoder(p, r, h_after(r, r->model->L - 1), false);
     } else {
+        fresh_parts(p, r, r->T);
         const size_t loop = loop_begin(p, BPTT_LOOP_BLOCKS, r->T / r->S), rest = r->T % r->S;
         evaluate_steps(p, r, (steps){0, r->S, true});
         loop_end(p, loop);
@@ -243,6 +256,7 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 {
     const size_t L = r->model->L;
     const bptt_mat logits = at(r, r->mem.logits, 0);
+    fresh_parts(p, r, 1);
     for (size_t l = 0; l < L; l++)
         layer_forward(p, r, l, l ? h_of(r, at(r, states(r, l - 1), 1)) : (bptt_mat){0}, states(r, l),
                       (steps){0, 1, false});
@@ -253,14 +267,20 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 
+// Gradient of the kept states of the step: of each step a block of its own if h0 needs them all.
+static bptt_mat each_dkept(const bptt_run *r)
+{
+    return r->mem.fresh.buf ? moving(r, at(r, r->mem.dkept, r->T - 1), -1, 0) : r->mem.dkept;
+}
+
 // From the gradient of the states after a step: dz of the step, and the gradient of the states before it.
 static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dh, bptt_mat before)
 {
     const bptt_mat back = transposed(model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_HH), r->mem.hh_flipped[l]);
     cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
     if (r->config.keep) {
-        gemm(p, dh, back, SET, r->mem.dkept);
-        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), r->mem.dkept, PLUS, before);
+        gemm(p, dh, back, SET, each_dkept(r));
+        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), each_dkept(r), PLUS, before);
     } else
         gemm(p, dh, back, PLUS, before); // dh(t) += dz(t) W_hh'
 }
@@ -273,7 +293,7 @@ static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dstat
     const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), w = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_MIXED);
     const bptt_mat from = moving(r, at(r, r->config.keep ? mem->kept[l] : mem->h[l], T - 1), -1, 0);
     const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
-    const bptt_mat into = r->config.keep ? mem->dkept : before;
+    const bptt_mat into = r->config.keep ? each_dkept(r) : before;
     if (r->config.keep) fill(p, into, 0);
     gates_backward(p, m, z, from, to, dstates, into);
     if (w.buf) {
@@ -281,7 +301,7 @@ static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dstat
         mix_backward(p, m, z, h_of(r, from), mem->dmixed, h_of(r, into));
     }
     if (w_hh.buf) gemm(p, blocks_of(r, z, WEIGHT_HH), transposed(w_hh, mem->hh_flipped[l]), PLUS, h_of(r, into));
-    if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
+    if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), into, PLUS, before);
 }
 
 // run_dstates of layer l: on entry the gradient from above of h after each step; on exit run_dz.
@@ -318,6 +338,8 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     const bptt_mat dx = blocks_of(r, dz, WEIGHT_IH), dz2 = blocks_of(r, dz, BIAS_HH);
     if (dw_hh.buf) gemm(p, bptt_flip(before), blocks_of(r, dz, WEIGHT_HH), SET, dw_hh); // dW_hh = h' dz
     if (dw_mixed.buf) gemm(p, bptt_flip(mem->mixed[l]), blocks_of(r, dz, WEIGHT_MIXED), SET, dw_mixed);
+    if (mem->fresh.buf) // dh0 = sum over steps and streams of (1 - keep) dkept
+        gemm(p, bptt_flip(mem->fresh), mem->dkept, SET, model_layer(m, BPTT_GRADIENT, l, STATE_0));
     colsum(p, dx, SET, db);
     if (db2.buf && same_columns(dx, dz2))
         copy(p, db, db2);
@@ -410,6 +432,7 @@ bool plan_work(bptt_plan *p, const bptt_run *r, work w)
         window_inputs(p, r);
     if (w != NEXT) p->output = r->mem.stat;
     if (w == GRADIENT || w == TRAIN) p->scale = r->model->scale;
+    if (w != NEXT && r->config.lengths) fill(p, r->mem.state, 0); // no window takes the state of another
     if (w == EVALUATE)
         plan_evaluate(p, r);
     else if (w == NEXT)

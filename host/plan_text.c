@@ -26,11 +26,11 @@ static bool name_of_run(const bptt_run *r, const bptt_mat *m, char name[NAME], s
 {
     const run_memory *mem = &r->mem;
     const named one[] = {
-        {"token", &mem->token},       {"target", &mem->target}, {"x", &mem->dense},     {"weight", &mem->weight},
-        {"keep", &mem->keep},         {"state", &mem->state},   {"dkept", &mem->dkept}, {"dstate", &mem->dstate},
-        {"du", &mem->dmixed},         {"dlast", &mem->dlast},   {"dx", &mem->dx},       {"logits", &mem->logits},
-        {"losses", &mem->losses},     {"stat", &mem->stat},     {"dh a", &mem->dh[0]},  {"dh b", &mem->dh[1]},
-        {"W_out'", &mem->out_flipped}};
+        {"token", &mem->token},        {"target", &mem->target}, {"x", &mem->dense},     {"weight", &mem->weight},
+        {"keep", &mem->keep},          {"state", &mem->state},   {"dkept", &mem->dkept}, {"dstate", &mem->dstate},
+        {"du", &mem->dmixed},          {"dlast", &mem->dlast},   {"dx", &mem->dx},       {"logits", &mem->logits},
+        {"losses", &mem->losses},      {"stat", &mem->stat},     {"dh a", &mem->dh[0]},  {"dh b", &mem->dh[1]},
+        {"W_out'", &mem->out_flipped}, {"1-keep", &mem->fresh},  {"-1", &mem->minus}};
     for (size_t i = 0; i < sizeof one / sizeof *one; i++)
         if (begins_in(m, one[i].m, row)) return snprintf(name, NAME, "%s", one[i].name) > 0;
     for (size_t l = 0; l < r->model->L; l++) {

@@ -2,11 +2,13 @@
 #ifndef RUN_H
 #define RUN_H
 
-#include "model.h"
+#include "packing.h"
 
 // Plans prepared when a run is opened. TRAIN is GRADIENT and an update.
 // NEXT is only the first step of a window, with a prediction instead of a loss.
 typedef enum work { EVALUATE, NEXT, GRADIENT, TRAIN, WORKS } work;
+
+enum { MOST_SIZES = 8 }; // batch sizes that a run with lengths prepares
 
 // Indices of plan->input[] and slots->input[].
 typedef enum input { IN_TOKEN, IN_TARGET, IN_WEIGHT, IN_KEEP, IN_DENSE } input;
@@ -16,6 +18,8 @@ typedef struct run_memory {
     bptt_mat token, target; // [N][1] indices; token absent for dense models; dense targets [N][O]
     bptt_mat dense;         // [N][I]
     bptt_mat weight, keep;  // [N][1]
+    // [N][1], with a learned initial state: 1 - keep, its part of a state; the constant -1
+    bptt_mat fresh, minus;
     // W = S*H columns, S being the states of the cell here: h, then its other states
     bptt_mat state;  // [L*B][W]: carried from window to window
     bptt_mat *h;     // [L] x [(T+1)*B][W]: block t is the state before step t.
@@ -31,7 +35,7 @@ typedef struct run_memory {
                           // cell is elementwise; the layer below in
                           // the other
     bptt_mat *dz;         // keeps_dz, instead of dh: [L] x [(T+1)*B][W], one for each layer
-    bptt_mat dkept;       // [B][W]: gradient of kept, one step
+    bptt_mat dkept;       // [B][W]: gradient of kept, one step; with a learned initial state [N][W], of one layer
     bptt_mat dmixed;      // [B][H]: gradient of u, one step
     bptt_mat dstate;      // [L*B][W]
     bptt_mat dlast;       // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient
@@ -51,18 +55,29 @@ struct bptt_run {
     bptt_buf *block[LAYOUT_BLOCKS];
     bptt_plan plan[WORKS];
     void *handle[WORKS];
-    float *ones;                      // [N]
-    float *weights;                   // [N]: weights of a window that gives none: 0 in the first burn_in steps, else 1
-    float *masked;                    // [N], with burn_in: weights of a window, 0 in its first steps
-    bool weighted, keeping;           // the device's weight, keep may differ from ones
-    size_t submitted;                 // windows in flight
-    double weight_of[BPTT_SUBMITTED]; // sums of their weights, oldest first
-    bool updates_blocked;             // STAT_BLOCKED is 1 on the device
+    float *ones;            // [N]
+    float *weights;         // [N]: weights of a window that gives none: 0 in the first burn_in steps, else 1
+    float *masked;          // [N], with burn_in: weights of a window, 0 in its first steps
+    bool weighted, keeping; // the device's weight, keep may differ from ones
+    size_t submitted;       // windows in flight
+    struct submitted_window {
+        double weight;        // sum of its weights
+        bptt_run *computes;   // this run, or one of `sized`
+    } flight[BPTT_SUBMITTED]; // oldest first
+    bool updates_blocked;     // STAT_BLOCKED is 1 on the device
+    // With lengths: runs of fewer streams in the same memory, the smallest first, the last one of B. This run has no
+    // plans then. A window is packed and computed by the smallest run that holds it.
+    bptt_run *sized[MOST_SIZES];
+    size_t sizes;
+    packing packing;
+    bptt_run *last; // of `sized`: the run of the last window
 };
 
 // bptt_run_open without NULL checks, for a complete configuration. keeps_dz: stores dz of every layer, for traces;
 // plans and bits are the same.
 bptt_status run_open(bptt_model *m, const bptt_run_config *c, bool keeps_dz, bptt_run **r, bptt_error *e);
+// BAD_INPUT if the run was opened with lengths.
+bptt_status require_carried_state(const bptt_run *r, bptt_error *e);
 // dz of layer l after a window: available for layers 0 and 1, for all layers with keeps_dz.
 bptt_mat run_dz(const bptt_run *r, size_t l);
 

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+bool marks_starts(const bptt_model_config *m) { return m->documents != BPTT_DOCUMENTS_NONE || m->learned_state; }
+
 bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*progress)(void *, size_t, size_t),
                          void *user, bptt_report *report, bptt_error *e)
 {
@@ -67,10 +69,8 @@ bptt_status bptt_score(bptt_model *m, const void *text, size_t n, int (*progress
     unsigned char *id = malloc(n);
     if (!id) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a text of %zu bytes", n);
     bptt_run *r = NULL;
-    const bptt_run_config c = {.size = sizeof(bptt_run_config),
-                               .batch = 1,
-                               .steps = SCORE_STEPS,
-                               .keep = m->config.documents != BPTT_DOCUMENTS_NONE};
+    const bptt_run_config c = {
+        .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = marks_starts(&m->config)};
     bptt_status s = tokens_of(m, text, n, id, e);
     if (!s) s = bptt_run_open(m, &c, &r, e);
     if (!s) s = score_stream(r, id, n, progress, user, report, e);

@@ -6,7 +6,9 @@
 
 enum { SCORE_STEPS = 256 }; // steps of the forward-only run that scores; B = 1
 
-// id [n] from zero state on run r (B = 1, T = SCORE_STEPS; with keep if the model has documents): mean loss over n - 1
+// True if the runs of a text need keep: it has documents, or an initial state that is trained.
+bool marks_starts(const bptt_model_config *m);
+// id [n] from zero state on run r (B = 1, T = SCORE_STEPS; with keep if marks_starts): mean loss over n - 1
 // predictions.
 // progress, if not NULL, gets the number done; a non-zero return cancels (CANCELLED).
 bptt_status score_stream(bptt_run *r, const unsigned char *id, size_t n, int (*progress)(void *, size_t, size_t),

@@ -66,7 +66,8 @@ bptt_status bptt_score_dense(bptt_model *m, const float *x, const float *y, size
             "is a model of text",
             m->config.input, m->config.output);
     bptt_run *r = NULL;
-    const bptt_run_config c = {.size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS};
+    const bptt_run_config c = {
+        .size = sizeof(bptt_run_config), .batch = 1, .steps = SCORE_STEPS, .keep = marks_starts(&m->config)};
     bptt_status s = bptt_run_open(m, &c, &r, e);
     if (!s) s = score_sequence(r, x, y, n, burn_in, progress, user, report, e);
     bptt_run_close(r);

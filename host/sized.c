@@ -23,10 +23,10 @@ enum {
 // The structs have no padding at the end, since a new member must not lie in an older caller's padding.
 #define NO_PADDING(type, last) \
     _Static_assert(sizeof(void *) < 8 || sizeof(type) == END_OF(type, last), #type " ends with padding")
-NO_PADDING(bptt_model_config, reserved);
+NO_PADDING(bptt_model_config, learned_state);
 NO_PADDING(bptt_compute, reserved);
-NO_PADDING(bptt_run_config, burn_in);
-NO_PADDING(bptt_window, reserved);
+NO_PADDING(bptt_run_config, reserved);
+NO_PADDING(bptt_window, length);
 NO_PADDING(bptt_trainer_config, burn_in);
 _Static_assert(MODEL_AT == sizeof(size_t), "a nested configuration follows the size, whatever its own");
 
@@ -91,7 +91,10 @@ bptt_status model_config_in(bptt_model_config *whole, const bptt_model_config *c
 bptt_status run_config_in(bptt_run_config *whole, const bptt_run_config *c, bptt_error *e)
 {
     bptt_run_defaults(whole);
-    return struct_in(&run_kind, whole, c, e);
+    const bptt_status s = struct_in(&run_kind, whole, c, e);
+    if (s || !whole->reserved) return s;
+    return bptt_fail(e, BPTT_BAD_CONFIG, "`reserved` of the run is %u, but must be 0 in this version (%s)",
+                     whole->reserved, BPTT_VERSION);
 }
 
 bptt_status window_in(bptt_window *whole, const bptt_window *w, bptt_error *e)

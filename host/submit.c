@@ -2,16 +2,35 @@
 #include "run.h"
 #include "sized.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 _Static_assert(BPTT_SUBMITTED <= BPTT_IN_FLIGHT, "a backend has a slot for each window in flight");
 
-static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, bptt_error *e)
+static bptt_status check_lengths(const bptt_run *r, const int32_t *length, bptt_error *e)
+{
+    if (!length) return BPTT_OK;
+    if (!r->config.lengths) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without lengths");
+    for (size_t b = 0; b < r->B; b++)
+        if (length[b] < 0 || (size_t)length[b] > r->T)
+            return bptt_fail(e, BPTT_BAD_INPUT, "length %d of sequence %zu is not in 0..%zu, the steps of the run",
+                             (int)length[b], b, r->T);
+    return BPTT_OK;
+}
+
+// True if position i of a window is behind the end of its sequence. length NULL: no position is.
+static bool is_padding(const bptt_run *r, const int32_t *length, size_t i)
+{
+    return length && i / r->B >= (size_t)length[i % r->B];
+}
+
+static bptt_status check_tokens(const bptt_run *r, const char *what, const int32_t *id, size_t n, const int32_t *length,
+                                bptt_error *e)
 {
     if (!id) return bptt_fail(e, BPTT_BAD_INPUT, "`%s` is NULL, but this call needs it", what);
     for (size_t i = 0; i < n; i++)
-        if (id[i] < 0 || (size_t)id[i] >= r->model->V)
+        if (!is_padding(r, length, i) && (id[i] < 0 || (size_t)id[i] >= r->model->V))
             return bptt_fail(e, BPTT_BAD_INPUT, "%s %d at step %zu, row %zu is not in 0..%zu", what, (int)id[i],
                              i / r->B, i % r->B, r->model->V - 1);
     return BPTT_OK;
@@ -31,7 +50,7 @@ static bptt_status check_input(const bptt_run *r, const bptt_window *w, bptt_err
         return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input of width %zu, so `token` must be NULL",
                          r->model->I);
     if (!dense && w->dense) return bptt_fail(e, BPTT_BAD_INPUT, "the model takes tokens, so `dense` must be NULL");
-    if (!dense) return check_tokens(r, "token", w->token, r->T * r->B, e);
+    if (!dense) return check_tokens(r, "token", w->token, r->T * r->B, w->length, e);
     if (!w->dense)
         return bptt_fail(e, BPTT_BAD_INPUT, "`dense` is NULL, but the model takes dense input of width %zu",
                          r->model->I);
@@ -45,7 +64,7 @@ static bptt_status check_targets(const bptt_run *r, const bptt_window *w, bool p
     const size_t M = m->config.output;
     if (!M && w->dense_target)
         return bptt_fail(e, BPTT_BAD_INPUT, "the targets of the model are tokens, so `dense_target` must be NULL");
-    if (!M) return predict && !w->target ? BPTT_OK : check_tokens(r, "target", w->target, r->T * r->B, e);
+    if (!M) return predict && !w->target ? BPTT_OK : check_tokens(r, "target", w->target, r->T * r->B, w->length, e);
     if (w->target)
         return bptt_fail(e, BPTT_BAD_INPUT,
                          "the targets of the model are dense, of width %zu, so `target` must be NULL", M);
@@ -56,6 +75,7 @@ static bptt_status check_targets(const bptt_run *r, const bptt_window *w, bool p
     const bptt_status s = check_type("dense_target_type", w->dense_target_type, e);
     const bool probabilities = m->config.loss == BPTT_BINARY;
     for (size_t i = 0; !s && probabilities && i < r->T * r->B * M; i++) {
+        if (is_padding(r, w->length, i / M)) continue;
         const double y = target_at(w, i);
         if (!(y >= 0 && y <= 1))
             return bptt_fail(e, BPTT_BAD_INPUT,
@@ -69,12 +89,15 @@ static bptt_status check_targets(const bptt_run *r, const bptt_window *w, bool p
 static bptt_status check_weights(const bptt_run *r, const bptt_window *w, double *weight, bptt_error *e)
 {
     const size_t N = r->T * r->B, first = r->config.burn_in * r->B;
-    *weight = w->weight ? 0 : (double)(N - first);
-    for (size_t i = 0; w->weight && i < N; i++) {
-        if (!(w->weight[i] >= 0) || isinf(w->weight[i]))
-            return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0",
-                             (double)w->weight[i], i / r->B, i % r->B);
-        if (i >= first) *weight += (double)w->weight[i];
+    const bool counted = !w->weight && !w->length;
+    *weight = counted ? (double)(N - first) : 0;
+    for (size_t i = 0; !counted && i < N; i++) {
+        if (is_padding(r, w->length, i)) continue;
+        const double one = w->weight ? (double)w->weight[i] : 1;
+        if (!(one >= 0) || isinf(one))
+            return bptt_fail(e, BPTT_BAD_INPUT, "weight %g at step %zu, row %zu is not a finite number >= 0", one,
+                             i / r->B, i % r->B);
+        if (i >= first) *weight += one;
     }
     return BPTT_OK;
 }
@@ -87,9 +110,23 @@ static bptt_status take_window(const bptt_run *r, const bptt_window *from, bool 
     bptt_status s = window_in(w, from, e);
     if (s) return s;
     if (w->keep && !r->config.keep) return bptt_fail(e, BPTT_BAD_INPUT, "the run was opened without keep");
-    s = check_input(r, w, e);
+    s = check_lengths(r, w->length, e);
+    if (!s) s = check_input(r, w, e);
     if (!s) s = check_targets(r, w, predict, e);
     return s ? s : check_weights(r, w, weight, e);
+}
+
+// The run that computes a checked window: r, or with lengths the smallest run that holds its packed sequences. *w is
+// then the packed window.
+static bptt_run *run_of_window(bptt_run *r, bptt_window *w)
+{
+    if (!r->config.lengths) return r;
+    const size_t streams = packing_place(&r->packing, w->length);
+    size_t k = 0;
+    while (r->sized[k]->B < streams) k++;
+    r->last = r->sized[k];
+    *w = packing_window(&r->packing, w, r->last->B);
+    return r->last;
 }
 
 // The weights of a window, 0 in its first burn_in steps; NULL: those on the device, of a window that gave none.
@@ -170,9 +207,10 @@ static bptt_status run_and_collect(bptt_run *r, work kind, const bptt_window *fr
     bptt_status s = require_nothing_in_flight(r, e);
     if (!s) s = take_window(r, from, false, &w, &slots.scalar[BPTT_WEIGHT], e);
     if (s) return s;
-    fill_slots(r, &w, &slots);
-    s = d->backend.run(d, r->handle[kind], &slots, e);
-    if (!s) s = d->backend.collect(d, r->handle[kind], stat, e);
+    bptt_run *const on = run_of_window(r, &w);
+    fill_slots(on, &w, &slots);
+    s = d->backend.run(d, on->handle[kind], &slots, e);
+    if (!s) s = d->backend.collect(d, on->handle[kind], stat, e);
     if (s) return s;
     if (kind == EVALUATE) stat[STAT_SUMSQ] = 0;
     stat[STAT_BLOCKED] = stat[STAT_SKIPPED] = 0; // only TRAIN sets these
@@ -218,11 +256,12 @@ bptt_status bptt_run_submit(bptt_run *r, const bptt_window *from, double rate, b
     if (s) return s;
     if (!isfinite((float)rate))
         return bptt_fail(e, BPTT_BAD_INPUT, "`rate` (learning rate) is %g, but must be finite", rate);
-    fill_slots(r, &w, &slots);
+    bptt_run *const on = run_of_window(r, &w);
+    fill_slots(on, &w, &slots);
     fill_rate(m, rate, &slots);
-    s = d->backend.run(d, r->handle[TRAIN], &slots, e);
+    s = d->backend.run(d, on->handle[TRAIN], &slots, e);
     if (s) return s;
-    r->weight_of[r->submitted++] = slots.scalar[BPTT_WEIGHT];
+    r->flight[r->submitted++] = (struct submitted_window){slots.scalar[BPTT_WEIGHT], on};
     m->run_in_flight = r;
     m->updates++;
     return BPTT_OK;
@@ -244,12 +283,12 @@ bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_error *e)
     bptt_device *d = m->device;
     double stat[BPTT_OUTPUTS] = {0};
     if (r->submitted == 0) return bptt_fail(e, BPTT_BAD_INPUT, "no window is in flight, so there is none to collect");
-    const double weight = r->weight_of[0];
-    bptt_status s = d->backend.collect(d, r->handle[TRAIN], stat, e);
-    for (size_t i = 1; i < r->submitted; i++) r->weight_of[i - 1] = r->weight_of[i];
+    const struct submitted_window oldest = r->flight[0];
+    bptt_status s = d->backend.collect(d, oldest.computes->handle[TRAIN], stat, e);
+    for (size_t i = 1; i < r->submitted; i++) r->flight[i - 1] = r->flight[i];
     r->submitted--;
     if (r->submitted == 0) m->run_in_flight = NULL;
-    if (!s) s = report_from_stat(m, stat, weight, report, e);
+    if (!s) s = report_from_stat(m, stat, oldest.weight, report, e);
     if (s) m->updates--;
     r->updates_blocked = r->updates_blocked || stat[STAT_BLOCKED] != 0;
     if (!r->updates_blocked || r->submitted > 0) return s;
@@ -283,8 +322,9 @@ bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_e
     if (r->model->config.input)
         return bptt_fail(e, BPTT_BAD_INPUT, "the model takes dense input: call bptt_run_next_dense");
     bptt_status s = needs_place(logp, e);
+    if (!s) s = require_carried_state(r, e);
     if (!s) s = require_nothing_in_flight(r, e);
-    if (!s) s = check_tokens(r, "token", token, r->B, e);
+    if (!s) s = check_tokens(r, "token", token, r->B, NULL, e);
     return s ? s : one_step(r, &(bptt_window){.token = token}, 0, logp, e);
 }
 
@@ -294,8 +334,21 @@ bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float 
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for the result");
     bptt_status s = needs_place(logp, e);
     if (!s) s = check_type("as", as, e);
+    if (!s) s = require_carried_state(r, e);
     if (!s) s = require_nothing_in_flight(r, e);
     return s ? s : one_step(r, &(bptt_window){.dense = x, .dense_type = as}, 0, logp, e);
+}
+
+// The T steps of a packed window, from zero states. logp [T][B][O] is that of r.
+static bptt_status predict_packed(bptt_run *r, bptt_run *on, const bptt_window *packed, float *logp, bptt_error *e)
+{
+    bptt_status s = bptt_run_reset(r, e);
+    memset(logp, 0, r->T * r->B * r->model->O * sizeof *logp);
+    for (size_t t = 0; !s && t < r->T; t++) {
+        s = one_step(on, packed, t, r->packing.row, e);
+        if (!s) packing_unpack_step(&r->packing, t, logp);
+    }
+    return s;
 }
 
 bptt_status bptt_run_predict(bptt_run *r, const bptt_window *from, float *logp, bptt_error *e)
@@ -306,11 +359,26 @@ bptt_status bptt_run_predict(bptt_run *r, const bptt_window *from, float *logp, 
     bptt_status s = needs_place(logp, e);
     if (!s) s = require_nothing_in_flight(r, e);
     if (!s) s = take_window(r, from, true, &w, &weight, e);
-    for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * O, e);
+    if (!s && r->config.lengths) {
+        bptt_run *const on = run_of_window(r, &w);
+        s = predict_packed(r, on, &w, logp, e);
+    } else
+        for (size_t t = 0; !s && t < r->T; t++) s = one_step(r, &w, t, logp + t * r->B * O, e);
     for (size_t i = 0; !s && i < r->T * r->B * O; i++)
         if (isnan(logp[i]))
             s = bptt_fail(e, BPTT_NOT_FINITE, "the prediction of step %zu, row %zu is not a number", i / (r->B * O),
                           i / O % r->B);
+    return s;
+}
+
+// The gradient of the inputs of a run with lengths, read from the device as packed.
+static bptt_status read_packed_gradient(bptt_run *r, void *x, bptt_type as, bptt_error *e)
+{
+    bptt_device *d = r->model->device;
+    packing *p = &r->packing;
+    assert(bptt_type_size(as) <= p->element);
+    const bptt_status s = d->backend.read(d, p->dense, as, r->last->mem.dx, e);
+    if (!s) packing_unpack(p, r->last->B, p->I * bptt_type_size(as), p->dense, x);
     return s;
 }
 
@@ -323,8 +391,11 @@ bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, 
     if (!x) return bptt_fail(e, BPTT_BAD_INPUT, "`x` is NULL, but must point to memory for the result");
     s = check_type("as", as, e);
     if (s) return s;
+    if (what == BPTT_GRAD_STATE || what == BPTT_STATES) s = require_carried_state(r, e);
+    if (s) return s;
     if (what == BPTT_GRAD_STATE) return d->backend.read(d, x, as, mem->dstate, e);
-    if (what == BPTT_GRAD_INPUT && mem->dx.buf) return d->backend.read(d, x, as, mem->dx, e);
+    if (what == BPTT_GRAD_INPUT && mem->dx.buf)
+        return r->config.lengths ? read_packed_gradient(r, x, as, e) : d->backend.read(d, x, as, mem->dx, e);
     if (what != BPTT_STATES) return bptt_fail(e, BPTT_BAD_INPUT, "this run does not store result %d", (int)what);
     for (size_t l = 0; !s && l < r->model->L; l++) {
         const size_t each = mem->h[l].rows * mem->h[l].cols * bptt_type_size(as);

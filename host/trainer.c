@@ -41,14 +41,15 @@ static size_t data_bytes(const bptt_trainer *t, bool keep)
 {
     const size_t N = t->config.batch * t->config.steps;
     const size_t row = (t->sequence.I + t->sequence.M) * sizeof(float);
-    if (!is_dense(t)) return t->corpus.n + N * (2 * sizeof *t->token + (keep ? sizeof *t->keep : 0));
-    return sequence_bytes(&t->sequence) + N * row + (t->config.burn_in ? N * sizeof(float) : 0) + SCORE_STEPS * row;
+    const size_t marks = keep ? N * sizeof *t->keep : 0, weights = t->config.burn_in ? N * sizeof(float) : 0;
+    if (!is_dense(t)) return t->corpus.n + N * 2 * sizeof *t->token + marks;
+    return sequence_bytes(&t->sequence) + N * row + weights + marks + SCORE_STEPS * row;
 }
 
 bptt_status trainer_measure(bptt_trainer *t, const bptt_backend *b, const bptt_device *d, bptt_error *e)
 {
     const bptt_model_config *m = &t->config.model;
-    const bool keep = m->documents != BPTT_DOCUMENTS_NONE;
+    const bool keep = marks_starts(m);
     bptt_run_config train, validation;
     size_t model = 0, run = 0, other = 0, host = 0, host2 = 0;
     run_configs(t, keep, &train, &validation);
@@ -81,17 +82,18 @@ static bptt_status find_documents(bptt_trainer *t, bptt_error *e)
 static bptt_status open_window(bptt_trainer *t, bptt_error *e)
 {
     const size_t B = t->config.batch, T = t->config.steps, N = T * B, first = t->config.burn_in * B;
-    const bool dense = is_dense(t), keeps = t->separator.documents != BPTT_DOCUMENTS_NONE;
+    const bool dense = is_dense(t), keeps = marks_starts(&t->config.model);
+    if (keeps) t->keep = malloc(N * sizeof *t->keep);
+    for (size_t i = 0; dense && t->keep && i < N; i++) t->keep[i] = 1;
     if (dense) {
         t->x = malloc(N * t->sequence.I * sizeof *t->x);
         t->y = malloc(N * t->sequence.M * sizeof *t->y);
         if (first) t->first_weight = malloc(N * sizeof *t->first_weight);
         for (size_t i = 0; t->first_weight && i < N; i++) t->first_weight[i] = i < first ? 0 : 1;
-        if (t->x && t->y && (t->first_weight || !first)) return BPTT_OK;
+        if (t->x && t->y && (t->first_weight || !first) && (t->keep || !keeps)) return BPTT_OK;
     } else {
         t->token = malloc(N * sizeof *t->token);
         t->target = malloc(N * sizeof *t->target);
-        if (keeps) t->keep = malloc(N * sizeof *t->keep);
         if (t->token && t->target && (t->keep || !keeps)) return BPTT_OK;
     }
     return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %zu x %zu", T, B);
@@ -264,12 +266,14 @@ bptt_model *bptt_trainer_model(bptt_trainer *t) { return t->model; }
 static bptt_window dense_window(bptt_trainer *t, size_t k)
 {
     sequence_window(&t->sequence, t->config.batch, t->config.steps, k, t->x, t->y);
+    for (size_t b = 0; t->keep && b < t->config.batch; b++) t->keep[b] = k > 0;
     return (bptt_window){.size = sizeof(bptt_window),
                          .dense = t->x,
                          .dense_type = BPTT_F32,
                          .dense_target = t->y,
                          .dense_target_type = BPTT_F32,
-                         .weight = k == 0 ? t->first_weight : NULL};
+                         .weight = k == 0 ? t->first_weight : NULL,
+                         .keep = t->keep};
 }
 
 bptt_window trainer_window(bptt_trainer *t, size_t k)
@@ -279,6 +283,7 @@ bptt_window trainer_window(bptt_trainer *t, size_t k)
     corpus_window(&t->corpus, B, T, k, t->token, t->target);
     for (size_t b = 0; t->keep && b < B; b++)
         fill_keep(&t->separator, t->corpus.id, b * len + k * T, T, B, t->keep + b);
+    for (size_t b = 0; k == 0 && t->config.model.learned_state && b < B; b++) t->keep[b] = 0;
     return (bptt_window){.size = sizeof(bptt_window), .token = t->token, .target = t->target, .keep = t->keep};
 }
 

@@ -121,7 +121,7 @@ static bptt_trainer_config odd(void)
     bptt_model_config *m = &c.model;
     m->cell = BPTT_RELU, m->biases = 2, m->init = BPTT_INIT_UNIFORM, m->seed = UINT64_MAX, m->optimizer = BPTT_RMSPROP;
     m->momentum = 0.1, m->decay = 0.2, m->beta1 = 0.3, m->beta2 = 0.4, m->epsilon = 1e-5;
-    m->clip = 0.5, m->clip_mode = BPTT_CLIP_VALUE, m->documents = BPTT_DOCUMENTS_LINE;
+    m->clip = 0.5, m->clip_mode = BPTT_CLIP_VALUE, m->documents = BPTT_DOCUMENTS_LINE, m->learned_state = 1;
     return c;
 }
 

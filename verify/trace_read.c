@@ -67,6 +67,9 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
     if (!s) s = get_size(k, "trace.batch", INT32_MAX, &w->B, e);
     if (!s) s = get_count(k->r, "trace.update", &w->update, e);
     if (!s) s = get_word(k, "cell", plain_cell, BPTT_PLAIN_CELLS, &cell, e);
+    if (!s && st_metadata(k->r, "learned_state"))
+        s = bptt_fail(e, BPTT_BAD_FILE, "%.300s: the model has a learned initial state, which is not checked yet",
+                      k->path);
     if (!s) s = get_word(k, "trace.precision", bptt_precision_word, BPTT_PRECISIONS, &precision, e);
     if (s) return s;
     static const double operand[BPTT_PRECISIONS] = {0, 0x1p-11, 0x1p-8, 0x1p-11};

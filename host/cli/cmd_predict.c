@@ -22,7 +22,10 @@ static bptt_status predict_sequence(bptt_model *m, const dense_data *d, size_t M
     bptt_run *r = NULL;
     float *x = calloc(T * d->inputs, sizeof *x), *out = malloc(T * M * sizeof *out);
     bptt_status s = x && out ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a window of %d steps", T);
-    if (!s) s = bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = T}, &r, e);
+    bptt_model_config c;
+    bptt_model_get_config(m, &c);
+    const bptt_run_config one = {.size = sizeof one, .batch = 1, .steps = T, .keep = c.learned_state};
+    if (!s) s = bptt_run_open(m, &one, &r, e);
     for (size_t first = 0; !s && first < d->n; first += T) {
         const size_t n = d->n - first < T ? d->n - first : T;
         memcpy(x, d->x + first * d->inputs, n * d->inputs * sizeof *x);

@@ -22,7 +22,8 @@ bptt_status sampler_open(sampler *s, bptt_model *m, bptt_error *e)
     if (c.output) return bptt_fail(e, BPTT_BAD_INPUT, "the model has dense targets, so it writes no text");
     s->logp = malloc(s->vocab * sizeof *s->logp);
     if (!s->logp) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a row of %zu characters", s->vocab);
-    return bptt_run_open(m, &(bptt_run_config){.size = sizeof(bptt_run_config), .batch = 1, .steps = 1}, &s->run, e);
+    const bptt_run_config one = {.size = sizeof one, .batch = 1, .steps = 1, .keep = c.learned_state};
+    return bptt_run_open(m, &one, &s->run, e);
 }
 
 void sampler_close(sampler *s)

@@ -186,7 +186,7 @@ typedef struct bptt_model_config {
     bptt_loss loss; // BPTT_SOFTMAX; SOFTMAX for token targets (output = 0), one of the others for dense targets
     int skip;       // 0; 0..1; 1: output = decoder + the first M inputs; needs input >= output > 0
     bptt_documents documents; // BPTT_DOCUMENTS_NONE: one text; tokens only. bptt_run_... ignore it: set keep there
-    unsigned reserved;        // 0
+    int learned_state;        // 0; 0..1; 1: the initial state is trained; needs runs with keep = 1 (or lengths)
 } bptt_model_config;
 #define bptt_model_defaults(c) bptt_model_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_model_defaults_sized(bptt_model_config *c, size_t size);
@@ -206,6 +206,8 @@ BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config
 //   MLSTM       weight_ih [5H], weight_hh [H], weight_mixed [4H], bias_ih [5H], bias_hn [H] or bias_hh [5H]
 //   MINGRU      weight_ih [2H], bias_ih [2H]
 //   GRU_BEFORE  weight_ih [3H], weight_hh [2H], weight_mixed [H], bias_ih [3H], with biases = 2 bias_hh [3H]
+// With learned_state each layer also has rnn.h0_l<l> [S*H], the initial state, which starts as zeros; PyTorch's strict
+// loading refuses it. A step with keep(t, b) = k starts from k times the state before it plus 1 - k times h0.
 typedef struct bptt_tensor {
     char name[48];
     size_t rows, cols; // a bias has rank 1: rows elements, cols = 1
@@ -256,8 +258,14 @@ typedef struct bptt_run_config {
     int keep;           // 1: windows may set keep
     int input_gradient; // 1: keep the gradient of dense inputs (needs gradient)
     int last_gradient;  // 1: bptt_run_write_last_gradient may be called (needs gradient)
-    size_t burn_in;     // below steps: the first burn_in steps of every window have weight 0
-} bptt_run_config;      // defaults: batch and steps 1, others 0
+    size_t burn_in;     // below steps: the first burn_in steps of every window (lengths: sequence) have weight 0
+    // 1: every window holds B sequences of their own, each of 0..T steps from the zero state: windows may set length
+    // and keep. Padding takes no time: sequences are packed one after the other into B/8, 2B/8, ... or B streams. No
+    // state is carried: read_state, write_state, next, next_dense and results STATES and GRAD_STATE are BAD_INPUT; not
+    // with last_gradient
+    int lengths;
+    unsigned reserved; // 0
+} bptt_run_config;     // defaults: batch and steps 1, others 0
 #define bptt_run_defaults(c) bptt_run_defaults_sized((c), sizeof *(c))
 BPTT_API void bptt_run_defaults_sized(bptt_run_config *c, size_t size);
 // Input of one call: T steps of B streams. In a language model target (t, b) is the token after token (t, b).
@@ -268,24 +276,29 @@ typedef struct bptt_window {
     bptt_type dense_type;  // BPTT_F32 or BPTT_F64
     const int32_t *target; // [T][B] in 0..V-1; NULL for a model with dense targets
     const float *weight;   // [T][B] >= 0, finite: weight of a position in the loss and its gradient; NULL: ones
-    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones
+    const float *keep;     // [T][B]: multiplies the state before step t; 0 starts a new document; NULL: ones. With
+                           // learned_state the rest, 1 - keep, is h0: only starts marked by keep train it
     // [T][B][M] for a model with dense targets, else NULL; finite, and 0..1 for BINARY, also where the weight is 0
     const void *dense_target;
     bptt_type dense_target_type; // BPTT_F32 or BPTT_F64
     unsigned reserved;           // 0
+    // [B] in 0..T, for a run with lengths: steps of each sequence; NULL: T. Later steps of the arrays are padding: not
+    // read, without loss
+    const int32_t *length;
 } bptt_window;
 typedef struct bptt_report {
     double loss;      // nats: sum of weight * loss over positions / sum of weights (0 if that is 0)
-    double weight;    // the sum of weights: B*(T - burn_in) by default
+    double weight;    // the sum of weights: B*(T - burn_in) by default; of positions that are not padding
     double grad_norm; // L2 norm over all tensors before clipping; 0 from evaluate
     // 1: the gradient overflowed in fp16 and the update was skipped: weights and moments unchanged, loss scale halved,
     // grad_norm infinite. It counts as an update. Only from train and collect, with FP16
     int skipped;
 } bptt_report;
-// Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as zeros.
+// Errors: BAD_CONFIG, NO_MEMORY, DEVICE. The state starts as after bptt_run_reset.
 BPTT_API bptt_status bptt_run_open(bptt_model *m, const bptt_run_config *c, bptt_run **r, bptt_error *e);
 BPTT_API void bptt_run_close(bptt_run *r); // NULL is allowed
-// Sets the carried state of all streams, or of stream b, to 0.  Errors: BAD_INPUT (b >= B), DEVICE.
+// Sets the carried state of all streams, or of stream b, to 0; with learned_state to h0 as it is now.
+// Errors: BAD_INPUT (b >= B), DEVICE.
 BPTT_API bptt_status bptt_run_reset(bptt_run *r, bptt_error *e);
 BPTT_API bptt_status bptt_run_reset_stream(bptt_run *r, size_t b, bptt_error *e);
 // Carried state, the state before the next window: h [L][B][S*H] of type `as`; an LSTM's row is h, then c.
@@ -326,7 +339,7 @@ BPTT_API bptt_status bptt_run_collect(bptt_run *r, bptt_report *report, bptt_err
 //   next        one step: token [B] -> logp [B][V], or outputs [B][M]
 //   next_dense  one step of a dense model: x [B][I] of type `as` -> logp [B][V], or outputs [B][M]
 //   predict     the T steps of a window, as in evaluate -> logp [T][B][V], or outputs [T][B][M]; targets and weight may
-//               be NULL. Synchronizes with the device at every step; needs no additional device memory
+//               be NULL; 0 at padding. Synchronizes with the device at every step; needs no additional device memory
 // Errors: those of evaluate. After DEVICE and NOT_FINITE (a prediction is NaN; from predict) logp is undefined.
 BPTT_API bptt_status bptt_run_next(bptt_run *r, const int32_t *token, float *logp, bptt_error *e);
 BPTT_API bptt_status bptt_run_next_dense(bptt_run *r, const void *x, bptt_type as, float *logp, bptt_error *e);
@@ -336,7 +349,7 @@ BPTT_API bptt_status bptt_run_predict(bptt_run *r, const bptt_window *w, float *
 typedef enum bptt_result {
     BPTT_STATES = 0,     // [L][T+1][B][S*H]: block 0 is the state before the window, block t+1 the state after step t
     BPTT_GRAD_STATE = 1, // [L][B][S*H]: gradient of the loss with respect to the state before the window
-    BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1)
+    BPTT_GRAD_INPUT = 2  // [T][B][I]: with respect to dense inputs (input_gradient = 1); 0 at padding
 } bptt_result;
 BPTT_API bptt_status bptt_run_read(bptt_run *r, bptt_result what, void *x, bptt_type as, bptt_error *e);
 
