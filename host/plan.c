@@ -259,8 +259,8 @@ static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat
     const bptt_mat back = transposed(model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_HH), r->mem.hh_flipped[l]);
     cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
     if (r->config.keep) {
-        gemm(p, dh, back, SET, r->mem.dkept);
-        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), r->mem.dkept, PLUS, before);
+        gemm(p, dh, back, SET, at(r, r->mem.dkept, l));
+        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), at(r, r->mem.dkept, l), PLUS, before);
     } else
         gemm(p, dh, back, PLUS, before); // dh(t) += dz(t) W_hh'
 }
@@ -273,15 +273,16 @@ static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dstat
     const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), w = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_MIXED);
     const bptt_mat from = moving(r, at(r, r->config.keep ? mem->kept[l] : mem->h[l], T - 1), -1, 0);
     const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
-    const bptt_mat into = r->config.keep ? mem->dkept : before;
+    const bptt_mat into = r->config.keep ? at(r, mem->dkept, l) : before;
     if (r->config.keep) fill(p, into, 0);
     gates_backward(p, m, z, from, to, dstates, into);
     if (w.buf) {
-        gemm(p, blocks_of(r, z, WEIGHT_MIXED), transposed(w, mem->mixed_flipped[l]), SET, mem->dmixed);
-        mix_backward(p, m, z, h_of(r, from), mem->dmixed, h_of(r, into));
+        const bptt_mat du = at(r, mem->dmixed, l);
+        gemm(p, blocks_of(r, z, WEIGHT_MIXED), transposed(w, mem->mixed_flipped[l]), SET, du);
+        mix_backward(p, m, z, h_of(r, from), du, h_of(r, into));
     }
     if (w_hh.buf) gemm(p, blocks_of(r, z, WEIGHT_HH), transposed(w_hh, mem->hh_flipped[l]), PLUS, h_of(r, into));
-    if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), mem->dkept, PLUS, before);
+    if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), into, PLUS, before);
 }
 
 // run_dstates of layer l: on entry the gradient from above of h after each step; on exit run_dz.
