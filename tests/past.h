@@ -33,7 +33,8 @@ static inline void net_open_on(net *n, const bptt_backend *b, const bptt_model_c
 // The second window has weight and keep; the third is evaluated. Then one step by itself and an end to the state.
 static inline past live(net *n)
 {
-    past p = {.states = n->c.layers * n->rc.batch * n->c.hidden, .logps = n->rc.batch * n->m->O};
+    const size_t states = bptt_cell_row_of(n->c.cell)->states;
+    past p = {.states = n->c.layers * n->rc.batch * states * n->c.hidden, .logps = n->rc.batch * n->m->O};
     for (uint64_t k = 0; k < WINDOWS; k++) {
         bptt_error e = {0};
         net_random_window(n, 40 + k);
