@@ -268,9 +268,9 @@ static void plan_next(bptt_plan *p, const bptt_run *r)
 // ---- backward -------------------------------------------------------------------------------------------------------
 
 // Gradient of the kept states of the step: of each step a block of its own if h0 needs them all.
-static bptt_mat each_dkept(const bptt_run *r)
+static bptt_mat each_dkept(const bptt_run *r, size_t l)
 {
-    return r->mem.fresh.buf ? moving(r, at(r, r->mem.dkept, r->T - 1), -1, 0) : r->mem.dkept;
+    return r->mem.fresh.buf ? moving(r, at(r, r->mem.dkept, (l + 1) * r->T - 1), -1, 0) : at(r, r->mem.dkept, l);
 }
 
 // From the gradient of the states after a step: dz of the step, and the gradient of the states before it.
@@ -279,8 +279,8 @@ static void elementwise_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat
     const bptt_mat back = transposed(model_layer(r->model, BPTT_WEIGHTS, l, WEIGHT_HH), r->mem.hh_flipped[l]);
     cell_backward(p, r->model, moving(r, at(r, r->mem.h[l], r->T), -1, 0), dh, dh);
     if (r->config.keep) {
-        gemm(p, dh, back, SET, each_dkept(r));
-        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), each_dkept(r), PLUS, before);
+        gemm(p, dh, back, SET, each_dkept(r, l));
+        scale_rows(p, moving(r, at(r, r->mem.keep, r->T - 1), -1, 0), each_dkept(r, l), PLUS, before);
     } else
         gemm(p, dh, back, PLUS, before); // dh(t) += dz(t) W_hh'
 }
@@ -293,12 +293,13 @@ static void gated_back(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat dstat
     const bptt_mat w_hh = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_HH), w = model_layer(m, BPTT_WEIGHTS, l, WEIGHT_MIXED);
     const bptt_mat from = moving(r, at(r, r->config.keep ? mem->kept[l] : mem->h[l], T - 1), -1, 0);
     const bptt_mat to = moving(r, at(r, mem->h[l], T), -1, 0), z = moving(r, at(r, mem->gates[l], T - 1), -1, 0);
-    const bptt_mat into = r->config.keep ? each_dkept(r) : before;
+    const bptt_mat into = r->config.keep ? each_dkept(r, l) : before;
     if (r->config.keep) fill(p, into, 0);
     gates_backward(p, m, z, from, to, dstates, into);
     if (w.buf) {
-        gemm(p, blocks_of(r, z, WEIGHT_MIXED), transposed(w, mem->mixed_flipped[l]), SET, mem->dmixed);
-        mix_backward(p, m, z, h_of(r, from), mem->dmixed, h_of(r, into));
+        const bptt_mat du = at(r, mem->dmixed, l);
+        gemm(p, blocks_of(r, z, WEIGHT_MIXED), transposed(w, mem->mixed_flipped[l]), SET, du);
+        mix_backward(p, m, z, h_of(r, from), du, h_of(r, into));
     }
     if (w_hh.buf) gemm(p, blocks_of(r, z, WEIGHT_HH), transposed(w_hh, mem->hh_flipped[l]), PLUS, h_of(r, into));
     if (r->config.keep) scale_rows(p, moving(r, at(r, mem->keep, T - 1), -1, 0), into, PLUS, before);
@@ -339,7 +340,8 @@ static void layer_gradient(bptt_plan *p, const bptt_run *r, size_t l, bptt_mat d
     if (dw_hh.buf) gemm(p, bptt_flip(before), blocks_of(r, dz, WEIGHT_HH), SET, dw_hh); // dW_hh = h' dz
     if (dw_mixed.buf) gemm(p, bptt_flip(mem->mixed[l]), blocks_of(r, dz, WEIGHT_MIXED), SET, dw_mixed);
     if (mem->fresh.buf) // dh0 = sum over steps and streams of (1 - keep) dkept
-        gemm(p, bptt_flip(mem->fresh), mem->dkept, SET, model_layer(m, BPTT_GRADIENT, l, STATE_0));
+        gemm(p, bptt_flip(mem->fresh), span(r, mem->dkept, l * r->T, r->T), SET,
+             model_layer(m, BPTT_GRADIENT, l, STATE_0));
     colsum(p, dx, SET, db);
     if (db2.buf && same_columns(dx, dz2))
         copy(p, db, db2);

@@ -63,10 +63,10 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->dh[1], shared && L > 1 ? N + B : 0, W, real},
         {&mem->dkept,
          !back || !keep ? 0
-         : learned      ? N
-                        : B,
+         : learned      ? L * N
+                        : L * B,
          W, real},
-        {&mem->dmixed, back && mixed ? B : 0, H, real},
+        {&mem->dmixed, back && mixed ? L * B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, W, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},
         {&mem->dx, back && m->input && r->config.input_gradient ? N : 0, m->input, real},

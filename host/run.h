@@ -35,8 +35,9 @@ typedef struct run_memory {
                           // cell is elementwise; the layer below in
                           // the other
     bptt_mat *dz;         // keeps_dz, instead of dh: [L] x [(T+1)*B][W], one for each layer
-    bptt_mat dkept;       // [B][W]: gradient of kept, one step; with a learned initial state [N][W], of one layer
-    bptt_mat dmixed;      // [B][H]: gradient of u, one step
+    bptt_mat dkept;       // [L*B][W]: gradient of kept, one step of each layer, so that layers may overlap; with a
+                          // learned initial state [L*N][W]: all steps
+    bptt_mat dmixed;      // [L*B][H]: gradient of u, one step of each layer
     bptt_mat dstate;      // [L*B][W]
     bptt_mat dlast;       // [L*B][W]: gradient w.r.t. the final states, from bptt_run_write_last_gradient
     bptt_mat dx;          // [N][I]

@@ -49,7 +49,7 @@ table() {
 }
 
 # Exact instructions: ptxas neither fuses nor relaxes them, and they round to nearest or not at all.
-exact='^(add|sub|mul|fma)\.rn\.f32$|^(mov|selp|neg|abs|copysign|(setp|ld|st)(\.[a-z0-9]+)*)\.f32$'
+exact='^(add|sub|mul|fma|cvt)\.rn\.f32$|^(mov|selp|neg|abs|copysign|(setp|ld|st)(\.[a-z0-9]+)*)\.f32$'
 inexact() { # inexact PTX: operations on floats that are not exact or rounded once, as the text says
     grep -oE '\b[a-z][a-z0-9]*(\.[a-z0-9]+)*\.f(16|16x2|32|64)\b|\b[a-z0-9]+(\.[a-z0-9]+)*\.bf16(x2)?\b' "$1" |
         grep -vE "$exact" | sort | uniq -c

@@ -34,12 +34,17 @@ static bptt_backend host_kernels_like(const bptt_backend *b)
 
 typedef struct kind {
     size_t V, I, H, L, B, T, M;
+    bptt_cell cell; // TANH: or RELU, by the number of the case
 } kind;
 
 // B 50 and H 100, which are multiples of nothing, stand for many; T 33 is cut into pieces of 5 steps and a rest.
-static const kind KIND[] = {{2, 0, 1, 1, 1, 1, 0},  {17, 0, 7, 2, 5, 3, 0},  {70, 6, 16, 1, 3, 4, 0},
-                            {5, 0, 9, 1, 2, 2, 3},  {11, 0, 5, 3, 2, 33, 0}, {9, 0, 100, 2, 50, 9, 0},
-                            {7, 3, 6, 3, 1, 17, 0}, {5, 0, 64, 2, 2, 16, 0}, {0, 9, 7, 2, 3, 33, 9}};
+static const kind KIND[] = {
+    {2, 0, 1, 1, 1, 1, 0, BPTT_TANH},    {17, 0, 7, 2, 5, 3, 0, BPTT_TANH},      {70, 6, 16, 1, 3, 4, 0, BPTT_TANH},
+    {5, 0, 9, 1, 2, 2, 3, BPTT_TANH},    {11, 0, 5, 3, 2, 33, 0, BPTT_TANH},     {9, 0, 100, 2, 50, 9, 0, BPTT_TANH},
+    {7, 3, 6, 3, 1, 17, 0, BPTT_TANH},   {5, 0, 64, 2, 2, 16, 0, BPTT_TANH},     {0, 9, 7, 2, 3, 33, 9, BPTT_TANH},
+    {9, 0, 7, 3, 3, 17, 0, BPTT_GRU},    {9, 0, 33, 2, 5, 9, 0, BPTT_LSTM},      {0, 5, 7, 2, 3, 33, 3, BPTT_MLSTM},
+    {7, 3, 33, 1, 3, 5, 0, BPTT_MINGRU}, {9, 0, 5, 2, 7, 9, 0, BPTT_GRU_BEFORE}, {0, 9, 1, 1, 1, 9, 2, BPTT_GRU},
+    {11, 0, 65, 1, 2, 7, 0, BPTT_MLSTM}, {9, 4, 7, 2, 2, 12, 0, BPTT_LSTM}};
 enum { KINDS = sizeof KIND / sizeof KIND[0], SMALLEST = 4 };
 
 // True if case i is skipped: BPTT_TEST_FEW keeps the SMALLEST first nets, with both clipping modes.
@@ -50,7 +55,7 @@ static bptt_model_config config_for(size_t i, bptt_lowering how)
     const kind *k = &KIND[i % KINDS];
     bptt_model_config c = net_config("", BPTT_F32, k->V, k->H, k->L);
     c.output = k->M, c.loss = k->M ? (bptt_loss)(1 + i % 3) : BPTT_SOFTMAX, c.skip = k->M > 0 && k->I >= k->M;
-    c.input = k->I, c.biases = 1 + (int)(i & 1), c.cell = i % 3 == 2 ? BPTT_RELU : BPTT_TANH;
+    c.input = k->I, c.biases = 1 + (int)(i & 1), c.cell = k->cell ? k->cell : i % 3 == 2 ? BPTT_RELU : BPTT_TANH;
     c.optimizer = (bptt_optimizer)(i % 3), c.clip_mode = i / KINDS ? BPTT_CLIP_VALUE : BPTT_CLIP_NORM;
     c.clip = i / KINDS ? 0.01 : 0.1, c.momentum = 0.5, c.compute.device = NULL, c.compute.lowering = how;
     return c;

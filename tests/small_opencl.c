@@ -238,7 +238,7 @@ static const struct {
            {BPTT_GRU_BEFORE, 5, 0, 17, 1, 7, 3, -1, 0, BPTT_SOFTMAX},
            {BPTT_GRU, 5, 0, 2, 1, 1, 2, BPTT_LOWER_ALWAYS, 0, BPTT_SOFTMAX},
            {BPTT_TANH, 0, 9, 7, 1, 3, 4, BPTT_LOWER_NEVER, 9, BPTT_SQUARED},
-           {BPTT_TANH, 5, 0, 7, 2, 2, 3, -1, 70, BPTT_ABSOLUTE},
+           {BPTT_GRU, 5, 0, 7, 2, 2, 3, -1, 70, BPTT_ABSOLUTE},
            {BPTT_TANH, 0, 7, 9, 1, 2, 3, -1, 5, BPTT_BINARY}};
 enum { NETS = sizeof NET / sizeof NET[0] };
 

@@ -22,6 +22,8 @@ typedef struct lowered {
 
 typedef struct what {
     size_t H, L, B, T;
+    size_t cell; // 0: tanh
+    size_t M;    // outputs of dense targets; 0: targets are classes
     bool dense, keep, two;
     work work;
     bptt_precision precision;
@@ -38,7 +40,8 @@ static void open_run(lowered *x, const what *w)
     bptt_backend b = bptt_ref_f32();
     b.pad = lower_pad, b.overlaps = true;
     bptt_model_config c = net_config("ref", BPTT_F32, 11, w->H, w->L);
-    c.compute.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1;
+    c.compute.backend = "ref", c.input = w->dense ? 3 : 0, c.biases = w->two ? 2 : 1, c.cell = (bptt_cell)w->cell;
+    if (w->M) c.vocab = 0, c.output = w->M, c.loss = BPTT_SQUARED, c.skip = 1;
     CK_OK(bptt_model_open_on(&b, &c, &x->m, NULL));
     const bptt_run_config rc = {.size = sizeof(bptt_run_config),
                                 .batch = w->B,
@@ -95,6 +98,8 @@ static what case_of(size_t i)
               .precision = (bptt_precision)(i / 2 % 4),
               .graph = i % 8 != 5};
     if (w.dense && w.work == NEXT) w.work = TRAIN;
+    if (i / 3 % 2) w.cell = 2 + i / 6 % (bptt_cells - 2); // gated
+    if (w.dense && i / 21 % 2) w.M = 3;
     return w;
 }
 enum { CASES = 240 };
@@ -119,6 +124,10 @@ static bool written(const launch *n, size_t k)
 {
     switch (n->kernel) {
     case KERNEL_update: return k == 0 || k == 2 || k == 3;
+    case KERNEL_gates_forward:
+    case KERNEL_gates_backward: return k == 0 || k == 4;
+    case KERNEL_mix: return k == 0 || k == 2;
+    case KERNEL_mix_backward: return k == 0 || k == 3;
     case KERNEL_softmax_xent:
     case KERNEL_dense_loss: return k >= 2;
     case LOWERED_cast: return k == 1;
@@ -206,10 +215,9 @@ END_TEST
 // ---- time that layers share -----------------------------------------------------------------------------------------
 
 // The longest path through a training step.
-static size_t depth(size_t L, size_t T, bool graph)
+static size_t depth(const what *w)
 {
-    const what w = {.H = 64, .L = L, .B = 2, .T = T, .work = TRAIN, .graph = graph};
-    lowered *x = lower_it(&w);
+    lowered *x = lower_it(w);
     size_t most = 0;
     for (size_t i = 0; i < x->launches.n; i++)
         if (x->order.at[i].level > most) most = x->order.at[i].level;
@@ -217,14 +225,32 @@ static size_t depth(size_t L, size_t T, bool graph)
     return most + 1;
 }
 
+// Launches of a step of time, there and back: a product and a cell each; in a mixed cell two products, a mix and a
+// cell; in minGRU no product.
+static size_t step_launches(size_t cell)
+{
+    const bptt_cell_row *row = &bptt_cell_table[cell];
+    return *row->mixed ? 8 : *row->hidden ? 4 : 2;
+}
+
+// A layer more adds the time of a piece, an eighth of the window, and a few launches. With keep, a step has two more.
 START_TEST(layers_overlap_in_time)
 {
-    const size_t T = 64, one = depth(1, T, true), two = depth(2, T, true), three = depth(3, T, true);
-    ck_assert_uint_gt(one, 4 * T); // product and cell, there and back
-    ck_assert_uint_lt(one, 4 * T + 30);
-    CK_TRUE(two < one + T, "two layers: %zu, one: %zu", two, one); // alone they would add 4 T
-    CK_TRUE(three < one + 2 * T, "three layers: %zu, one: %zu", three, one);
-    CK_TRUE(depth(2, T, false) > one + 3 * T, "without pieces: %zu, one layer: %zu", depth(2, T, false), one);
+    const size_t T = 64;
+    for (size_t i = 0; i < 2 * bptt_cells; i++) {
+        const size_t cell = i / 2, few = 10;
+        size_t path[4] = {0};
+        for (size_t L = 1; L <= 3; L++)
+            path[L] = depth(
+                &(what){.cell = cell, .H = 64, .L = L, .B = 2, .T = T, .keep = i % 2, .work = TRAIN, .graph = true});
+        const size_t steps = path[1] / 8 + few;
+        if (i % 2 == 0) ck_assert_uint_ge(path[1], step_launches(cell) * T);
+        if (i % 2 == 0) ck_assert_uint_lt(path[1], step_launches(cell) * T + 30);
+        CK_TRUE(path[2] < path[1] + steps, "cell %zu, two layers: %zu, one: %zu", cell, path[2], path[1]);
+        CK_TRUE(path[3] < path[2] + steps, "cell %zu, three layers: %zu, two: %zu", cell, path[3], path[2]);
+        const size_t apart = depth(&(what){.cell = cell, .H = 64, .L = 2, .B = 2, .T = T, .work = TRAIN});
+        CK_TRUE(i % 2 || apart > 2 * path[1] - 30, "without pieces: %zu, one layer: %zu", apart, path[1]);
+    }
 }
 END_TEST
 
@@ -326,11 +352,13 @@ static void step_versions(versions *all, const lowered *x, size_t i, bool fp16)
     if (n->kernel == LAUNCH_PRODUCT) ck_assert_uint_eq(scaled_operands, n->operands == 4);
     const bool backward = n->kernel == LOWERED_cell_backward_cast;
     const bool loss = n->kernel == KERNEL_softmax_xent || n->kernel == KERNEL_dense_loss;
+    const bool gates = n->kernel == KERNEL_gates_backward || n->kernel == KERNEL_mix_backward;
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];
         if (!m->buf || !written(n, k) || is_half(m)) continue;
         versions *v = versions_of(all, m);
-        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = backward || (loss && k == 2 && n->constants.op.gradient);
+        const bool gradient = backward || (gates && k == 0) || (loss && k == 2 && n->constants.op.gradient);
+        EACH_ELEMENT(m, at) v->own[at]++, v->gradient[at] = gradient;
     }
     for (size_t k = 0; k < n->operands; k++) {
         const bptt_mat *m = &n->arg[k];

@@ -2,7 +2,9 @@
 #include "cu_internal.h"
 #include "lower/view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // ---- products that have run before ----------------------------------------------------------------------------------
 
@@ -30,8 +32,8 @@ static void queue_apart(cu_state *c, const launch *product, bptt_buf *out, const
     cu_queue_launch(c, &l, lane, 0);
 }
 
-// cuBLAS loads a kernel when it first uses it, and a handle may put off other work until then, which a capture forbids:
-// each kind of product runs once before, and each stream's handle.
+// cuBLAS loads a kernel when it first uses it, and the handle may put off other work until then, which a capture
+// forbids: each kind of product runs once before.
 static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
 {
     cu_state *c = cu_of(d);
@@ -52,10 +54,6 @@ static bptt_status warm_up(bptt_device *d, const cu_plan *p, bptt_error *e)
     if (!status && kinds && cu_enter(c)) {
         for (size_t k = 0; k < kinds; k++) queue_apart(c, kind[k], out, &c->lane[0]);
         CU(c, StreamSynchronize, "the products of a plan", c->lane[0].stream);
-        for (unsigned s = 1; s < p->order.streams; s++) {
-            queue_apart(c, kind[0], out, &c->lane[s]);
-            CU(c, StreamSynchronize, "the products of a plan", c->lane[s].stream);
-        }
         cu_leave(c);
     }
     cu_free(d, out);
@@ -120,14 +118,47 @@ static void capture(cu_state *c, cu_plan *p, marks *m)
     CU(c, GraphUpload, "a plan", p->exec, main);
     CU(c, StreamSynchronize, "a plan", main);
     if (graph) (void)c->api.GraphDestroy(graph);
+    if (p->exec && c->base.fault.code) (void)c->api.GraphExecDestroy(p->exec), p->exec = NULL;
     for (size_t i = 0; i < m->n; i++)
         if (m->event[i]) (void)c->api.EventDestroy(m->event[i]);
+}
+
+// True if all that was queued is done without a failure.
+static bool works(const cu_state *c, unsigned streams)
+{
+    bool good = true;
+    for (unsigned s = 0; s < streams; s++) good = !c->api.StreamSynchronize(c->lane[s].stream) && good;
+    return good;
+}
+
+// After a capture that failed: nothing was queued but in the capture, so a device that works runs the plan's launches
+// one by one. The failure goes into the words of describe().
+static void do_without_graph(cu_state *c, unsigned streams)
+{
+    device_fault *const f = &c->base.fault;
+    if (!f->code || c->lowering == BPTT_LOWER_ALWAYS || !works(c, streams)) return;
+    const size_t used = strlen(c->words), length = strcspn(f->words, ";"); // then comes advice
+    if (!c->graph_failed)
+        (void)snprintf(c->words + used, sizeof c->words - used, "; no graph: %.*s", (int)length, f->words);
+    c->graph_failed = true;
+    c->bound = NULL;
+    *f = (device_fault){0};
+}
+
+// Bits of the streams that compute GEMMs.
+static unsigned product_streams(const cu_plan *p)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < p->launches.n; i++)
+        if (p->launches.at[i].kernel == LAUNCH_PRODUCT) bits |= 1u << p->order.at[i].stream;
+    return bits;
 }
 
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
 {
     cu_state *c = cu_of(d);
-    const bptt_status s = warm_up(d, p, e);
+    bptt_status s = cu_open_lanes(d, p->order.streams, product_streams(p), e);
+    if (!s) s = warm_up(d, p, e);
     if (s) return s;
     marks m = {.n = p->launches.n + p->order.streams + 1};
     m.event = calloc(m.n, sizeof *m.event);
@@ -135,6 +166,7 @@ bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e)
     cu_lock();
     if (cu_enter(c)) {
         capture(c, p, &m);
+        do_without_graph(c, p->order.streams);
         cu_leave(c);
     }
     cu_unlock();

@@ -13,12 +13,10 @@ struct bptt_buf {
     size_t bytes;
 };
 
-// A stream of the device, and what multiplies on it: a handle has one stream and one workspace, so that products of
-// different streams never meet.
+// A stream of the device, and the workspace of cuBLAS for GEMMs on it, so that those of different streams share none.
 typedef struct cu_lane {
-    cu_stream stream;
-    blas_handle blas;
-    cu_memory workspace;
+    cu_stream stream;    // NULL: not made yet
+    bptt_buf *workspace; // NULL: no plan has a GEMM on it
 } cu_lane;
 
 // The part of a slot that is CUDA's (lower/inflight.h).
@@ -52,15 +50,17 @@ typedef struct cu_state {
     cu_module module;
     cu_function function[ALL_KERNELS];
     cu_lane lane[MOST_STREAMS];
-    unsigned lanes; // that are open
+    blas_handle handle;   // one for all lanes:
+    const cu_lane *bound; // the lane whose stream and workspace it has; NULL: unknown
     size_t workspace_bytes;
     bptt_buf *constants; // floats: 0, 1, -1
     void *bounce;        // pinned: what read and write go through
     bptt_precision precision;
     bptt_lowering lowering;
-    size_t used;    // bytes of our buffers
-    cu_plan single; // base.single
-    char words[330], bits[128];
+    bool graph_failed; // `words` says so
+    size_t used;       // bytes of our buffers
+    cu_plan single;    // base.single
+    char words[600], bits[128];
 } cu_state;
 
 static inline cu_state *cu_of(const bptt_device *d) { return d->own; }
@@ -123,9 +123,12 @@ cu_memory cu_address(const bptt_mat *m); // of its first element; 0: absent
 
 // ---- launches (cu_queue.c, cu_graph.c) ------------------------------------------------------------------------------
 
+// Makes the first `streams` streams, and workspaces on those with a bit in `products`, where they are missing.
+bptt_status cu_open_lanes(bptt_device *d, unsigned streams, unsigned products, bptt_error *e);
 // Queues one launch on a lane. slots: the plan's, on the device.
 void cu_queue_launch(cu_state *c, const launch *l, const cu_lane *lane, cu_memory slots);
-// The launches of p as one graph: p->exec. Every product runs once before, into memory of its own.
+// The launches of p as one graph: p->exec. Every product runs once before, into memory of its own. If the capture fails
+// on a device that works otherwise, p->exec stays NULL and describe() says so; with BPTT_LOWER_ALWAYS that is an error.
 bptt_status cu_capture(bptt_device *d, cu_plan *p, bptt_error *e);
 
 // ---- plans (cu_plan.c, cu_run.c) ------------------------------------------------------------------------------------

@@ -41,6 +41,15 @@ static const void *factor(const cu_state *c, const launch *l, bool is_beta)
     return blas_memory(c->constants->at + i * sizeof(float));
 }
 
+// The handle works on the stream of a lane, in its workspace.
+static void bind_lane(cu_state *c, const cu_lane *lane)
+{
+    if (c->bound == lane) return;
+    BLAS(c, SetStream, "", c->handle, lane->stream); // takes the workspace away: so it comes first
+    BLAS(c, SetWorkspace, "", c->handle, blas_memory(lane->workspace->at), c->workspace_bytes);
+    c->bound = c->base.fault.code ? NULL : lane;
+}
+
 // cuBLAS is column-major: it sees each matrix as its transpose, so ask for c' = b' a'. A c that lies across is turned
 // first: c' = b' a' again.
 static void queue_product(cu_state *c, const launch *l, const cu_lane *lane)
@@ -53,7 +62,8 @@ static void queue_product(cu_state *c, const launch *l, const cu_lane *lane)
     const int compute = c->precision == BPTT_PRECISION_TF32 ? BLAS_COMPUTE_32F_FAST_TF32 : BLAS_COMPUTE_32F;
     char on[64];
     (void)snprintf(on, sizeof on, "a product of %d x %d x %d", N, K, M);
-    BLAS(c, GemmEx, on, lane->blas, b.t ? BLAS_T : BLAS_N, a.t ? BLAS_T : BLAS_N, M, N, K, factor(c, l, false),
+    bind_lane(c, lane);
+    BLAS(c, GemmEx, on, c->handle, b.t ? BLAS_T : BLAS_N, a.t ? BLAS_T : BLAS_N, M, N, K, factor(c, l, false),
          blas_memory(cu_address(&b)), type, (int)b.ld, blas_memory(cu_address(&a)), type, (int)a.ld, factor(c, l, true),
          blas_memory(cu_address(&out)), BLAS_F32, (int)out.ld, compute, BLAS_DEFAULT_ALGORITHM);
 }

@@ -8,10 +8,10 @@
 
 // ---- closing --------------------------------------------------------------------------------------------------------
 
-static void close_lane(cu_state *c, cu_lane *lane)
+static void close_lane(bptt_device *d, cu_lane *lane)
 {
-    if (lane->blas) (void)c->blas.Destroy(lane->blas);
-    if (lane->workspace) (void)c->api.MemFree(lane->workspace);
+    cu_state *c = cu_of(d);
+    cu_free(d, lane->workspace);
     if (lane->stream) (void)c->api.StreamDestroy(lane->stream);
 }
 
@@ -24,7 +24,8 @@ static void cuda_close(bptt_device *d)
         cu_free(d, c->constants);
         cu_lock();
         if (!c->api.CtxPushCurrent(c->context)) {
-            for (size_t i = 0; i < MOST_STREAMS; i++) close_lane(c, &c->lane[i]);
+            if (c->handle) (void)c->blas.Destroy(c->handle);
+            for (size_t i = 0; i < MOST_STREAMS; i++) close_lane(d, &c->lane[i]);
             if (c->bounce) (void)c->api.MemFreeHost(c->bounce);
             if (c->module) (void)c->api.ModuleUnload(c->module);
             cu_leave(c);
@@ -45,17 +46,26 @@ static size_t workspace_for(const cu_state *c)
     return (size_t)(major == 9 || major == 10 ? 32 : major >= 12 ? 12 : 4) << 20;
 }
 
-static void open_lane(cu_state *c, cu_lane *lane)
+static void open_handle(cu_state *c)
 {
     const bool halves = precision_is_half(c->precision);
-    CU(c, StreamCreate, "", &lane->stream, CU_STREAM_NON_BLOCKING);
-    CU(c, MemAlloc, "a workspace of cuBLAS", &lane->workspace, c->workspace_bytes);
-    BLAS(c, Create, "", &lane->blas);
-    BLAS(c, SetStream, "", lane->blas, lane->stream); // takes the workspace away: so it comes first
-    BLAS(c, SetWorkspace, "", lane->blas, (void *)(uintptr_t)lane->workspace, c->workspace_bytes);
-    BLAS(c, SetMathMode, "", lane->blas, halves ? BLAS_FULL_PRECISION_REDUCTION : BLAS_DEFAULT_MATH);
-    BLAS(c, SetPointerMode, "", lane->blas,
+    BLAS(c, Create, "", &c->handle);
+    BLAS(c, SetMathMode, "", c->handle, halves ? BLAS_FULL_PRECISION_REDUCTION : BLAS_DEFAULT_MATH);
+    BLAS(c, SetPointerMode, "", c->handle,
          c->precision == BPTT_PRECISION_FP16 ? BLAS_POINTERS_DEVICE : BLAS_POINTERS_HOST);
+}
+
+bptt_status cu_open_lanes(bptt_device *d, unsigned streams, unsigned products, bptt_error *e)
+{
+    cu_state *c = cu_of(d);
+    if (!cu_enter(c)) return fault_report(&c->base.fault, e);
+    for (unsigned i = 0; i < streams; i++)
+        if (!c->lane[i].stream) CU(c, StreamCreate, "", &c->lane[i].stream, CU_STREAM_NON_BLOCKING);
+    cu_leave(c);
+    bptt_status s = fault_report(&c->base.fault, e);
+    for (unsigned i = 0; !s && i < streams; i++)
+        if ((products >> i & 1) && !c->lane[i].workspace) s = cu_alloc(d, c->workspace_bytes, &c->lane[i].workspace, e);
+    return s;
 }
 
 static bptt_status load_image(cu_state *c, bptt_error *e)
@@ -94,7 +104,7 @@ static bptt_status make_constants(bptt_device *d, bptt_error *e)
 static void describe(cu_state *c, const bptt_device_info *info, const char *ignored)
 {
     int version = 0;
-    if (c->blas.GetVersion(c->lane[0].blas, &version)) version = 0;
+    if (c->blas.GetVersion(c->handle, &version)) version = 0;
     (void)snprintf(c->words, sizeof c->words, "%s, %s, cuBLAS %d.%d.%d (%s)", info->device, info->platform,
                    version / 10000, version % 10000 / 100, version % 100, c->blas.file);
     (void)snprintf(c->bits, sizeof c->bits, "same bits but for products, which are cuBLAS's%s%.60s",
@@ -110,7 +120,7 @@ static bptt_status start(cu_state *c, const bptt_device_info *info, const char *
                          cu_words(&c->api, code, words, sizeof words));
     c->workspace_bytes = workspace_for(c);
     if (!cu_enter(c)) return fault_report(&c->base.fault, e);
-    for (size_t i = 0; i < (c->lowering == BPTT_LOWER_NEVER ? 1 : MOST_STREAMS); i++) open_lane(c, &c->lane[i]);
+    open_handle(c);
     CU(c, MemHostAlloc, "transfers", &c->bounce, BOUNCE_BYTES, 0);
     bptt_status s = fault_report(&c->base.fault, e);
     if (!s) s = load_image(c, e);
@@ -150,6 +160,7 @@ static bptt_status cuda_open(const bptt_backend *b, const bptt_compute *config, 
     cu_lock();
     if (!s) s = start(c, &info, ignored, e);
     cu_unlock();
+    if (!s) s = cu_open_lanes(made, 1, 1, e);
     if (!s) s = make_constants(made, e);
     if (!s) s = cu_make_slots(made, &c->single, e);
     if (s) {

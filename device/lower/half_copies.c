@@ -1,7 +1,6 @@
 // Sets of element spans: the current 16-bit copies, and the gradients.
 #include "half_copies.h"
 #include "sizes.h"
-#include "view.h"
 
 #include <stdlib.h>
 
@@ -56,9 +55,8 @@ static void take(span_set *s, const bptt_buf *buf, size_t first, size_t end)
 // of wider rows does not fill its span, so it is removed but not added.
 static void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, view_end(m)); }
 
-static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
+static void spans_put(span_set *s, const bptt_mat *m, bool scaled, bool whole)
 {
-    const bool whole = m->ld == pad(view_width(m)); // only padding between rows
     const size_t first = m->at, end = whole ? m->at + view_lines(m) * m->ld : view_end(m);
     take(s, m->buf, first, end);
     if (view_lines(m) > 1 && !whole) return;
@@ -88,14 +86,30 @@ static bool spans_have(const span_set *s, const bptt_mat *m, bool *scaled)
 
 // ---- copies ---------------------------------------------------------------------------------------------------------
 
+void half_wide_rows(half_copies *h, view_range range, size_t width)
+{
+    h->wide = grow(h->wide, h->wides, &h->wide_room, sizeof *h->wide, &h->failed);
+    if (!h->failed) h->wide[h->wides++] = (wide_rows){range, width};
+}
+
+// True if only padding lies between the rows of a view.
+static bool is_whole(const half_copies *h, const bptt_mat *m)
+{
+    const view_range r = view_range_of(m);
+    for (size_t i = 0; i < h->wides; i++)
+        if (ranges_overlap(&h->wide[i].range, &r) && view_width(m) < h->wide[i].width) return false;
+    return m->ld == h->pad(view_width(m));
+}
+
 void half_copies_free(half_copies *h)
 {
+    free(h->wide);
     free(h->current.at);
     free(h->gradients.at);
     *h = (half_copies){0};
 }
 
-bool half_copies_failed(const half_copies *h) { return h->current.failed || h->gradients.failed; }
+bool half_copies_failed(const half_copies *h) { return h->failed || h->current.failed || h->gradients.failed; }
 
 void half_written(half_copies *h, const bptt_mat *m)
 {
@@ -104,9 +118,9 @@ void half_written(half_copies *h, const bptt_mat *m)
     spans_take(&h->gradients, m);
 }
 
-void half_is_gradient(half_copies *h, const bptt_mat *m) { spans_put(&h->gradients, m, false, h->pad); }
+void half_is_gradient(half_copies *h, const bptt_mat *m) { spans_put(&h->gradients, m, false, is_whole(h, m)); }
 
-void half_copied(half_copies *h, const bptt_mat *m, bool scaled) { spans_put(&h->current, m, scaled, h->pad); }
+void half_copied(half_copies *h, const bptt_mat *m, bool scaled) { spans_put(&h->current, m, scaled, is_whole(h, m)); }
 
 bool half_has_gradient(const half_copies *h, const bptt_mat *m)
 {

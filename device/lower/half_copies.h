@@ -3,7 +3,7 @@
 #ifndef HALF_COPIES_H
 #define HALF_COPIES_H
 
-#include "backend.h"
+#include "view.h"
 
 typedef size_t row_pad(size_t cols); // as bptt_backend.pad
 
@@ -17,13 +17,24 @@ typedef struct span_set { // disjoint, sorted by buffer and start, adjacent span
     bool failed; // no memory
 } span_set;
 
+// Elements whose rows have `width` columns in use, so that a narrower view of them is a block of columns.
+typedef struct wide_rows {
+    view_range range;
+    size_t width;
+} wide_rows;
+
 // Initialize with {.pad = ...}: the leading dimension of a matrix with only padding between its rows.
 typedef struct half_copies {
     row_pad *pad;
+    wide_rows *wide;
+    size_t wides, wide_room;
+    bool failed;
     span_set current;   // 16-bit copies that are up to date
     span_set gradients; // floats that are gradients; their copies are scaled
 } half_copies;
 
+// Before all other calls: matrices of which other views may be blocks of columns.
+void half_wide_rows(half_copies *h, view_range range, size_t width);
 void half_copies_free(half_copies *h);
 bool half_copies_failed(const half_copies *h); // no memory; copies that could not be recorded count as stale
 

@@ -1,5 +1,6 @@
 // Lowers the ops of a plan to launches: small kernels by launch.h, GEMMs by a library. In addition:
-//   a GEMM over a window from the states of one layer to the input of the next is split along time
+//   a GEMM over a window from the states of one layer to the input of the next is split along time, and so are ops by row
+//   on its result before the loop of the next layer
 //   SCATTER uses the sorted order of the tokens, which the host computes
 //   16-bit GEMM operands are written by the cell kernel that computes them, else by a cast
 #include "lower_plan.h"
@@ -27,6 +28,8 @@ typedef struct lowering {
     launch_list *out;
     size_t scratch; // floats used
     half_copies copies;
+    view_range split; // the result of the last GEMM that was split, in pieces of split_rows
+    size_t split_rows;
 } lowering;
 
 // ---- launches -------------------------------------------------------------------------------------------------------
@@ -146,6 +149,7 @@ static void product(lowering *w, const bptt_op *op)
 {
     const bptt_mat a = op->arg[0], b = op->arg[1], c = op->arg[2];
     const size_t each = piece_rows(w, op);
+    if (each < c.rows) w->split = view_range_of(&c), w->split_rows = each;
     for (size_t i = 0; i < c.rows; i += each) {
         const size_t n = c.rows - i < each ? c.rows - i : each;
         if (n == c.rows)
@@ -192,7 +196,7 @@ static void guard_with_scale(lowering *w, const bptt_op *op)
     add_kernel(w, &l);
 }
 
-static void plain(lowering *w, const bptt_op *op)
+static void add_launches(lowering *w, const bptt_op *op)
 {
     launch l[MOST_LAUNCHES];
     const size_t n = launches_of(op, w->rules->scratch, l), floats = launch_scratch(op);
@@ -203,10 +207,35 @@ static void plain(lowering *w, const bptt_op *op)
         add_kernel(w, &l[i]);
     }
     w->scratch += floats;
+}
+
+// FILL and ADD_ROW of rows that a split GEMM writes, in its pieces: as one launch they would wait for all of them.
+static void add_pieces(lowering *w, const bptt_op *op)
+{
+    const size_t k = op->opcode == BPTT_FILL ? 0 : 1;
+    const bptt_mat *const m = &op->arg[k];
+    const view_range r = view_range_of(m);
+    const bool split = !w->in_loop && !m->t && ranges_overlap(&r, &w->split);
+    const size_t before = split && m->at < w->split.first ? pieces_of(w->split.first - m->at, m->ld) : 0;
+    size_t n = 0;
+    for (size_t i = 0; i < m->rows; i += n) {
+        bptt_op piece = *op;
+        n = least(!split ? m->rows : i < before ? before : w->split_rows, m->rows - i);
+        piece.arg[k] = bptt_rows(*m, i, n);
+        add_launches(w, &piece);
+    }
+}
+
+static void plain(lowering *w, const bptt_op *op)
+{
+    if (op->opcode == BPTT_FILL || op->opcode == BPTT_ADD_ROW)
+        add_pieces(w, op);
+    else
+        add_launches(w, op);
     const char *roles = bptt_opcode_roles[op->opcode];
     for (size_t k = 0; roles[k]; k++)
         if (strchr("=+O", roles[k])) half_written(&w->copies, &op->arg[k]);
-    if (op->opcode == BPTT_GATES_BACKWARD) half_is_gradient(&w->copies, &op->arg[0]);
+    if (op->opcode == BPTT_GATES_BACKWARD || op->opcode == BPTT_MIX_BACKWARD) half_is_gradient(&w->copies, &op->arg[0]);
     if ((op->opcode == BPTT_SOFTMAX_XENT || op->opcode == BPTT_DENSE_LOSS) && op->gradient)
         half_is_gradient(&w->copies, &op->arg[2]);
 }
@@ -246,9 +275,25 @@ static void lower_loop(void *with, const bptt_op *loop, size_t u)
     w->in_loop = false;
 }
 
+// The matrices of gated cells, of which GEMMs read blocks of columns.
+static void note_wide_rows(half_copies *copies, const bptt_plan *p)
+{
+    view_range r;
+    size_t T = 1;
+    for (size_t i = 0; i < p->ops; i++) {
+        const bptt_op *op = &p->op[i];
+        if (op->opcode == BPTT_LOOP) T = op->loop.T;
+        if (op->opcode != BPTT_GATES_FORWARD && op->opcode != BPTT_GATES_BACKWARD) continue;
+        for (size_t k = 0; k < BPTT_OPERANDS; k++)
+            if (op->arg[k].buf && op->arg[k].rows > 0 && T > 0 && view_passes(&op->arg[k], T, &r))
+                half_wide_rows(copies, r, op->arg[k].cols);
+    }
+}
+
 void lower_plan(const bptt_plan *p, const lower_rules *r, launch_list *out)
 {
     lowering w = {.plan = p, .rules = r, .out = out, .copies.pad = lower_pad};
+    if (precision_is_half(r->precision)) note_wide_rows(&w.copies, p);
     if (p->scale.buf && precision_is_half(r->precision)) invert_scale(&w);
     bptt_walk_plan(p, &(bptt_walk){.one = lower_one, .whole = lower_loop, .with = &w});
     out->failed = out->failed || half_copies_failed(&w.copies);
