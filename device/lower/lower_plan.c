@@ -1,6 +1,6 @@
 // Lowers the ops of a plan to launches: small kernels by launch.h, GEMMs by a library. In addition:
-//   a GEMM over a window from the states of one layer to the input of the next is split along time, and so are ops by row
-//   on its result before the loop of the next layer
+//   a GEMM over a window from the states of one layer to the input of the next is split along time; so are FILL and
+//   ADD_ROW on its result
 //   SCATTER uses the sorted order of the tokens, which the host computes
 //   16-bit GEMM operands are written by the cell kernel that computes them, else by a cast
 #include "lower_plan.h"
