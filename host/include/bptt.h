@@ -16,8 +16,7 @@
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
 // its bptt_error if that is not NULL. The library never prints or exits. Opening a model on backend cpu sets OpenBLAS
-// to one thread for the whole process; there is no other global state. Backend modules are loaded on first use
-// (backend "cuda", "opencl", "auto") and stay loaded.
+// to one thread for the whole process; there is no other global state. Backend modules are loaded on first use and stay.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 // fork() does not copy threads: a model opened with threads > 1 before a fork hangs in the child. Open it after fork().
 //
@@ -81,10 +80,8 @@ typedef enum bptt_type { BPTT_F32 = 0, BPTT_F64 = 1 } bptt_type;
 // Cells. The k-th block of H rows of W_ih, W_hh and the biases gives X_k = W_ih,k x + b_ih,k, Y_k = W_hh,k h + b_hh,k;
 // s is the logistic function, . the product of elements.
 //   TANH, RELU   h' = f(X + Y), f = tanh or max(0, .)                          (Elman 1990; TorchLean's ElmanCell)
-//   GRU          r = s(X_1 + Y_1), u = s(X_2 + Y_2), n = tanh(X_3 + r . Y_3), h' = (1 - u) . n + u . h
-//                                                                              (Cho et al. 2014, as PyTorch and cuDNN)
+//   GRU          r = s(X_1 + Y_1), u = s(X_2 + Y_2), n = tanh(X_3 + r . Y_3), h' = (1 - u) . n + u . h  (PyTorch)
 //   LSTM         i, f, o = s(X_k + Y_k), k = 1, 2, 4, g = tanh(X_3 + Y_3), c' = f . c + i . g, h' = o . tanh(c')
-//                                                                              (Hochreiter & Schmidhuber 1997)
 //   MLSTM        u = X_1 . Y, then LSTM with X_2 .. X_5 and W_mixed u instead of W_hh h          (Krause et al. 2016)
 //   MINGRU       u = s(X_1), h' = (1 - u) . h + u . X_2                                            (Feng et al. 2024)
 //   GRU_BEFORE   GRU with n = tanh(X_3 + W_mixed (r . h) + b_hh,3): the reset before the product      (char-rnn)
@@ -202,10 +199,7 @@ BPTT_API void bptt_model_get_config_sized(const bptt_model *m, bptt_model_config
 // Tensors have PyTorch's names and shapes, in this order, for each layer l: rnn.weight_ih_l<l> [G*H][I or H],
 // rnn.weight_hh_l<l> [G*H][H], rnn.bias_ih_l<l> [G*H], with biases = 2 rnn.bias_hh_l<l> [G*H]; G: gates of the cell, 1
 // for TANH and RELU, 3 for GRU, 4 for LSTM. Then decoder.weight [V or M][H], decoder.bias [V or M]. With biases = 1 GRU
-// has rnn.bias_hn_l<l> [H], the bias of Y_3. Cells unknown to PyTorch:
-//   MLSTM       weight_ih [5H], weight_hh [H], weight_mixed [4H], bias_ih [5H], bias_hn [H] or bias_hh [5H]
-//   MINGRU      weight_ih [2H], bias_ih [2H]
-//   GRU_BEFORE  weight_ih [3H], weight_hh [2H], weight_mixed [H], bias_ih [3H], with biases = 2 bias_hh [3H]
+// has rnn.bias_hn_l<l> [H], the bias of Y_3. MLSTM, MINGRU, GRU_BEFORE, unknown to PyTorch: host/README.md.
 // With learned_state each layer also has rnn.h0_l<l> [S*H], the initial state, which starts as zeros; PyTorch's strict
 // loading refuses it. A step with keep(t, b) = k starts from k times the state before it plus 1 - k times h0.
 typedef struct bptt_tensor {
@@ -238,11 +232,7 @@ BPTT_API bptt_status bptt_model_save(bptt_model *m, const char *path, bptt_error
 // Reads such a file, the weights of a trainer's checkpoint, or a file with only PyTorch's tensors. The optimizer is
 // reset: moments zero, no updates. Only compute and type of c (may be NULL: defaults) are used, and cell if the file
 // has the tensors of TANH and RELU and does not name its cell (files of bptt do): then bptt_model_cell_assumed is 1.
-// Metadata keys read from other files: "cell" (without it GRU and LSTM follow from the shapes), "vocabulary", "input"
-// ("0": tokens, or the width of dense vectors; without it V columns of rnn.weight_ih_l0 mean tokens, any other number
-// dense vectors), "output" ("0": token targets, also if absent, or the width of dense targets, the rows of
-// decoder.weight), with it "loss" ("squared" if absent) and "skip" ("0" if absent). Errors: NO_INPUT, BAD_FILE, those
-// of open.
+// Metadata read from other files: host/README.md. Errors: NO_INPUT, BAD_FILE, those of open.
 BPTT_API bptt_status bptt_model_load(const char *path, const bptt_model_config *c, bptt_model **m, bptt_error *e);
 BPTT_API int bptt_model_cell_assumed(const bptt_model *m);
 
@@ -309,9 +299,7 @@ BPTT_API bptt_status bptt_run_write_state(bptt_run *r, const void *h, bptt_type 
 //   evaluate   the loss
 //   gradient   the loss, and its gradient through the T steps of the window (truncated BPTT), which overwrites the
 //              model's gradient; weights unchanged
-//   train      gradient, then clipping and one update with learning rate `rate`. With BPTT_PRECISION_FP16 gradients are
-//              multiplied by a loss scale: initially 65536, doubled after 2000 good windows, at most 2^24. If they
-//              overflow, the scale is halved and the update is skipped: report->skipped, no error
+//   train      gradient, then clipping and one update with learning rate `rate`; FP16: see report->skipped
 // Errors: BAD_INPUT (token out of range, NULL where an array is needed; no effect), DEVICE, NOT_FINITE (weights and
 // moments are unchanged, the carried state is undefined).
 BPTT_API bptt_status bptt_run_evaluate(bptt_run *r, const bptt_window *w, bptt_report *report, bptt_error *e);
