@@ -18,6 +18,12 @@ static const net_case SHORT = {BPTT_TANH, 5, 0, 4, 1, 2, 8, 2, true, false, 0};
 static const net_case RELU = {BPTT_RELU, 5, 0, 4, 2, 2, 8, 1, true, false, 0};
 static const net_case TWO = {BPTT_TANH, 5, 3, 4, 2, 3, 5, 1, false, false, 0};
 
+// Two layers with two states, keep; one layer, two biases; second products: two layers, dense; one layer, keep.
+static const net_case LONG = {BPTT_LSTM, 5, 0, 4, 2, 2, 8, 2, true, false, 0};
+static const net_case GATED = {BPTT_GRU, 5, 0, 4, 1, 2, 8, 2, true, false, 0};
+static const net_case TIMES = {BPTT_MLSTM, 5, 3, 4, 2, 3, 5, 1, false, false, 0};
+static const net_case RESET = {BPTT_GRU_BEFORE, 5, 0, 4, 1, 2, 8, 2, true, false, 0};
+
 // ---- bugs of the plan -------------------------------------------------------------------------------
 
 static void (*bend)(bptt_plan *p); // planted bug, applied to every plan; a test program is one thread
@@ -200,6 +206,84 @@ static void time_runs_backwards_both_ways(bptt_plan *p)
     reverse_time(p, BPTT_SCATTER);
 }
 
+// ---- bugs of the plan of gated cells, of 4 units ----------------------------------------------------
+
+// Of operands of h and c, only h.
+static void h_alone(bptt_op *s)
+{
+    for (size_t k = 0; k < BPTT_OPERANDS; k++)
+        if (s->arg[k].cols == 8) s->arg[k].cols = 4;
+}
+
+// LONG
+static void c_is_not_carried(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_COPY) h_alone(&p->op[i]);
+}
+static void c_has_no_gradient_before_keep(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_SCALE_ROWS && p->op[i].beta) h_alone(&p->op[i]);
+}
+static void last_gradient_of_c_is_lost(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_ADD_ROW && p->op[i].arg[0].cols == 16)
+            p->op[i].arg[0].cols = p->op[i].arg[1].cols = 12;
+}
+static void gradient_of_c_is_not_cleared(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_FILL && p->op[i].arg[0].rows == 18) p->op[i].value = 1;
+}
+static void keep_does_not_reach_c(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++) {
+        bptt_op *const s = &p->op[i];
+        if (s->opcode != BPTT_SCALE_ROWS || s->beta) continue;
+        bptt_op c = {.opcode = BPTT_COPY, .arg = {bptt_cols(s->arg[1], 4, 4), bptt_cols(s->arg[2], 4, 4)}};
+        h_alone(s);
+        memmove(s + 2, s + 1, (p->ops++ - i - 1) * sizeof c);
+        s[1] = c, i++;
+    }
+}
+
+// GATED
+static void biases_change_places(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++) {
+        const bptt_mat b = p->op[i].arg[1];
+        if (p->op[i].opcode == BPTT_GATES_FORWARD) p->op[i].arg[1] = p->op[i].arg[2], p->op[i].arg[2] = b;
+    }
+}
+static void saved_states_before_keep(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++) {
+        bptt_op *const s = &p->op[i];
+        if (s->opcode == BPTT_GATES_BACKWARD) one_step_early(&s->arg[2], 2), s->arg[1] = s->arg[2];
+    }
+}
+
+// TIMES: dW of the second product from h
+static void second_dW_of_the_states(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (is_gemm(&p->op[i], true, false, 0, 4, 16)) p->op[i].arg[0] = p->op[i - 1].arg[0];
+}
+static void second_product_is_not_formed(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_MIX) drop(p, i--);
+}
+
+// RESET
+static void no_path_through_the_reset_gate(bptt_plan *p)
+{
+    for (size_t i = 0; i < p->ops; i++)
+        if (p->op[i].opcode == BPTT_MIX_BACKWARD) p->op[i].arg[3] = p->op[i].arg[2];
+}
+
 // ---- bugs of an entry -------------------------------------------------------------------------------
 
 static uint64_t *word(bptt_mat m, size_t i, size_t j)
@@ -310,6 +394,20 @@ static const struct {
     {"a row not summed", &ONE, NULL, BPTT_COLSUM, last_row_is_not_summed, LAYERS | LOSS},
     {"repeated tokens overwrite", &ONE, NULL, BPTT_SCATTER, repeated_tokens_overwrite, LAYERS | LOSS},
     {"targets one row off", &ONE, NULL, BPTT_SOFTMAX_XENT, target_is_one_off, LOSS},
+    {"none", &LONG, NULL, 0, NULL, 0},
+    {"none", &GATED, NULL, 0, NULL, 0},
+    {"none", &TIMES, NULL, 0, NULL, 0},
+    {"none", &RESET, NULL, 0, NULL, 0},
+    {"c not carried", &LONG, c_is_not_carried, 0, NULL, CARRY | LAYERS | LOSS},
+    {"no gradient of c before keep", &LONG, c_has_no_gradient_before_keep, 0, NULL, LAYERS | LOSS},
+    {"the last gradient of c lost", &LONG, last_gradient_of_c_is_lost, 0, NULL, LAYERS},
+    {"the gradient of c not cleared", &LONG, gradient_of_c_is_not_cleared, 0, NULL, LAYERS | LOSS},
+    {"keep does not reach c", &LONG, keep_does_not_reach_c, 0, NULL, CELLS | LAYERS | LOSS},
+    {"biases of the wrong blocks", &GATED, biases_change_places, 0, NULL, CELLS | LAYERS | LOSS},
+    {"states before keep in reverse", &GATED, saved_states_before_keep, 0, NULL, LAYERS | LOSS},
+    {"dW of the second product from h", &TIMES, second_dW_of_the_states, 0, NULL, LAYERS | LOSS},
+    {"no second product", &TIMES, second_product_is_not_formed, 0, NULL, CELLS | LAYERS | LOSS},
+    {"no path through the reset gate", &RESET, no_path_through_the_reset_gate, 0, NULL, LAYERS | LOSS},
     {"weights not divided by", &ONE, NULL, BPTT_SOFTMAX_XENT, weights_are_not_divided_by, LOSS},
 };
 enum { BUGS = sizeof BUG / sizeof BUG[0] };
