@@ -20,21 +20,22 @@ static void report_bounded(const trace_report *t, const char *claim, bool holds,
     if (t->o->line) t->o->line(t->o->user, &line);
 }
 
-// Text for element i of a tensor with `columns` columns, H for each state or block, and `steps` blocks of rows in each
-// layer.
-static void describe_element(const trace_window *w, size_t i, size_t columns, size_t steps, char out[96])
+// Text for element i of a tensor with `columns` columns, H for each state or block (word), and `steps` blocks of rows in
+// each layer.
+static void describe_element(const trace_window *w, size_t i, size_t columns, const char *word, size_t steps,
+                             char out[96])
 {
     const size_t row = i / columns;
     const int n = snprintf(out, 96, "layer %zu, step %zu, row %zu, unit %zu", row / (steps * w->B), row / w->B % steps,
                            row % w->B, i % w->H);
-    if (columns > w->H) (void)snprintf(out + n, 96 - (size_t)n, " of %zu", i % columns / w->H);
+    if (columns > w->H) (void)snprintf(out + n, 96 - (size_t)n, " of %s %zu", word, i % columns / w->H);
 }
 
 static void report_states(const trace_report *t, const finding *f)
 {
     const trace_window *w = t->w;
     char found[600], where[96];
-    describe_element(w, f->at - w->B * w->W, w->W, w->T + 1, where); // block t+1 is what step t gives
+    describe_element(w, f->at - w->B * w->W, w->W, "state", w->T + 1, where); // block t+1 is what step t gives
     (void)snprintf(found, sizeof found,
                    "update %" PRIu64 " of %s, %zu layer%s of %zu, %zu step%s of %zu row%s: worst certified local error "
                    "%.3g (of it %.1g for binary64) at %s, %.2g of the limit. The float run is the exact run of a "
@@ -74,12 +75,12 @@ bptt_status verify_trace(const verify_options *o, size_t *failures, bptt_error *
         const trace_report t = {o, failures, w};
         const bool gated = bptt_cell_is_gated(w->model.cell);
         report_states(&t, &states);
-        describe_element(w, dz.at, w->ZH, w->T, where);
+        describe_element(w, dz.at, w->ZH, "block", w->T, where);
         report_sums(&t,
                     gated ? "each dz is the cell's of the stored states and their stored gradients, but for rounding"
                           : "each dz is (W' dz above + U' dz after) f' of the stored ones, but for rounding",
                     &dz, where);
-        describe_element(w, dstates.at, w->W, w->T + 1, where);
+        describe_element(w, dstates.at, w->W, "state", w->T + 1, where);
         if (gated)
             report_sums(&t, "each gradient of a state is the sum of W' dz above and the cell's of the step after",
                         &dstates, where);
