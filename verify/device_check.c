@@ -12,7 +12,8 @@
 
 // ---- nets -----------------------------------------------------------------------------------------------------------
 
-// V I H L B T biases, masked, last, full, gated. Sizes around the tiles of products, of vectors and of whole-window kernels.
+// V I H L B T biases, masked, last, full, gated. Sizes around the tiles of products, of vectors and of whole-window
+// kernels.
 static const whole_shape SHAPE[] = {
     {2, 0, 1, 1, 1, 1, 1, false, false, false, 0},
     {5, 0, 7, 1, 3, 6, 1, true, true, false, 0},

@@ -1,11 +1,11 @@
 // Whole-number nets and ops, so small that float is exact in any order of summation: every backend, lowering, BLAS and
 // number of threads must give exactly the results of plain loops over 64-bit integers.
 //
-// Cells are those of BPTT_WHOLE (backend.h): states are -2..2, and so is dz of gated cells. Recurrent weights are signed permutations with a few
-// entries more, or, in short windows, full, so gradients grow slowly. Logits are multiples of 1024 no two of which are
-// equal, so a softmax is exactly 0 or 1. With the elementwise cell a gradient of the layers is a whole number of
-// `unit` / `weights`, with a gated one a whole number, of which `unit` / `weights` is one; a gradient of the decoder is a
-// whole number of 1 / `weights`. All are powers of two.
+// Cells are those of BPTT_WHOLE (backend.h): states are -2..2, and so is dz of gated cells. Recurrent weights are
+// signed permutations with a few entries more, or, in short windows, full, so gradients grow slowly. Logits are
+// multiples of 1024 no two of which are equal, so a softmax is exactly 0 or 1. A gradient of the layers is a whole
+// number of `unit` / `weights`, or, with a gated cell, just a whole number, as `unit` / `weights` then is; a gradient of
+// the decoder is a whole number of 1 / `weights`. These units are powers of two.
 #ifndef DEVICE_EXACT_H
 #define DEVICE_EXACT_H
 

@@ -57,8 +57,8 @@ typedef enum net_claim {
 } net_claim;
 
 // Both sides are polynomials of at most this degree in the random inputs. A step through an elementwise cell multiplies
-// by keep, W and 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and weight
-// come on top.
+// by keep, W and 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and
+// weight come on top.
 double net_degree(const net_case *c);
 bptt_status identity_net(const net_tables *judged, const net_case *c, bool holds[NET_CLAIMS], bptt_error *e);
 

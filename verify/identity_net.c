@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// For a gated cell n = 2T + L steps: a state is of degree 2n + 2 at most, since a step multiplies it by keep and a gate,
-// and mingru's candidate is a product of the state below. A step of a path multiplies at most by keep, two weights, two
-// slopes of degree 3, two states, their weight and bias, of which mlstm has most: 2 (2n + 2) + 12.
+// For a gated cell n = 2T + L steps: a state is of degree 2n + 2 at most, since a step multiplies it by keep and a
+// gate, and mingru's candidate is a product of the state below. A step of a path multiplies at most by keep, two
+// weights, slopes and gates of degree 6 and two states, their keep and weight: 2 (2n + 2) + 12, in mlstm.
 double net_degree(const net_case *c)
 {
     const double n = (double)(2 * c->T + c->L);

@@ -20,8 +20,8 @@ static void report_bounded(const trace_report *t, const char *claim, bool holds,
     if (t->o->line) t->o->line(t->o->user, &line);
 }
 
-// Text for element i of a tensor with `columns` columns, H for each state or block (word), and `steps` blocks of rows in
-// each layer.
+// Text for element i of a tensor with `columns` columns, H for each state or block (word), and `steps` blocks of rows
+// in each layer.
 static void describe_element(const trace_window *w, size_t i, size_t columns, const char *word, size_t steps,
                              char out[96])
 {
