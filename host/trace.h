@@ -5,8 +5,8 @@
 //   trace.token, target     I64 [T][B]
 //   trace.states            [L][T+1][B][S*H]: block 0 is the state before the window, block t+1 that after step t;
 //                           H columns for each of the cell's S states, h first
-//   trace.dz                [L][T][B][blocks*H]: gradient of the loss with respect to the cell's pre-activations, in the
-//                           order of device/gated_cells.h
+//   trace.dz                [L][T][B][blocks*H]: gradient of the loss with respect to the cell's pre-activations, in
+//                           the order of device/gated_cells.h
 //   trace.dstates           gated cells: [L][T+1][B][S*H]: gradient of each state on all paths from it
 //   trace.mixed             cells with a second product: [L][T][B][H], its operand u
 //   trace.losses            F64 [T][B]

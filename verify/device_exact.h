@@ -4,8 +4,8 @@
 // Cells are those of BPTT_WHOLE (backend.h): states are -2..2, and so is dz of gated cells. Recurrent weights are
 // signed permutations with a few entries more, or, in short windows, full, so gradients grow slowly. Logits are
 // multiples of 1024 no two of which are equal, so a softmax is exactly 0 or 1. A gradient of the layers is a whole
-// number of `unit` / `weights`, or, with a gated cell, just a whole number, as `unit` / `weights` then is; a gradient of
-// the decoder is a whole number of 1 / `weights`. These units are powers of two.
+// number of `unit` / `weights`, or, with a gated cell, just a whole number, as `unit` / `weights` then is; a gradient
+// of the decoder is a whole number of 1 / `weights`. These units are powers of two.
 #ifndef DEVICE_EXACT_H
 #define DEVICE_EXACT_H
 
