@@ -31,10 +31,12 @@ bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **
 }
 
 // fp16 represents the decoder's weights, +-unit, up to 65504; gradients are scaled into its range. 16-bit products need
-// the rows of each step aligned to 16 bytes; matrices of one column are not padded, so their rows are not aligned.
+// the rows of each step aligned to 16 bytes; matrices of one column are not padded, so their rows are not aligned, and
+// neither are the blocks of z, but for the first ones, where H is not a multiple of 8.
 bool whole_suits(const whole_net *n, bptt_precision p)
 {
-    if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1)) return false;
+    const bool inside = (*n->cell->hidden && !strchr(n->cell->hidden, '0')) || n->cell->mix; // begins inside rows of z
+    if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1 || (inside && n->s.H % 8))) return false;
     const int64_t most = p == BPTT_PRECISION_FP32 ? WHOLE_SUM : p == BPTT_PRECISION_BF16 ? 1 << 8 : 1 << 11;
     return n->operand <= most && (p != BPTT_PRECISION_FP16 || n->unit <= 1 << 15);
 }
