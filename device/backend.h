@@ -31,7 +31,7 @@ typedef struct bptt_mat {
     bptt_buf *buf;
     size_t at, rows, cols, ld;
     bptt_type type;
-    bool t;
+    bool t, narrow; // narrow: some columns of wider rows, so that other elements lie between the rows
     // In the body of a LOOP: the distance, in elements, to the view at the next step of the loop ([0]), and at the next
     // step of the enclosing loop ([1]). 0: the view stays. Ignored outside loops.
     ptrdiff_t move[2];

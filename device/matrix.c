@@ -21,6 +21,7 @@ size_t bptt_type_size(bptt_type t)
 bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count)
 {
     m.at += m.t ? first : first * m.ld;
+    m.narrow = m.narrow || (m.t && count < m.rows);
     m.rows = count;
     return m;
 }
@@ -28,6 +29,7 @@ bptt_mat bptt_rows(bptt_mat m, size_t first, size_t count)
 bptt_mat bptt_cols(bptt_mat m, size_t first, size_t count)
 {
     m.at += m.t ? first * m.ld : first;
+    m.narrow = m.narrow || (!m.t && count < m.cols);
     m.cols = count;
     return m;
 }

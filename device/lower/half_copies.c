@@ -58,7 +58,7 @@ static void spans_take(span_set *s, const bptt_mat *m) { take(s, m->buf, m->at, 
 
 static void spans_put(span_set *s, const bptt_mat *m, bool scaled, row_pad *pad)
 {
-    const bool whole = m->ld == pad(view_width(m)); // only padding between rows
+    const bool whole = !m->narrow && m->ld == pad(view_width(m)); // only padding between rows
     const size_t first = m->at, end = whole ? m->at + view_lines(m) * m->ld : view_end(m);
     take(s, m->buf, first, end);
     if (view_lines(m) > 1 && !whole) return;

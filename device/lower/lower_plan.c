@@ -206,7 +206,7 @@ static void plain(lowering *w, const bptt_op *op)
     const char *roles = bptt_opcode_roles[op->opcode];
     for (size_t k = 0; roles[k]; k++)
         if (strchr("=+O", roles[k])) half_written(&w->copies, &op->arg[k]);
-    if (op->opcode == BPTT_GATES_BACKWARD) half_is_gradient(&w->copies, &op->arg[0]);
+    if (op->opcode == BPTT_GATES_BACKWARD || op->opcode == BPTT_MIX_BACKWARD) half_is_gradient(&w->copies, &op->arg[0]);
     if (op->opcode == BPTT_SOFTMAX_XENT && op->gradient) half_is_gradient(&w->copies, &op->arg[2]);
 }
 
