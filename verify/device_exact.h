@@ -41,7 +41,7 @@ typedef struct whole_window {
     int64_t *x, *keep, *last;        // [N][I], [N], [L][B][S*H], last in units of `layers`
     int64_t *weight, weights;        // [N], their sum: a power of two
     double layers;                   // unit of the layers' gradients
-    int64_t *h, *dz, *u, *dh0, *dx;   // [L][T+1][B][S*H], [L][N][blocks*H], [L][N][H], [L][B][S*H], [N][I]
+    int64_t *h, *dz, *u, *dh0, *dx;  // [L][T+1][B][S*H], [L][N][blocks*H], [L][N][H], [L][B][S*H], [N][I]
     int64_t *g[WHOLE_TENSORS], loss; // as the tensors of bptt.h; loss times weights, in units of WHOLE_APART
 } whole_window;
 
