@@ -95,6 +95,13 @@ static void some(uint64_t *random, size_t rarely, int64_t most, int64_t *x, size
 
 static int64_t sign(uint64_t *random) { return whole_below(random, 2) ? 1 : -1; }
 
+// +-1 in one of n elements. The order of the draws is the same with every compiler.
+static void draw_sign(uint64_t *random, int64_t *x, size_t n)
+{
+    const size_t at = whole_below(random, n);
+    x[at] = sign(random);
+}
+
 // w [H][width]: one +-1 in each row, in randomly ordered columns, distinct while there are enough; then `more` further
 // entries of +-1 anywhere. order: room for `width`.
 static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, size_t more, int64_t *order)
@@ -105,7 +112,7 @@ static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, si
     }
     memset(w, 0, H * width * sizeof *w);
     for (size_t j = 0; j < H; j++) w[j * width + (size_t)order[j % width]] = sign(random);
-    for (size_t i = 0; i < more; i++) w[whole_below(random, H * width)] = sign(random);
+    for (size_t i = 0; i < more; i++) draw_sign(random, w, H * width);
 }
 
 static void draw_weights(whole_net *n, uint64_t *random, size_t k)
@@ -124,7 +131,7 @@ static void draw_weights(whole_net *n, uint64_t *random, size_t k)
     memset(out, 0, V * H * sizeof *out);
     for (size_t v = 0; v < V; v++) {
         bias[v] = (int64_t)v;
-        for (size_t i = 0; i < 3 + H / V; i++) out[v * H + whole_below(random, H)] = sign(random);
+        for (size_t i = 0; i < 3 + H / V; i++) draw_sign(random, out + v * H, H);
     }
 }
 
