@@ -23,29 +23,39 @@ typedef struct tracing {
 
 // ---- contents of the file -------------------------------------------------------------------------------------------
 
-enum { OWN_TENSORS = 6 };
+enum { OWN_TENSORS = 8 };
 
-static void own_entries(const bptt_trainer *t, st_tensor *list)
+// Returns the number of tensors; list: room for OWN_TENSORS, or NULL.
+static size_t own_entries(const bptt_trainer *t, st_tensor *list)
 {
-    const uint64_t L = t->model->L, T = t->config.steps, B = t->config.batch, H = t->model->H;
-    const st_dtype real = t->model->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32;
+    const bptt_model *m = t->model;
+    const uint64_t L = m->L, T = t->config.steps, B = t->config.batch, W = m->S * m->H, ZH = m->cell->blocks * m->H;
+    const bool gated = bptt_cell_is_gated(m->config.cell), mixed = *m->cell->mixed;
+    const st_dtype real = m->device->backend.real == BPTT_F64 ? ST_F64 : ST_F32;
     const st_tensor own[OWN_TENSORS] = {
         {.name = "trace.token", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
         {.name = "trace.target", .dtype = ST_I64, .rank = 2, .shape = {T, B}},
         {.name = "trace.keep", .dtype = ST_F32, .rank = 2, .shape = {T, B}},
-        {.name = "trace.states", .dtype = real, .rank = 4, .shape = {L, T + 1, B, H}},
-        {.name = "trace.dz", .dtype = real, .rank = 4, .shape = {L, T, B, H}},
+        {.name = "trace.states", .dtype = real, .rank = 4, .shape = {L, T + 1, B, W}},
+        {.name = "trace.dz", .dtype = real, .rank = 4, .shape = {L, T, B, ZH}},
+        {.name = "trace.dstates", .dtype = real, .rank = gated ? 4 : 0, .shape = {L, T + 1, B, W}},
+        {.name = "trace.mixed", .dtype = real, .rank = mixed ? 4 : 0, .shape = {L, T, B, m->H}},
         {.name = "trace.losses", .dtype = ST_F64, .rank = 2, .shape = {T, B}},
     };
-    memcpy(list, own, sizeof own);
+    size_t n = 0;
+    for (size_t i = 0; i < OWN_TENSORS; i++) {
+        if (own[i].rank == 0) continue; // not of this cell
+        if (list) list[n] = own[i];
+        n++;
+    }
+    return n;
 }
 
 // Tensors in the order of writing; the first are written before the update.
 static size_t trace_entries(const bptt_trainer *t, st_tensor *list)
 {
     size_t n = weight_entries(t->model, list);
-    if (list) own_entries(t, list + n);
-    n += OWN_TENSORS;
+    n += own_entries(t, list ? list + n : NULL);
     return n + part_entries(t->model, BPTT_GRADIENT, "gradient", list ? list + n : NULL);
 }
 
@@ -87,11 +97,14 @@ static bptt_status write_before(tracing *k, bptt_error *e)
 
 static bptt_status write_after(tracing *k, bptt_error *e)
 {
-    const bptt_type real = k->t->model->device->backend.real;
+    const bptt_model *m = k->t->model;
+    const bptt_type real = m->device->backend.real;
+    const bool gated = bptt_cell_is_gated(m->config.cell), mixed = *m->cell->mixed;
     bptt_status s = BPTT_OK;
-    for (size_t l = 0; !s && l < k->t->model->L; l++)
-        s = write_matrix(k, bptt_cols(k->run->mem.h[l], 0, k->t->model->H), real, e);
-    for (size_t l = 0; !s && l < k->t->model->L; l++) s = write_matrix(k, run_dz(k->run, l), real, e);
+    for (size_t l = 0; !s && l < m->L; l++) s = write_matrix(k, k->run->mem.h[l], real, e);
+    for (size_t l = 0; !s && l < m->L; l++) s = write_matrix(k, run_dz(k->run, l), real, e);
+    for (size_t l = 0; !s && gated && l < m->L; l++) s = write_matrix(k, k->run->mem.dz[l], real, e);
+    for (size_t l = 0; !s && mixed && l < m->L; l++) s = write_matrix(k, k->run->mem.mixed[l], real, e);
     if (!s) s = write_matrix(k, k->run->mem.losses, BPTT_F64, e);
     return s ? s : write_part(k->t->model, BPTT_GRADIENT, k->w, e);
 }
@@ -130,8 +143,10 @@ static bptt_status copy_state(bptt_run *from, bptt_run *to, void *scratch, bptt_
 static bptt_status begin_trace(tracing *k, const char *folder, bptt_error *e)
 {
     const bptt_trainer_config *c = &k->t->config;
-    const size_t states = (c->steps + 1) * c->batch * k->t->model->H,
-                 carried = k->t->model->L * c->batch * k->t->model->S * k->t->model->H;
+    const bptt_model *m = k->t->model;
+    const size_t states = (c->steps + 1) * c->batch * m->S * m->H, carried = m->L * c->batch * m->S * m->H;
+    const size_t gates = c->steps * c->batch * m->cell->blocks * m->H;
+    const size_t larger = states > carried ? states : carried;
     const bptt_run_config sizes = {.size = sizeof(bptt_run_config),
                                    .batch = c->batch,
                                    .steps = c->steps,
@@ -139,7 +154,7 @@ static bptt_status begin_trace(tracing *k, const char *folder, bptt_error *e)
                                    .keep = k->t->keep != NULL};
     bptt_status s = run_open(k->t->model, &sizes, true, &k->run, e);
     if (s) return s;
-    k->scratch = malloc((states > carried ? states : carried) * sizeof(double)); // tokens, losses and dz are fewer
+    k->scratch = malloc((larger > gates ? larger : gates) * sizeof(double)); // tokens, losses are fewer
     if (!k->scratch) return bptt_fail(e, BPTT_NO_MEMORY, "no memory to write a trace");
     s = open_trace_file(k, folder, e);
     if (!s) s = write_before(k, e);

@@ -1,11 +1,10 @@
 // A traced update: training is unchanged, the file holds the computed numbers, and `verify trace` detects wrong ones.
 #include "suite.h"
 #include "trace.h"
+#include "trace_edit.h"
 #include "trace_window.h"
 #include "trainer_on.h"
 #include "verify.h"
-
-#include "safetensors.h"
 
 #include <sys/stat.h>
 
@@ -42,8 +41,23 @@ static const kind KINDS[] = {
     {"ref", BPTT_F64, BPTT_RELU, 5, 3, 1, BPTT_DOCUMENTS_NONE},
     {"cpu", BPTT_F32, BPTT_TANH, 9, 3, 1, BPTT_DOCUMENTS_LINE},
     {"ref", BPTT_F64, BPTT_TANH, 7, 2, 2, BPTT_DOCUMENTS_BLANK},
+    {"cpu", BPTT_F32, BPTT_GRU, 7, 2, 1, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_GRU, 5, 1, 2, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_LSTM, 9, 2, 1, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_LSTM, 7, 3, 2, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_MLSTM, 7, 2, 1, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_MLSTM, 5, 1, 2, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_MINGRU, 7, 2, 2, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_MINGRU, 5, 3, 1, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_GRU_BEFORE, 7, 2, 2, BPTT_DOCUMENTS_NONE},
+    {"ref", BPTT_F64, BPTT_GRU_BEFORE, 5, 2, 1, BPTT_DOCUMENTS_NONE},
+    {"cpu", BPTT_F32, BPTT_LSTM, 9, 2, 1, BPTT_DOCUMENTS_LINE},
+    {"ref", BPTT_F64, BPTT_GRU, 7, 2, 2, BPTT_DOCUMENTS_BLANK},
+    {"cpu", BPTT_F32, BPTT_MLSTM, 7, 2, 1, BPTT_DOCUMENTS_LINE},
+    {"ref", BPTT_F64, BPTT_MINGRU, 5, 2, 1, BPTT_DOCUMENTS_LINE},
+    {"cpu", BPTT_F32, BPTT_GRU_BEFORE, 7, 2, 2, BPTT_DOCUMENTS_LINE},
 };
-enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0], TEXT = 400 };
+enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0], TEXT = 400, MIXED_KIND = 12 };
 
 static bptt_trainer *open_kind(const kind *k)
 {
@@ -119,19 +133,23 @@ START_TEST(the_file_holds_the_weights_before_and_the_state_after)
     make_folder();
     for (size_t i = 0; i < KIND_COUNT; i++) {
         bptt_trainer *t = open_kind(&KINDS[i]);
-        const size_t H = KINDS[i].H, L = KINDS[i].L, T = 5, B = 3;
-        double *before = reals(H * H), *after = reals(L * B * H);
+        const bptt_cell_row *cell = bptt_cell_row_of(KINDS[i].cell);
+        const size_t H = KINDS[i].H, L = KINDS[i].L, T = 5, B = 3, W = cell->states * H;
+        double *before = reals(cell->blocks * H * 6), *after = reals(L * B * W);
+        bptt_tensor first;
         trace_window *w = NULL;
         for (int n = 0; n < 4; n++) CK_OK(bptt_trainer_step(t, NULL, NULL));
-        CK_OK(bptt_model_read(bptt_trainer_model(t), BPTT_WEIGHTS, 1, before, BPTT_F64, NULL));
+        CK_OK(bptt_model_tensor(bptt_trainer_model(t), 0, &first, NULL));
+        ck_assert_uint_le(first.rows * first.cols, cell->blocks * H * 6);
+        CK_OK(bptt_model_read(bptt_trainer_model(t), BPTT_WEIGHTS, 0, before, BPTT_F64, NULL));
         keep(t);
         CK_OK(bptt_run_read_state(t->run, after, BPTT_F64, NULL));
         CK_OK(trace_open(folder, &w, NULL));
         ck_assert_uint_eq(w->update, 5);
-        ck_assert(w->L == L && w->H == H && w->T == T && w->B == B && w->cell == KINDS[i].cell);
-        CK_NEAR(near_all(w->weight[0].weight_hh, before, NULL, H * H), "weights");
+        ck_assert(w->L == L && w->H == H && w->T == T && w->B == B && w->model.cell == KINDS[i].cell);
+        CK_NEAR(near_all(w->weight[0].of[WEIGHT_IH], before, NULL, first.rows * first.cols), "weights");
         for (size_t l = 0; l < L; l++)
-            CK_NEAR(near_all(trace_state(w, l, T, 0), after + l * B * H, NULL, B * H), "state");
+            CK_NEAR(near_all(trace_state(w, l, T, 0), after + l * B * W, NULL, B * W), "state");
         for (size_t n = 0; n < T * B; n++) {
             ck_assert(w->keep[n] == (t->keep ? (double)t->keep[n] : 1));
             ck_assert_uint_eq(w->token[n], (size_t)t->token[n]);
@@ -153,7 +171,9 @@ typedef struct heard {
     char text[6000];
 } heard;
 
+// Traces of gated cells have one line more, after DZ_LINE.
 enum { STATES_LINE, DZ_LINE, WEIGHTS_LINE, BIASES_LINE, DECODER_LINE, LOSSES_LINE, LINES };
+enum { DSTATES_LINE = DZ_LINE + 1 };
 
 static void hear(void *user, const verify_line *line)
 {
@@ -166,7 +186,7 @@ static void hear(void *user, const verify_line *line)
     snprintf(h->text + n, sizeof h->text - n, "%s%s: %s\n", line->holds ? "" : "NOT ", line->claim, line->found);
 }
 
-static heard certified(void)
+static heard certified(bptt_cell cell)
 {
     heard h = {0};
     size_t failures = 0;
@@ -174,8 +194,8 @@ static heard certified(void)
     const verify_options o = {.trace = folder, .line = hear, .user = &h};
     CK_TRUE(verify_trace(&o, &failures, &e) == BPTT_OK, "%s", e.words);
     ck_assert_uint_eq(failures, h.failed);
-    ck_assert_uint_eq(h.lines, LINES);
-    ck_assert_uint_eq(h.bounded, LINES);
+    ck_assert_uint_eq(h.lines, LINES + bptt_cell_is_gated(cell));
+    ck_assert_uint_eq(h.bounded, h.lines);
     return h;
 }
 
@@ -188,7 +208,7 @@ START_TEST(every_kind_of_run_has_a_certificate)
             bptt_trainer *t = open_kind(&KINDS[i]);
             for (int n = 0; n < updates; n++) CK_OK(bptt_trainer_step(t, NULL, NULL));
             keep(t);
-            const heard h = certified();
+            const heard h = certified(KINDS[i].cell);
             CK_TRUE(h.failed == 0, "kind %zu after %d: %s", i, updates, h.text);
             trace_window *w = NULL;
             finding f;
@@ -196,7 +216,7 @@ START_TEST(every_kind_of_run_has_a_certificate)
             CK_OK(certify_states(w, &f, NULL));
             const double most = placed_on() || KINDS[i].type == BPTT_F32 ? 1e-6 : 1e-13;
             CK_TRUE(f.error > 0 && f.error < most && f.slack < 1e-13, "%g, %g", f.error, f.slack);
-            ck_assert_uint_eq(f.n, w->L * w->T * w->B * w->H);
+            ck_assert_uint_eq(f.n, w->L * w->T * w->B * (w->W + (w->mixed ? w->H : 0)));
             trace_close(w);
             bptt_trainer_close(t);
         }
@@ -205,71 +225,6 @@ START_TEST(every_kind_of_run_has_a_certificate)
 END_TEST
 
 // ---- mistakes planted in a file -----------------------------------------------------------------------
-
-typedef struct contents {
-    size_t n, pairs;
-    st_tensor t[128];
-    void *data[128];
-    st_pair pair[64];
-    char text[64][600], key[64][64];
-} contents;
-
-static contents *read_trace(void)
-{
-    contents *c = must_alloc(1, sizeof *c);
-    st_reader *r = NULL;
-    CK_OK(st_read_open(path, 0, &r, NULL));
-    c->n = st_count(r);
-    ck_assert_uint_lt(c->n, 128);
-    for (size_t i = 0; i < c->n; i++) {
-        c->t[i] = *st_at(r, i);
-        c->data[i] = must_alloc((size_t)(c->t[i].end - c->t[i].begin), 1);
-        CK_OK(st_read(r, st_at(r, i), c->data[i], NULL));
-    }
-    for (size_t i = 0; i < st_metadata_count(r); i++) {
-        const st_pair p = st_metadata_at(r, i);
-        if (strncmp(p.key, "crc32c", 6) == 0) continue;
-        const size_t at = c->pairs++;
-        ck_assert_uint_lt(at, 64);
-        snprintf(c->key[at], sizeof c->key[at], "%s", p.key);
-        snprintf(c->text[at], sizeof c->text[at], "%s", p.value);
-        c->pair[at] = (st_pair){c->key[at], c->text[at]};
-    }
-    st_read_close(r);
-    return c;
-}
-
-// Frees c.
-static void write_trace(contents *c)
-{
-    st_writer *w = NULL;
-    CK_OK(st_write_open(path, c->t, c->n, c->pair, c->pairs, &w, NULL));
-    for (size_t i = 0; i < c->n; i++) {
-        size_t bytes = st_dtype_size(c->t[i].dtype);
-        for (int d = 0; d < c->t[i].rank; d++) bytes *= (size_t)c->t[i].shape[d];
-        CK_OK(st_write(w, c->data[i], bytes, NULL));
-        free(c->data[i]);
-    }
-    CK_OK(st_write_commit(w, NULL));
-    free(c);
-}
-
-static size_t index_of(const contents *c, const char *name)
-{
-    size_t i = 0;
-    while (i < c->n && strcmp(c->t[i].name, name) != 0) i++;
-    CK_TRUE(i < c->n, "no tensor %s", name);
-    return i;
-}
-
-static float *floats_of(contents *c, const char *name) { return c->data[index_of(c, name)]; }
-static char *text_at(contents *c, const char *key)
-{
-    for (size_t i = 0; i < c->pairs; i++)
-        if (strcmp(c->key[i], key) == 0) return c->text[i];
-    ck_abort_msg("no key %s", key);
-    return NULL;
-}
 
 typedef void mistake(contents *c);
 
@@ -301,6 +256,24 @@ static void a_transposed_matrix(contents *c)
             w[i * 33 + j] = w[j * 33 + i], w[j * 33 + i] = carried;
         }
 }
+
+// MIXED_KIND: mlstm, 7 units, two layers; 5 steps of 3 rows.
+static void a_state_c(contents *c) { floats_of(c, "trace.states")[(2 * 3 + 1) * 14 + 9] += 1e-4f; }
+static void a_gate(contents *c) { floats_of(c, "trace.dz")[(2 * 3 + 1) * 42 + 16] *= 1.001f; }
+static void a_last_block(contents *c) { floats_of(c, "trace.dz")[(2 * 3 + 1) * 42 + 37] *= 1.001f; }
+static void a_gradient_of_c(contents *c) { floats_of(c, "trace.dstates")[(3 * 3 + 1) * 14 + 9] *= 1.001f; }
+static void a_first_gradient(contents *c) { floats_of(c, "trace.dstates")[3] *= 1.001f; }
+static void a_product(contents *c) { floats_of(c, "trace.mixed")[(2 * 3 + 1) * 7 + 4] += 1e-4f; }
+static void a_second_gradient(contents *c) { floats_of(c, "train.gradient.rnn.weight_mixed_l1")[30] += 1e-4f; }
+static void a_second_bias(contents *c) { floats_of(c, "train.gradient.rnn.bias_hn_l1")[3] += 1e-4f; }
+static void other_order(contents *c)
+{
+    float *const w = floats_of(c, "rnn.weight_ih_l1");
+    for (size_t i = 0; i < 49; i++) {
+        const float was = w[49 + i];
+        w[49 + i] = w[98 + i], w[98 + i] = was;
+    }
+}
 static void another_cell(contents *c) { strcpy(text_at(c, "cell"), "relu"); }
 
 // Each mistake, and a line that must not hold because of it.
@@ -309,37 +282,51 @@ START_TEST(mistakes_are_seen_where_they_are)
     static const struct {
         const char *name;
         mistake *make;
-        size_t line;
+        size_t line, kind;
     } row[] = {
-        {"a state off by 1e-4", a_state, STATES_LINE},
-        {"a state that is NaN", a_state_is_nan, STATES_LINE},
-        {"W_hh transposed", a_transposed_matrix, STATES_LINE},
-        {"W_hh transposed, backward", a_transposed_matrix, DZ_LINE},
-        {"another cell", another_cell, STATES_LINE},
-        {"a reset", a_reset, STATES_LINE},
-        {"a reset, backward", a_reset, DZ_LINE},
-        {"a reset in dW", a_reset, WEIGHTS_LINE},
-        {"a token", a_token, STATES_LINE},
-        {"a token in dW", a_token, WEIGHTS_LINE},
-        {"a target", a_target, LOSSES_LINE},
-        {"a target in dz", a_target, DZ_LINE},
-        {"a dz off by 1e-3 of itself", a_dz, DZ_LINE},
-        {"a loss", a_loss, LOSSES_LINE},
-        {"an element of dW_hh off by a hundredth", a_gradient, WEIGHTS_LINE},
-        {"an element of dW_ih", an_input_gradient, WEIGHTS_LINE},
-        {"an element of db", a_bias_gradient, BIASES_LINE},
-        {"the decoder's db", a_decoder_gradient, DECODER_LINE},
+        {"a state off by 1e-4", a_state, STATES_LINE, 0},
+        {"a state that is NaN", a_state_is_nan, STATES_LINE, 0},
+        {"W_hh transposed", a_transposed_matrix, STATES_LINE, 0},
+        {"W_hh transposed, backward", a_transposed_matrix, DZ_LINE, 0},
+        {"another cell", another_cell, STATES_LINE, 0},
+        {"a reset", a_reset, STATES_LINE, 0},
+        {"a reset, backward", a_reset, DZ_LINE, 0},
+        {"a reset in dW", a_reset, WEIGHTS_LINE, 0},
+        {"a token", a_token, STATES_LINE, 0},
+        {"a token in dW", a_token, WEIGHTS_LINE, 0},
+        {"a target", a_target, LOSSES_LINE, 0},
+        {"a target in dz", a_target, DZ_LINE, 0},
+        {"a dz off by 1e-3 of itself", a_dz, DZ_LINE, 0},
+        {"a loss", a_loss, LOSSES_LINE, 0},
+        {"an element of dW_hh off by a hundredth", a_gradient, WEIGHTS_LINE, 0},
+        {"an element of dW_ih", an_input_gradient, WEIGHTS_LINE, 0},
+        {"an element of db", a_bias_gradient, BIASES_LINE, 0},
+        {"the decoder's db", a_decoder_gradient, DECODER_LINE, 0},
+        {"a c off by 1e-4", a_state_c, STATES_LINE, MIXED_KIND},
+        {"a second product's operand", a_product, STATES_LINE, MIXED_KIND},
+        {"two blocks of W_ih change places", other_order, STATES_LINE, MIXED_KIND},
+        {"a dz of a gate", a_gate, DZ_LINE, MIXED_KIND},
+        {"a dz of the last block", a_last_block, DZ_LINE, MIXED_KIND},
+        {"a gradient of c, in dz", a_gradient_of_c, DZ_LINE, MIXED_KIND},
+        {"a gradient of c", a_gradient_of_c, DSTATES_LINE, MIXED_KIND},
+        {"a gradient of the first state", a_first_gradient, DSTATES_LINE, MIXED_KIND},
+        {"a reset of a gated cell", a_reset, STATES_LINE, MIXED_KIND},
+        {"a reset of a gated cell, in dz", a_reset, DZ_LINE, MIXED_KIND},
+        {"a reset of a gated cell, backward", a_reset, DSTATES_LINE, MIXED_KIND},
+        {"a reset of a gated cell, in dW", a_reset, WEIGHTS_LINE + 1, MIXED_KIND},
+        {"an element of dW_mixed", a_second_gradient, WEIGHTS_LINE + 1, MIXED_KIND},
+        {"an element of db_hn", a_second_bias, BIASES_LINE + 1, MIXED_KIND},
     };
     make_folder();
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-        bptt_trainer *t = open_kind(&KINDS[0]);
+        bptt_trainer *t = open_kind(&KINDS[row[i].kind]);
         for (int n = 0; n < 20; n++) CK_OK(bptt_trainer_step(t, NULL, NULL));
         keep(t);
         bptt_trainer_close(t);
-        contents *c = read_trace();
+        contents *c = read_trace(path);
         row[i].make(c);
-        write_trace(c);
-        const heard h = certified();
+        write_trace(path, c);
+        const heard h = certified(KINDS[row[i].kind].cell);
         CK_TRUE(h.wrong[row[i].line], "%s is not seen: %s", row[i].name, h.text);
     }
     remove_folder();
@@ -353,8 +340,8 @@ START_TEST(a_file_that_was_only_written_again_holds)
     make_folder();
     keep(t);
     bptt_trainer_close(t);
-    write_trace(read_trace());
-    const heard h = certified();
+    write_trace(path, read_trace(path));
+    const heard h = certified(BPTT_TANH);
     CK_TRUE(h.failed == 0, "%s", h.text);
     remove_folder();
 }
@@ -408,9 +395,9 @@ START_TEST(a_file_that_says_what_cannot_be_is_refused)
         bptt_trainer *t = open_kind(&KINDS[0]);
         keep(t);
         bptt_trainer_close(t);
-        contents *c = read_trace();
+        contents *c = read_trace(path);
         row[i].make(c);
-        write_trace(c);
+        write_trace(path, c);
         refused(BPTT_BAD_FILE, row[i].words);
     }
     remove_folder();

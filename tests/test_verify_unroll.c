@@ -1,5 +1,6 @@
 // `bptt verify unroll`: correct nets pass, and every planted bug is detected by the claims that the
 // table names. Bugs of the time loops are planted in the plans, those of an entry in a backend's table.
+#include "gated_bugs.h"
 #include "host_memory.h"
 #include "identity.h"
 #include "modp.h"
@@ -57,21 +58,6 @@ static void bent_forget(bptt_device *d, void *handle)
     free(bent);
     host_forget(d, handle);
 }
-
-static void drop(bptt_plan *p, size_t i)
-{
-    memmove(&p->op[i], &p->op[i + 1], (p->ops - i - 1) * sizeof *p->op);
-    p->ops--;
-}
-
-static bool is_gemm(const bptt_op *s, bool a_t, bool b_t, int beta, size_t rows, size_t cols)
-{
-    return s->opcode == BPTT_GEMM && s->arg[0].t == a_t && s->arg[1].t == b_t && s->beta == beta &&
-           s->arg[2].rows == rows && s->arg[2].cols == cols;
-}
-
-static void one_step_early(bptt_mat *m, size_t B) { m->at -= B * m->ld; }
-static void one_step_late(bptt_mat *m, size_t B) { m->at += B * m->ld; }
 
 // ONE
 static void forward_reads_h_before(bptt_plan *p)
@@ -341,6 +327,20 @@ static const struct {
     {"a row not summed", &ONE, NULL, BPTT_COLSUM, last_row_is_not_summed, LAYERS | LOSS},
     {"repeated tokens overwrite", &ONE, NULL, BPTT_SCATTER, repeated_tokens_overwrite, LAYERS | LOSS},
     {"targets one row off", &ONE, NULL, BPTT_SOFTMAX_XENT, target_is_one_off, LOSS},
+    {"none", &LONG, NULL, 0, NULL, 0},
+    {"none", &GATED, NULL, 0, NULL, 0},
+    {"none", &TIMES, NULL, 0, NULL, 0},
+    {"none", &RESET, NULL, 0, NULL, 0},
+    {"c not carried", &LONG, c_is_not_carried, 0, NULL, CARRY | LAYERS | LOSS},
+    {"no gradient of c before keep", &LONG, c_has_no_gradient_before_keep, 0, NULL, LAYERS | LOSS},
+    {"the last gradient of c lost", &LONG, last_gradient_of_c_is_lost, 0, NULL, LAYERS},
+    {"the gradient of c not cleared", &LONG, gradient_of_c_is_not_cleared, 0, NULL, LAYERS | LOSS},
+    {"keep does not reach c", &LONG, keep_does_not_reach_c, 0, NULL, CELLS | LAYERS | LOSS},
+    {"biases of the wrong blocks", &GATED, biases_change_places, 0, NULL, CELLS | LAYERS | LOSS},
+    {"states before keep in reverse", &GATED, saved_states_before_keep, 0, NULL, LAYERS | LOSS},
+    {"dW of the second product from h", &TIMES, second_dW_of_the_states, 0, NULL, LAYERS | LOSS},
+    {"no second product", &TIMES, second_product_is_not_formed, 0, NULL, CELLS | LAYERS | LOSS},
+    {"no path through the reset gate", &RESET, no_path_through_the_reset_gate, 0, NULL, LAYERS | LOSS},
     {"weights not divided by", &ONE, NULL, BPTT_SOFTMAX_XENT, weights_are_not_divided_by, LOSS},
     {"none", &DENSE, NULL, 0, NULL, 0},
     {"dense loss: weights not divided by", &DENSE, NULL, BPTT_DENSE_LOSS, weights_are_not_divided_by, LOSS},

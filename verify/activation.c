@@ -276,8 +276,7 @@ static bptt_status sweep_sigmoid(sweep_report *t, sweep *s, bptt_error *e)
     sigmoid_ways(way, &s->ways);
     const bptt_status st = sweep_floats(s, &v, e);
     if (st) return st;
-    report_values(t, "sigmoid (of no cell yet): error bounded, monotone, in [0, 1], NaN and infinities right", s, &v,
-                  SIGMOID_ULP);
+    report_values(t, "sigmoid: error bounded, monotone, in [0, 1], NaN and infinities right", s, &v, SIGMOID_ULP);
     report_slopes(t, "the rule y (1 - y) gives the derivative of sigmoid at x, absolutely", "y (1 - y) - sigmoid' x",
                   &v, SIGMOID_SLOPE);
     report_ways(t, "sigmoid has the same bits at every width of the cpu backend, and on every machine", s, &v,

@@ -3,6 +3,7 @@
 
 #include "prng.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,13 +23,14 @@ static int64_t *carve_words(whole_net *n, size_t count)
 static void deal_window(whole_net *n, whole_window *w)
 {
     const whole_shape *s = &n->s;
-    const size_t N = n->N, LBH = s->L * s->B * s->H;
+    const size_t N = n->N, LBW = s->L * s->B * n->W;
     w->token = (int32_t *)carve_words(n, N), w->target = (int32_t *)carve_words(n, N);
     w->x = carve_words(n, N * s->I), w->dx = carve_words(n, N * s->I);
     w->keep = s->masked ? carve_words(n, N) : NULL;
     w->weight = s->masked || (N & (N - 1)) ? carve_words(n, N) : NULL;
-    w->last = s->last ? carve_words(n, LBH) : NULL;
-    w->h = carve_words(n, LBH * (s->T + 1)), w->dz = carve_words(n, s->L * N * s->H), w->dh0 = carve_words(n, LBH);
+    w->last = s->last ? carve_words(n, LBW) : NULL;
+    w->h = carve_words(n, LBW * (s->T + 1)), w->dz = carve_words(n, s->L * N * n->ZH);
+    w->u = carve_words(n, n->cell->mix ? s->L * N * s->H : 0), w->dh0 = carve_words(n, LBW);
     for (size_t i = 0; i < n->tensors; i++) w->g[i] = carve_words(n, n->size[i]);
 }
 
@@ -37,23 +39,44 @@ static void deal(whole_net *n)
     const whole_shape *s = &n->s;
     n->used = 0;
     for (size_t i = 0; i < n->tensors; i++) n->w[i] = carve_words(n, n->size[i]);
-    n->h0 = carve_words(n, s->L * s->B * s->H);
+    n->h0 = carve_words(n, s->L * s->B * n->W);
     for (size_t k = 0; k < WHOLE_WINDOWS; k++) deal_window(n, &n->win[k]);
-    n->logit = carve_words(n, s->V), n->dlogit = carve_words(n, n->N * s->V), n->dh = carve_words(n, n->N * s->H);
-    n->below = carve_words(n, n->N * (s->H > s->I ? s->H : s->I));
+    n->logit = carve_words(n, s->V), n->dlogit = carve_words(n, n->N * s->V), n->dh = carve_words(n, n->N * n->W);
+    n->below = carve_words(n, n->N * (s->H > s->I ? s->H : s->I)), n->kept = carve_words(n, n->N * n->W);
+    n->sums = (whole_terms *)carve_words(n, 2 * ((WHOLE_BLOCKS + WHOLE_STATES) * s->H + s->I));
+}
+
+void whole_blocks(const whole_cell *c, int biases, layer_tensor which, char blocks[2 * WHOLE_BLOCKS + 1])
+{
+    const bool all = which == BIAS_HH && biases == 2;
+    const char *const one = which == WEIGHT_IH || which == BIAS_IH ? c->input
+                            : which == WEIGHT_HH                   ? c->hidden
+                            : which == WEIGHT_MIXED                ? c->mixed
+                                                                   : c->alone;
+    (void)snprintf(blocks, 2 * WHOLE_BLOCKS + 1, "%s%s", all ? c->hidden : one, all ? c->mixed : "");
+}
+
+static void add_tensor(whole_net *n, layer_tensor kind, size_t size)
+{
+    n->kind[n->tensors] = kind;
+    n->size[n->tensors++] = size;
 }
 
 static void set_sizes(whole_net *n, const whole_shape *s)
 {
     *n = (whole_net){.s = *s, .N = s->T * s->B, .unit = WHOLE_APART};
+    n->cell = whole_cell_of(s->gated ? s->gated : BPTT_WHOLE);
+    n->W = n->cell->states * s->H, n->ZH = n->cell->blocks * s->H;
     while ((size_t)(n->unit / WHOLE_APART) < s->V) n->unit *= 2;
-    for (size_t l = 0; l < s->L; l++) {
-        n->size[n->tensors++] = s->H * (l ? s->H : s->I ? s->I : s->V);
-        n->size[n->tensors++] = s->H * s->H;
-        for (int b = 0; b < s->biases; b++) n->size[n->tensors++] = s->H;
-    }
-    n->size[n->tensors++] = s->V * s->H;
-    n->size[n->tensors++] = s->V;
+    for (size_t l = 0; l < s->L; l++)
+        for (layer_tensor k = WEIGHT_IH; k < LAYER_TENSORS; k++) {
+            char blocks[2 * WHOLE_BLOCKS + 1];
+            whole_blocks(n->cell, s->biases, k, blocks);
+            const size_t width = k >= BIAS_IH ? 1 : k != WEIGHT_IH || l ? s->H : s->I ? s->I : s->V;
+            if (*blocks) add_tensor(n, k, strlen(blocks) * s->H * width);
+        }
+    add_tensor(n, LAYER_TENSORS, s->V * s->H);
+    add_tensor(n, LAYER_TENSORS, s->V);
 }
 
 void whole_free(whole_net *n)
@@ -72,6 +95,13 @@ static void some(uint64_t *random, size_t rarely, int64_t most, int64_t *x, size
 
 static int64_t sign(uint64_t *random) { return whole_below(random, 2) ? 1 : -1; }
 
+// +-1 in one of n elements. The order of the draws is the same with every compiler.
+static void draw_sign(uint64_t *random, int64_t *x, size_t n)
+{
+    const size_t at = whole_below(random, n);
+    x[at] = sign(random);
+}
+
 // w [H][width]: one +-1 in each row, in randomly ordered columns, distinct while there are enough; then `more` further
 // entries of +-1 anywhere. order: room for `width`.
 static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, size_t more, int64_t *order)
@@ -82,25 +112,26 @@ static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, si
     }
     memset(w, 0, H * width * sizeof *w);
     for (size_t j = 0; j < H; j++) w[j * width + (size_t)order[j % width]] = sign(random);
-    for (size_t i = 0; i < more; i++) w[whole_below(random, H * width)] = sign(random);
+    for (size_t i = 0; i < more; i++) draw_sign(random, w, H * width);
 }
 
 static void draw_weights(whole_net *n, uint64_t *random, size_t k)
 {
-    const size_t H = n->s.H, V = n->s.V, each = 2 + (size_t)n->s.biases, more = (H / 8 + 1) >> (k / 3);
+    const size_t H = n->s.H, V = n->s.V, more = (H / 8 + 1) >> (k / 3);
     for (size_t i = 0; i + 2 < n->tensors; i++) {
-        const size_t which = i % each;
         const bool table = i == 0 && n->s.I == 0; // of which a token picks a column: nothing adds up
-        if (which >= BIAS_IH || table || n->s.full)
+        const size_t width = n->kind[i] == WEIGHT_IH && i == 0 ? n->s.I : H, each = H * width;
+        if (n->kind[i] >= BIAS_IH || table || n->s.full)
             some(random, 1, 2, n->w[i], n->size[i]);
         else
-            permutation(random, n->w[i], H, n->size[i] / H, more, n->below);
+            for (size_t at = 0; at < n->size[i]; at += each)
+                permutation(random, n->w[i] + at, H, width, more, n->below);
     }
     int64_t *const out = n->w[n->tensors - 2], *const bias = n->w[n->tensors - 1];
     memset(out, 0, V * H * sizeof *out);
     for (size_t v = 0; v < V; v++) {
         bias[v] = (int64_t)v;
-        for (size_t i = 0; i < 3 + H / V; i++) out[v * H + whole_below(random, H)] = sign(random);
+        for (size_t i = 0; i < 3 + H / V; i++) draw_sign(random, out + v * H, H);
     }
 }
 
@@ -128,7 +159,7 @@ static void draw_window(const whole_net *n, whole_window *w, uint64_t *random, s
     }
     some(random, 2 + k, 3, w->x, n->N * n->s.I);
     draw_masks(n, w, random);
-    if (w->last) some(random, 2 + k, 2, w->last, n->s.L * n->s.B * n->s.H);
+    if (w->last) some(random, 2 + k, 2, w->last, n->s.L * n->s.B * n->W);
 }
 
 // ---- a good one -----------------------------------------------------------------------------------------------------
@@ -147,9 +178,9 @@ static bool good(const whole_net *n)
     bool is = !n->beyond && (s->full || n->operand <= WHOLE_OPERAND);
     for (size_t k = 0; k < WHOLE_WINDOWS; k++) {
         const whole_window *const w = &n->win[k];
-        is = is && enough_nonzero(w->h, s->L * (s->T + 1) * s->B * s->H, 4) &&
-             enough_nonzero(w->dz, s->L * n->N * s->H, 50);
-        is = is && enough_nonzero(w->dh0, s->L * s->B * s->H, 100) && enough_nonzero(w->dx, n->N * s->I, 100);
+        is = is && enough_nonzero(w->h, s->L * (s->T + 1) * s->B * n->W, 4) &&
+             enough_nonzero(w->dz, s->L * n->N * n->ZH, 50);
+        is = is && enough_nonzero(w->dh0, s->L * s->B * n->W, 100) && enough_nonzero(w->dx, n->N * s->I, 100);
         for (size_t i = 0; is && i < n->tensors; i++) is = enough_nonzero(w->g[i], n->size[i], 100);
     }
     return is;
@@ -164,13 +195,14 @@ bptt_status whole_make(whole_net *n, const whole_shape *s, uint64_t seed, bptt_e
     deal(n);
     for (size_t k = 0; k < WHOLE_TRIES; k++) {
         draw_weights(n, &seed, k);
-        some(&seed, 2, 2, n->h0, s->L * s->B * s->H);
+        some(&seed, 2, 2, n->h0, s->L * s->B * n->W);
         for (size_t i = 0; i < WHOLE_WINDOWS; i++) draw_window(n, &n->win[i], &seed, k);
         whole_compute_reference(n);
         if (good(n)) return BPTT_OK;
         n->refused++;
     }
-    return bptt_fail(e, BPTT_BAD_CONFIG,
-                     "no net of V %zu I %zu H %zu L %zu B %zu T %zu in whole numbers: sums to %lld, operands to %lld",
-                     s->V, s->I, s->H, s->L, s->B, s->T, (long long)n->sum, (long long)n->operand);
+    return bptt_fail(
+        e, BPTT_BAD_CONFIG,
+        "no net of %s V %zu I %zu H %zu L %zu B %zu T %zu in whole numbers: sums to %lld, operands to %lld",
+        n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T, (long long)n->sum, (long long)n->operand);
 }

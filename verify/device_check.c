@@ -12,42 +12,75 @@
 
 // ---- nets -----------------------------------------------------------------------------------------------------------
 
-// V I H L B T biases, masked, last, full. Sizes around the tiles of products, of vectors and of whole-window kernels.
+// V I H L B T biases, masked, last, full, gated. Sizes around the tiles of products, of vectors and of whole-window
+// kernels.
 static const whole_shape SHAPE[] = {
-    {2, 0, 1, 1, 1, 1, 1, false, false, false},
-    {5, 0, 7, 1, 3, 6, 1, true, true, false},
-    {7, 3, 5, 2, 2, 4, 2, true, false, false},
-    {33, 0, 17, 3, 5, 9, 2, true, true, false},
-    {20, 0, 64, 1, 16, 16, 1, false, false, false},
-    {31, 33, 65, 2, 9, 12, 2, true, true, false},
-    {32, 0, 100, 2, 50, 20, 1, true, false, false},
-    {65, 16, 128, 1, 8, 33, 1, false, true, false},
-    {4, 0, 3, 1, 1, 128, 2, false, true, false},
-    {9, 0, 33, 2, 4, 3, 1, true, true, true},
-    {6, 16, 50, 1, 33, 2, 2, true, false, true},
-    {3, 1, 2, 3, 7, 40, 1, true, false, false},
+    {2, 0, 1, 1, 1, 1, 1, false, false, false, 0},
+    {5, 0, 7, 1, 3, 6, 1, true, true, false, 0},
+    {7, 3, 5, 2, 2, 4, 2, true, false, false, 0},
+    {33, 0, 17, 3, 5, 9, 2, true, true, false, 0},
+    {20, 0, 64, 1, 16, 16, 1, false, false, false, 0},
+    {31, 33, 65, 2, 9, 12, 2, true, true, false, 0},
+    {32, 0, 100, 2, 50, 20, 1, true, false, false, 0},
+    {65, 16, 128, 1, 8, 33, 1, false, true, false, 0},
+    {4, 0, 3, 1, 1, 128, 2, false, true, false, 0},
+    {9, 0, 33, 2, 4, 3, 1, true, true, true, 0},
+    {6, 16, 50, 1, 33, 2, 2, true, false, true, 0},
+    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0},
     // --exhaustive alone
-    {64, 0, 200, 2, 17, 12, 2, true, true, false},
-    {30, 96, 256, 1, 128, 10, 1, true, false, false},
-    {256, 0, 96, 3, 30, 30, 1, true, true, false},
-    {10, 40, 31, 2, 65, 2, 1, true, true, true},
+    {64, 0, 200, 2, 17, 12, 2, true, true, false, 0},
+    {30, 96, 256, 1, 128, 10, 1, true, false, false, 0},
+    {256, 0, 96, 3, 30, 30, 1, true, true, false, 0},
+    {10, 40, 31, 2, 65, 2, 1, true, true, true, 0},
 };
 enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0], PLAIN_SHAPES = 12, MORE_SEEDS = 8 };
+
+// Of every gated cell. Their gradients do not grow, so full weights go with any T.
+static const whole_shape GATED_SHAPE[] = {
+    {5, 0, 7, 1, 3, 6, 2, true, true, false, 0},
+    {9, 3, 33, 2, 4, 11, 1, true, true, true, 0},
+    {20, 16, 16, 3, 9, 7, 2, false, false, false, 0},
+    {6, 0, 65, 1, 5, 30, 1, false, true, true, 0},
+    // --exhaustive alone
+    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0},
+    {31, 33, 50, 2, 33, 12, 2, true, true, true, 0},
+    {30, 0, 128, 2, 8, 33, 1, true, false, false, 0},
+};
+enum { GATED_SHAPES = sizeof GATED_SHAPE / sizeof GATED_SHAPE[0], FEW_GATED_SHAPES = 4, GATED_SEEDS = 2 };
 
 typedef struct nets {
     whole_net *net;
     size_t count, refused;
+    const char *unknown; // word of a cell that device_cells.c lacks; NULL: none
 } nets;
+
+static bptt_status add_net(nets *n, const whole_shape *sizes, uint64_t seed, bptt_error *e)
+{
+    whole_net *const made = &n->net[n->count++];
+    const bptt_status s = whole_make(made, sizes, seed, e);
+    n->refused += made->refused;
+    return s;
+}
 
 static bptt_status make_nets(nets *n, bool exhaustive, bptt_error *e)
 {
     const size_t shapes = exhaustive ? SHAPES : PLAIN_SHAPES, seeds = exhaustive ? MORE_SEEDS : 1;
+    const size_t each = exhaustive ? GATED_SHAPES * GATED_SEEDS : FEW_GATED_SHAPES;
+    const size_t gated_shapes = exhaustive ? GATED_SHAPES : FEW_GATED_SHAPES;
     bptt_status s = BPTT_OK;
-    n->net = calloc(shapes * seeds, sizeof *n->net);
+    n->net = calloc(shapes * seeds + each * bptt_cells, sizeof *n->net);
     if (!n->net) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for nets in whole numbers");
-    for (size_t i = 0; !s && i < shapes * seeds; i++) {
-        s = whole_make(&n->net[n->count++], &SHAPE[i % shapes], 100 + i, e);
-        n->refused += n->net[i].refused;
+    for (size_t i = 0; !s && i < shapes * seeds; i++) s = add_net(n, &SHAPE[i % shapes], 100 + i, e);
+    for (size_t cell = BPTT_PLAIN_CELLS; !s && cell < bptt_cells; cell++) {
+        if (!whole_cell_of((bptt_cell)cell)) {
+            n->unknown = bptt_cell_table[cell].word;
+            continue;
+        }
+        for (size_t i = 0; !s && i < each; i++) {
+            whole_shape sizes = GATED_SHAPE[i % gated_shapes];
+            sizes.gated = (bptt_cell)cell;
+            s = add_net(n, &sizes, 1000 * cell + i, e);
+        }
     }
     return s;
 }
@@ -206,9 +239,12 @@ static void report_numbers(const verify_options *o, size_t *failures, const char
                     whole_nets ? all->for_nets : all->for_steps);
 }
 
-static void report_backend(const verify_options *o, size_t *failures, const char *backend, const backend_found *f)
+static void report_backend(const verify_options *o, size_t *failures, const char *backend, backend_found *f,
+                           const char *unknown)
 {
     char claim[200];
+    if (unknown && f->nets.unlike++ == 0)
+        (void)snprintf(f->nets.first, sizeof f->nets.first, "no formulas of cell %s in whole numbers", unknown);
     const char *const whose = strcmp(backend, "ref") == 0 ? "loops over 64-bit integers" : "64-bit integers and of ref";
     (void)snprintf(claim, sizeof claim, "%s: states, losses and gradients of whole-number nets are those of %s",
                    backend, whose);
@@ -237,7 +273,7 @@ static bptt_status try_backend(const verify_options *o, size_t which, const nets
         const backend_progress t = {o, BACKEND[which].progress, i, p.count};
         s = try_place(&p.at[i], n, !plain ? 0 : o->exhaustive ? 100 : 12, &t, &f, e);
     }
-    if (!s && f.present > 0) report_backend(o, failures, BACKEND[which].name, &f);
+    if (!s && f.present > 0) report_backend(o, failures, BACKEND[which].name, &f, n->unknown);
     return s;
 }
 

@@ -1,4 +1,4 @@
-// Runs a whole-number net on a backend, with the plans of training and the cell BPTT_WHOLE.
+// Runs a whole-number net on a backend, with the plans of training and the cell of whole numbers.
 #include "device_exact.h"
 
 #include <stdio.h>
@@ -19,19 +19,24 @@ void whole_compare(whole_found *f, const double *got, double factor, const int64
 
 bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **m, bptt_error *e)
 {
-    c->cell = BPTT_RELU, c->optimizer = BPTT_SGD, c->type = p->type;
+    if (!bptt_cell_is_gated(c->cell)) c->cell = BPTT_RELU;
+    c->optimizer = BPTT_SGD, c->type = p->type;
     c->compute.backend = p->backend, c->compute.device = p->device, c->compute.threads = p->threads;
     c->compute.lowering = p->lowering, c->compute.product = p->product, c->compute.precision = p->precision;
     const bptt_status s = p->table ? bptt_model_open_on(p->table, c, m, e) : bptt_model_open(c, m, e);
-    if (!s) (*m)->config.cell = BPTT_WHOLE; // plans of runs opened from here on have it
+    const bool gated = bptt_cell_is_gated(c->cell);
+    if (!s)
+        (*m)->config.cell = (bptt_cell)(BPTT_WHOLE + (gated ? c->cell : 0)); // for plans of runs opened from here on
     return s;
 }
 
 // fp16 represents the decoder's weights, +-unit, up to 65504; gradients are scaled into its range. 16-bit products need
-// the rows of each step aligned to 16 bytes; matrices of one column are not padded, so their rows are not aligned.
+// the rows of each step aligned to 16 bytes; matrices of one column are not padded, so their rows are not aligned, and
+// neither are the blocks of z, but for the first ones, where H is not a multiple of 8.
 bool whole_suits(const whole_net *n, bptt_precision p)
 {
-    if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1)) return false;
+    const bool inside = (*n->cell->hidden && !strchr(n->cell->hidden, '0')) || n->cell->mix; // begins inside rows of z
+    if (p >= BPTT_PRECISION_BF16 && (n->s.H == 1 || n->s.I == 1 || (inside && n->s.H % 8))) return false;
     const int64_t most = p == BPTT_PRECISION_FP32 ? WHOLE_SUM : p == BPTT_PRECISION_BF16 ? 1 << 8 : 1 << 11;
     return n->operand <= most && (p != BPTT_PRECISION_FP16 || n->unit <= 1 << 15);
 }
@@ -52,7 +57,8 @@ typedef struct trial {
 static size_t most(const whole_net *n)
 {
     const whole_shape *s = &n->s;
-    size_t most = s->L * (s->T + 1) * s->B * s->H;
+    size_t most = s->L * (s->T + 1) * s->B * n->W;
+    if (most < n->N * n->ZH) most = n->N * n->ZH;
     if (most < n->N * s->I) most = n->N * s->I;
     for (size_t i = 0; i < n->tensors; i++)
         if (most < n->size[i]) most = n->size[i];
@@ -64,9 +70,9 @@ static bptt_status open_trial(trial *t, const whole_place *p, bptt_error *e)
     const whole_shape *s = &t->n->s;
     bptt_model_config c;
     bptt_model_defaults(&c);
-    c.vocab = s->V, c.input = s->I, c.hidden = s->H, c.layers = s->L, c.biases = s->biases;
-    (void)snprintf(t->says, sizeof t->says, "%s, V %zu I %zu H %zu L %zu B %zu T %zu", p->name, s->V, s->I, s->H, s->L,
-                   s->B, s->T);
+    c.vocab = s->V, c.input = s->I, c.hidden = s->H, c.layers = s->L, c.biases = s->biases, c.cell = s->gated;
+    (void)snprintf(t->says, sizeof t->says, "%s,%s%s V %zu I %zu H %zu L %zu B %zu T %zu", p->name,
+                   *t->n->cell->word ? " " : "", t->n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T);
     t->x = malloc(most(t->n) * sizeof *t->x);
     t->keep = malloc(t->n->N * sizeof *t->keep), t->weight = malloc(t->n->N * sizeof *t->weight);
     if (!t->x || !t->keep || !t->weight) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
@@ -99,7 +105,7 @@ static bptt_status write_net(trial *t, bptt_error *e)
         s = bptt_model_write(t->m, BPTT_GRADIENT, i, scaled(t, n->w[i], 3, n->size[i]), BPTT_F64, e);
         if (!s) s = bptt_model_write(t->m, BPTT_WEIGHTS, i, scaled(t, n->w[i], unit, n->size[i]), BPTT_F64, e);
     }
-    const double *const h0 = scaled(t, n->h0, 1, n->s.L * n->s.B * n->s.H);
+    const double *const h0 = scaled(t, n->h0, 1, n->s.L * n->s.B * n->W);
     if (!s) s = bptt_run_write_state(t->back, h0, BPTT_F64, e);
     return s ? s : bptt_run_write_state(t->ahead, h0, BPTT_F64, e);
 }
@@ -108,10 +114,10 @@ static bptt_status write_net(trial *t, bptt_error *e)
 static bptt_status write_last(trial *t, bptt_error *e)
 {
     const whole_net *n = t->n;
-    const double unit = (double)n->unit / (double)t->w->weights;
+    const double unit = t->w->layers;
     bptt_status s = BPTT_OK;
     if (t->w->last)
-        s = bptt_run_write_last_gradient(t->back, scaled(t, t->w->last, unit, n->s.L * n->s.B * n->s.H), BPTT_F64, e);
+        s = bptt_run_write_last_gradient(t->back, scaled(t, t->w->last, unit, n->s.L * n->s.B * n->W), BPTT_F64, e);
     if (s || !t->m->scale.buf) return s;
     return model_write_scale(t->m, (double[2]){16 / unit, 0}, e);
 }
@@ -126,7 +132,7 @@ static void like(trial *t, double factor, const int64_t *want, size_t count, con
 static bptt_status compare_gradient(trial *t, bptt_error *e)
 {
     const whole_net *n = t->n;
-    const double weights = (double)t->w->weights, layers = weights / (double)n->unit;
+    const double weights = (double)t->w->weights, layers = 1 / t->w->layers;
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < n->tensors; i++) {
         bptt_tensor info;
@@ -134,13 +140,14 @@ static bptt_status compare_gradient(trial *t, bptt_error *e)
         if (!s) s = bptt_model_read(t->m, BPTT_GRADIENT, i, t->x, BPTT_F64, e);
         if (!s) like(t, i + 2 < n->tensors ? layers : weights, t->w->g[i], n->size[i], info.name);
     }
-    const size_t kept = t->back->keeps_dz || n->s.L < 2 ? n->s.L : 2; // else those of higher layers are overwritten
+    const bool all = n->s.gated || t->back->keeps_dz || n->s.L < 2; // else those of higher layers are overwritten
+    const size_t kept = all ? n->s.L : 2;
     for (size_t l = 0; !s && l < kept; l++) {
         s = t->m->device->backend.read(t->m->device, t->x, BPTT_F64, run_dz(t->back, l), e);
-        if (!s) like(t, layers, t->w->dz + l * n->N * n->s.H, n->N * n->s.H, "dz of a layer");
+        if (!s) like(t, layers, t->w->dz + l * n->N * n->ZH, n->N * n->ZH, "dz of a layer");
     }
     if (!s) s = bptt_run_read(t->back, BPTT_GRAD_STATE, t->x, BPTT_F64, e);
-    if (!s) like(t, layers, t->w->dh0, n->s.L * n->s.B * n->s.H, "dh0");
+    if (!s) like(t, layers, t->w->dh0, n->s.L * n->s.B * n->W, "dh0");
     if (s || !n->s.I) return s;
     s = bptt_run_read(t->back, BPTT_GRAD_INPUT, t->x, BPTT_F64, e);
     if (!s) like(t, layers, t->w->dx, n->N * n->s.I, "dx");
@@ -156,10 +163,10 @@ static void compare_loss(trial *t, double loss, const char *what)
 // The carried state is the last state of each layer.
 static bptt_status compare_carried(trial *t, bptt_run *r, const char *what, bptt_error *e)
 {
-    const size_t BH = t->n->s.B * t->n->s.H, T = t->n->s.T;
+    const size_t BW = t->n->s.B * t->n->W, T = t->n->s.T;
     double *const all = t->x;
     const bptt_status s = bptt_run_read_state(r, all, BPTT_F64, e);
-    for (size_t l = 0; !s && l < t->n->s.L; l++, t->x += BH) like(t, 1, t->w->h + (l * (T + 1) + T) * BH, BH, what);
+    for (size_t l = 0; !s && l < t->n->s.L; l++, t->x += BW) like(t, 1, t->w->h + (l * (T + 1) + T) * BW, BW, what);
     t->x = all;
     return s;
 }
@@ -186,7 +193,7 @@ static bptt_status run_window(trial *t, bptt_error *e)
     if (s) return s;
     compare_loss(t, back.loss, "loss"), compare_loss(t, ahead.loss, "loss, forward only,");
     s = bptt_run_read(t->back, BPTT_STATES, t->x, BPTT_F64, e);
-    if (!s) like(t, 1, w->h, n->s.L * (n->s.T + 1) * n->s.B * n->s.H, "states");
+    if (!s) like(t, 1, w->h, n->s.L * (n->s.T + 1) * n->s.B * n->W, "states");
     if (!s) s = compare_gradient(t, e);
     if (!s) s = compare_carried(t, t->back, "carried state", e);
     return s ? s : compare_carried(t, t->ahead, "carried state, forward only,", e);

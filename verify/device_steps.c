@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 40, ROOM = 6000, IDS = 64, TRIES = 50, SIDE = 40 };
+enum { STEPS = 40, ROOM = 6000, IDS = 64, TRIES = 50, SIDE = 40, GATED_ROWS = 9, GATED_SIDE = 35 };
 
 // The buffer as integers, and the plan so far.
 typedef struct mirror {
@@ -14,6 +14,7 @@ typedef struct mirror {
     int64_t size;                // largest sum of |terms| of the step
     int32_t id[IDS];
     uint64_t random;
+    bool gated;          // a plan of gated cells' ops alone, whose numbers stay small
     bptt_mat whole, ids; // [1][ROOM], [IDS][1] on the device
     bptt_op op[STEPS];
 } mirror;
@@ -103,10 +104,90 @@ static void apply_elementwise(mirror *m, const bptt_op *s, const bptt_mat *y, si
     add_to_element(m, s, y, i, j, v, llabs(v) > y0 * y0 ? llabs(v) : y0 * y0);
 }
 
+// Blocks of row i: those of a unit j, H columns apart.
+static void read_unit(mirror *m, const bptt_mat *x, size_t i, size_t j, size_t count, size_t H, int64_t *unit)
+{
+    for (size_t k = 0; k < count; k++) unit[k] = *element_of(m->x, x, i, k * H + j);
+}
+
+static void write_unit(mirror *m, const bptt_mat *x, size_t i, size_t j, size_t count, size_t H, const int64_t *unit)
+{
+    for (size_t k = 0; k < count; k++) set_element(m, x, i, k * H + j, unit[k], llabs(unit[k]));
+}
+
+// Adds to the last operand.
+static void add_unit(mirror *m, const bptt_mat *x, size_t i, size_t j, size_t count, size_t H, const int64_t *unit)
+{
+    for (size_t k = 0; k < count; k++) {
+        const int64_t was = *element_of(m->x, x, i, k * H + j);
+        set_element(m, x, i, k * H + j, was + unit[k], llabs(was) + llabs(unit[k]));
+    }
+}
+
+static void note_size(mirror *m, double size)
+{
+    if (size > (double)m->size) m->size = size < WHOLE_SUM ? (int64_t)size : WHOLE_SUM;
+}
+
+// z [blocks] of a unit, with the biases b of its first and b2 of its last blocks.
+static void read_biased(mirror *m, const bptt_op *s, const whole_cell *c, size_t i, size_t j, size_t H, int64_t *z)
+{
+    read_unit(m, &s->arg[0], i, j, c->blocks, H, z);
+    for (size_t k = 0; k < c->blocks; k++) {
+        int64_t size = llabs(z[k]);
+        for (size_t b = 1; b <= 2; b++) {
+            const size_t count = s->arg[b].buf ? s->arg[b].cols / H : 0, first = b == 1 ? 0 : c->blocks - count;
+            if (k < first || k >= first + count) continue;
+            const int64_t bias = *element_of(m->x, &s->arg[b], 0, (k - first) * H + j);
+            z[k] += bias, size += llabs(bias);
+        }
+        note_size(m, (double)size);
+    }
+}
+
+// Row i and unit j of an op of gated cells.
+static void apply_gated(mirror *m, const bptt_op *s, const whole_cell *c, size_t H, size_t i, size_t j)
+{
+    int64_t z[WHOLE_BLOCKS], one[WHOLE_STATES], two[WHOLE_STATES], three[WHOLE_STATES], d[WHOLE_STATES] = {0};
+    const size_t Z = c->blocks, S = c->states;
+    double size = 0;
+    read_unit(m, &s->arg[0], i, j, Z, H, z);
+    switch (s->opcode) {
+    case BPTT_GATES_FORWARD:
+        read_biased(m, s, c, i, j, H, z), read_unit(m, &s->arg[3], i, j, S, H, one);
+        c->forward(z, one, d, &size);
+        write_unit(m, &s->arg[4], i, j, S, H, d);
+        break;
+    case BPTT_GATES_BACKWARD:
+        read_unit(m, &s->arg[1], i, j, S, H, one), read_unit(m, &s->arg[2], i, j, S, H, two);
+        read_unit(m, &s->arg[3], i, j, S, H, three);
+        c->backward(z, one, two, three, d, &size);
+        add_unit(m, &s->arg[4], i, j, S, H, d);
+        break;
+    case BPTT_MIX:
+        d[0] = c->mix(z, *element_of(m->x, &s->arg[1], i, j), &size);
+        write_unit(m, &s->arg[2], i, j, 1, H, d);
+        break;
+    default:
+        d[0] = c->mix_backward(z, *element_of(m->x, &s->arg[1], i, j), *element_of(m->x, &s->arg[2], i, j), &size);
+        add_unit(m, &s->arg[3], i, j, 1, H, d);
+        break;
+    }
+    write_unit(m, &s->arg[0], i, j, Z, H, z);
+    note_size(m, size);
+}
+
+static bool is_gated(bptt_opcode entry) { return entry >= BPTT_GATES_FORWARD && entry <= BPTT_MIX_BACKWARD; }
+
 static void apply_op(mirror *m, const bptt_op *s)
 {
     memcpy(m->next, m->x, sizeof m->x);
     m->size = 0;
+    const whole_cell *const cell = whole_cell_of(s->cell);
+    const size_t H = is_gated(s->opcode) ? s->arg[0].cols / cell->blocks : 0;
+    for (size_t i = 0; i < s->arg[0].rows && H; i++)
+        for (size_t j = 0; j < H; j++) apply_gated(m, s, cell, H, i, j);
+    if (H) return;
     if (s->opcode == BPTT_GEMM) gemm(m, s);
     if (s->opcode == BPTT_SCATTER) scatter(m, s);
     if (s->opcode == BPTT_COLSUM) colsum(m, s);
@@ -135,6 +216,40 @@ static bptt_mat operand(placing *p, size_t rows, size_t cols, bool t)
     x.at = p->next, x.rows = rows, x.cols = cols, x.ld = ld, x.t = t;
     p->next += down * ld + whole_below(&p->m->random, 3);
     return x;
+}
+
+static size_t second_blocks(const whole_cell *c, unsigned coins)
+{
+    char blocks[2 * WHOLE_BLOCKS + 1];
+    whole_blocks(c, coins & 16 ? 1 : 2, BIAS_HH, blocks);
+    return strlen(blocks);
+}
+
+// An op of the cell, which for the second product is a mixed one.
+static bptt_op draw_gated(mirror *m, bptt_opcode entry, size_t *end)
+{
+    uint64_t *const r = &m->random;
+    const bool mixes = entry == BPTT_MIX || entry == BPTT_MIX_BACKWARD;
+    const whole_cell *c = NULL;
+    bptt_cell number = BPTT_TANH;
+    do
+        number = (bptt_cell)(BPTT_PLAIN_CELLS + whole_below(r, bptt_cells - BPTT_PLAIN_CELLS)),
+        c = whole_cell_of(number);
+    while (mixes && !c->mix);
+    const size_t n = 1 + whole_below(r, GATED_ROWS), H = 1 + whole_below(r, GATED_SIDE), W = c->states * H;
+    const unsigned coins = (unsigned)whole_below(r, 64);
+    placing p = {m, whole_below(r, 200)};
+    bptt_op s = {.opcode = entry, .alpha = 1, .cell = (bptt_cell)(BPTT_WHOLE + number)};
+    s.arg[0] = operand(&p, n, c->blocks * H, false);
+    if (entry == BPTT_GATES_FORWARD) {
+        const size_t second = second_blocks(c, coins);
+        if (coins & 4) s.arg[1] = operand(&p, 1, strlen(c->input) * H, false);
+        if (coins & 8 && second) s.arg[2] = operand(&p, 1, second * H, false);
+    }
+    const size_t first = entry == BPTT_GATES_FORWARD ? 3 : 1, width = mixes ? H : W;
+    for (size_t k = first; k < strlen(bptt_opcode_roles[entry]); k++) s.arg[k] = operand(&p, n, width, false);
+    *end = p.next;
+    return s;
 }
 
 // *end: how far into the buffer it reaches.
@@ -182,13 +297,14 @@ static bptt_op draw_step(mirror *m, bptt_opcode entry, size_t *end)
 // The i-th step of the plan, the first draw that fits and adds up to little enough; false if there is none.
 static bool add_step(mirror *m, size_t i, whole_found *f)
 {
+    static const bptt_opcode gated[] = {BPTT_GATES_FORWARD, BPTT_MIX, BPTT_GATES_BACKWARD, BPTT_MIX_BACKWARD};
     static const bptt_opcode drawn[] = {BPTT_GEMM,         BPTT_COPY,          BPTT_GEMM,         BPTT_SCATTER,
                                         BPTT_CELL_FORWARD, BPTT_CELL_BACKWARD, BPTT_SCALE_ROWS,   BPTT_GATHER,
                                         BPTT_COLSUM,       BPTT_ADD_ROW,       BPTT_CELL_FORWARD, BPTT_FILL};
-    const bptt_opcode entry = drawn[i % (sizeof drawn / sizeof drawn[0])];
+    const bptt_opcode entry = m->gated ? gated[i % 4] : drawn[i % (sizeof drawn / sizeof drawn[0])];
     for (size_t k = 0; k < TRIES; k++) {
         size_t end = 0;
-        m->op[i] = draw_step(m, entry, &end);
+        m->op[i] = (m->gated ? draw_gated : draw_step)(m, entry, &end);
         if (end > ROOM) continue;
         apply_op(m, &m->op[i]);
         if (m->size >= WHOLE_SUM) {
@@ -227,7 +343,7 @@ static bptt_status run_steps(mirror *m, bptt_device *d, const char *place, whole
     if (!s) s = d->backend.prepare(d, &plan, &handle, e);
     if (!s) s = d->backend.run(d, handle, &(bptt_slots){0}, e);
     if (!s) s = d->backend.read(d, x, BPTT_F64, m->whole, e);
-    (void)snprintf(says, sizeof says, "%s, a plan of random steps", place);
+    (void)snprintf(says, sizeof says, "%s, a plan of random %ssteps", place, m->gated ? "gated " : "");
     if (!s) whole_compare(f, x, 1, m->x, ROOM, says);
     d->backend.forget(d, handle);
     free(x);
@@ -252,6 +368,8 @@ bptt_status whole_steps(const whole_place *p, uint64_t seed, whole_found *f, bpt
     const shape table[] = {{&m->whole, 1, ROOM, d->backend.real}, {&m->ids, IDS, 1, BPTT_I32}};
     m->random = seed;
     s = layout_alloc(d, table, 2, block, e);
+    if (!s) s = run_steps(m, d, p->name, f, e);
+    m->gated = true;
     if (!s) s = run_steps(m, d, p->name, f, e);
     layout_free(d, block);
     bptt_model_close(model);

@@ -1,5 +1,5 @@
 // The adjoint identity <J d, s> = <d, J' s> as one equation of integers modulo p = 2^61 - 1. J d comes from the forward
-// text over dual numbers, J' s from the reverse pass over numbers modulo p. The only assumptions are the three
+// text over dual numbers, J' s from the reverse pass over numbers modulo p. The only assumptions are the five
 // derivatives in numbers/number_dual.h. All inputs are random; both sides are polynomials of them, which agree by
 // accident with probability at most their degree over p (Schwartz, Zippel).
 // The code under test is passed as tables of functions, so that a test can pass broken ones.
@@ -58,16 +58,16 @@ typedef struct net_tables {
 } net_tables;
 
 typedef enum net_claim {
-    NET_CELLS,  // every state is the seed's cell of the states before and below it; nothing of gated cells
+    NET_CELLS,  // every state is the cell's of the states before and below it: bptt_elman_forward, or gated_steps.h
     NET_CARRY,  // the carried state is the last state, and the next window starts from it
-    NET_LAYERS, // the identity for the layers, any cotangent of the top states, two windows one after the other
-    NET_LOSS,   // the identity for the mean loss: decoder, softmax, weights; forward only in pieces
+    NET_LAYERS, // the identity for the layers, any cotangent of the top h and of all last states, through two windows
+    NET_LOSS,   // the identity for the mean of any loss: decoder, weights; forward only in pieces
     NET_CLAIMS
 } net_claim;
 
-// Both sides are polynomials of at most this degree in the random inputs. A step through a cell multiplies by keep, W
-// and 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and weight come on
-// top.
+// Both sides are polynomials of at most this degree in the random inputs. A step through an elementwise cell multiplies
+// by keep, W and 1 - y y, and a path has at most 2T + L of them in two windows; decoder, cotangent, direction and
+// weight come on top.
 double net_degree(const net_case *c);
 bptt_status identity_net(const net_tables *judged, const net_case *c, bool holds[NET_CLAIMS], bptt_error *e);
 

@@ -1,12 +1,19 @@
 // Exact checks of the unrolled net: the adjoint identity, and its states against the cell.
-#include "net_pair.h"
-
+#include "gated_steps.h"
 #include "modp.h"
+#include "net_pair.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-double net_degree(const net_case *c) { return 4 * (double)(2 * c->T + c->L) + 12; }
+// For a gated cell n = 2T + L steps: a state is of degree 2n + 2 at most, since a step multiplies it by keep and a
+// gate, and mingru's candidate is a product of the state below. A step of a path multiplies at most by keep, two
+// weights, slopes and gates of degree 6 and two states, their keep and weight: 2 (2n + 2) + 12, in mlstm.
+double net_degree(const net_case *c)
+{
+    const double n = (double)(2 * c->T + c->L);
+    return bptt_cell_is_gated(c->cell) ? n * (4 * n + 16) + 12 : 4 * n + 12;
+}
 
 // <direction, gradient> over some of the leaves.
 static uint64_t along(const net_pair *p, const uint64_t *gradient, leaf_kind i)
@@ -93,13 +100,33 @@ static bptt_status layer_is_cells(const net_pair *p, size_t I, const uint64_t **
     return BPTT_OK;
 }
 
+// The same for a gated cell, h [T+1][B][S*H], and its independent formulas.
+static void layer_is_gated_steps(const net_pair *p, size_t I, const uint64_t **w, const uint64_t *h,
+                                 const uint64_t *below, uint64_t *room, bool *holds)
+{
+    const size_t B = p->c.B, W = p->m->S * p->c.H;
+    const gated_layer layer = {p->c.cell, I, p->c.H, p->c.biases, *w};
+    uint64_t *const kept = room, *const y = kept + W, *const x = y + W + p->c.H;
+    for (size_t t = 0; t < p->c.T; t++) {
+        if (!below) lowest_input(p, t, x);
+        for (size_t b = 0; b < B; b++) {
+            const uint64_t *const before = h + (t * B + b) * W, *const after = before + B * W;
+            for (size_t i = 0; i < W; i++) kept[i] = modp_mul(p->keep_at[t * B + b], before[i]);
+            gated_layer_step(&layer, below ? below + ((t + 1) * B + b) * W : x + b * I, kept, y, y + W);
+            *holds = *holds && memcmp(y, after, W * sizeof *y) == 0;
+        }
+    }
+    *w += gated_layer_parameters(&layer);
+}
+
 // Call after check_loss: checks the states of r, and the carried states of r and of the forward-only run.
 static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error *e)
 {
     const size_t B = p->c.B, H = p->c.H, BW = B * p->m->S * H, each = (p->c.T + 1) * BW;
-    const size_t most = p->c.I > p->c.V ? p->c.I : p->c.V;
-    const size_t widest = most > H ? most : H;
-    uint64_t *const h = words(p->c.L * each + 3 * p->n[LEAF_STATE] + (H + B) * (widest + H) + H + B * H, e);
+    const size_t most = p->c.I > p->c.V ? p->c.I : p->c.V, widest = most > H ? most : H;
+    const size_t need = (H + B) * (widest + H) + H + B * H + 2 * p->m->S * H;
+    const bool gated = bptt_cell_is_gated(p->c.cell);
+    uint64_t *const h = words(p->c.L * each + 3 * p->n[LEAF_STATE] + need, e);
     if (!h) return BPTT_NO_MEMORY;
     uint64_t *const carried = h + p->c.L * each, *const ahead = carried + p->n[LEAF_STATE],
                     *const room = ahead + 2 * p->n[LEAF_STATE];
@@ -107,12 +134,16 @@ static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error 
     if (!s) s = bptt_run_read_state(p->r, carried, BPTT_FP, e);
     if (!s) s = bptt_run_read_state(p->ahead, ahead, BPTT_DUAL, e);
     const uint64_t *w = p->value[LEAF_WEIGHTS];
-    holds[NET_CELLS] = holds[NET_CARRY] = true;
+    holds[NET_CELLS] = !gated || gated_steps_have(p->c.cell);
+    holds[NET_CARRY] = true;
     for (size_t l = 0; !s && l < p->c.L; l++) {
         const size_t I = l ? H : p->c.I ? p->c.I : p->c.V;
         const uint64_t *const states = h + l * each, *const last = states + p->c.T * BW;
-        if (!bptt_cell_is_gated(p->c.cell))
-            s = layer_is_cells(p, I, &w, states, l ? states - each : NULL, room, &holds[NET_CELLS], e);
+        const uint64_t *const below = l ? states - each : NULL;
+        if (!gated)
+            s = layer_is_cells(p, I, &w, states, below, room, &holds[NET_CELLS], e);
+        else if (gated_steps_have(p->c.cell))
+            layer_is_gated_steps(p, I, &w, states, below, room, &holds[NET_CELLS]);
         holds[NET_CARRY] &= memcmp(last, carried + l * BW, BW * sizeof *h) == 0;
         holds[NET_CARRY] &= memcmp(states, p->value[LEAF_STATE] + l * BW, BW * sizeof *h) == 0;
     }
@@ -123,8 +154,10 @@ static bptt_status check_states(net_pair *p, bool holds[NET_CLAIMS], bptt_error 
 
 // ---- the layers -----------------------------------------------------------------------------------------------------
 
-// One window forward over dual numbers, from the state that is there: adds <J d, cotangent> to *left.
-static bptt_status forward_window(net_pair *p, const uint64_t *cotangent, uint64_t *left, bptt_error *e)
+// One window forward over dual numbers, from the state that is there: adds <J d, cotangents> to *left. last: cotangent
+// of the last states, which go to `carried` as dual numbers.
+static bptt_status forward_window(net_pair *p, const uint64_t *cotangent, const uint64_t *last, uint64_t *carried,
+                                  uint64_t *left, bptt_error *e)
 {
     const size_t n = p->N * p->c.H;
     bptt_device *const d = p->dual_m->device;
@@ -133,16 +166,20 @@ static bptt_status forward_window(net_pair *p, const uint64_t *cotangent, uint64
     if (!y) return s ? s : BPTT_NO_MEMORY;
     const bptt_mat after = bptt_cols(bptt_rows(p->dual_r->mem.h[p->c.L - 1], p->c.B, p->N), 0, p->c.H);
     s = d->backend.read(d, y, BPTT_DUAL, after, e);
+    if (!s) s = bptt_run_read_state(p->dual_r, carried, BPTT_DUAL, e);
     for (size_t i = 0; i < n; i++) *left = modp_add(*left, modp_mul(y[2 * i + 1], cotangent[i]));
+    for (size_t i = 0; i < p->n[LEAF_STATE]; i++) *left = modp_add(*left, modp_mul(carried[2 * i + 1], last[i]));
     free(y);
     return s;
 }
 
 // One window forward and back from state h0; the gradient goes to p->gradient.
-static bptt_status reverse_window(net_pair *p, const uint64_t *h0, const uint64_t *cotangent, bptt_error *e)
+static bptt_status reverse_window(net_pair *p, const uint64_t *h0, const uint64_t *cotangent, const uint64_t *last,
+                                  bptt_error *e)
 {
     bptt_device *const d = p->m->device;
     bptt_status s = bptt_run_write_state(p->r, h0, BPTT_FP, e);
+    if (!s) s = bptt_run_write_last_gradient(p->r, last, BPTT_FP, e);
     if (!s) s = d->backend.write(d, p->cotangent_at, cotangent, BPTT_FP, e);
     if (!s) s = pair_layers(p->r, LAYERS_BOTH, p->cotangent_at, e);
     return s ? s : pair_gradient(p, e);
@@ -158,35 +195,28 @@ static uint64_t along_layers(const net_pair *p, bool with_state)
     return with_state ? modp_add(sum, along(p, p->gradient[LEAF_STATE], LEAF_STATE)) : sum;
 }
 
-// Two windows, the second from the state that the first carried on. With one layer the derivative goes through both:
-// the second window's gradient of its first state is a cotangent of the last state of the first. With more layers,
-// whose lower last states take no cotangent, it stops there: the direction is that of the carried state.
+// Two windows, the second from the states that the first carried on. The cotangents are those of the top layer's h
+// after each step and of all last states of all layers; to those of the first window the second window's gradient of
+// its first states is added, so the derivative goes through both windows in every state.
 static bptt_status check_layers(net_pair *p, bool *holds, bptt_error *e)
 {
-    const size_t each = p->c.B * p->c.H, n = p->n[LEAF_STATE];
-    uint64_t *const carried = words(3 * n, e), left[2] = {0, 0}, right[2] = {0, 0};
+    const size_t n = p->n[LEAF_STATE];
+    uint64_t *const carried = words(4 * n, e);
+    uint64_t left = 0, right = 0;
     if (!carried) return BPTT_NO_MEMORY;
-    uint64_t *const middle = carried + 2 * n;
+    uint64_t *const middle = carried + 2 * n, *const passed = middle + n;
     bptt_status s = pair_input(p, e);
     if (!s) s = bptt_run_write_state(p->dual_r, p->pair[LEAF_STATE], BPTT_DUAL, e);
-    if (!s) s = forward_window(p, p->cotangent[0], &left[0], e);
-    if (!s) s = bptt_run_read_state(p->dual_r, carried, BPTT_DUAL, e);
-    if (!s) s = forward_window(p, p->cotangent[1], &left[1], e);
+    if (!s) s = forward_window(p, p->cotangent[0], p->last[0], carried, &left, e);
     for (size_t i = 0; i < n; i++) middle[i] = carried[2 * i];
-    if (!s) s = reverse_window(p, middle, p->cotangent[1], e);
+    if (!s) s = forward_window(p, p->cotangent[1], p->last[1], carried, &left, e);
+    if (!s) s = reverse_window(p, middle, p->cotangent[1], p->last[1], e);
     if (!s) {
-        const bool through = p->c.L == 1 && p->m->S == 1; // no cotangent reaches the other states
-        uint64_t *const last = p->cotangent[0] + (p->c.T - 1) * each;
-        right[1] = along_layers(p, false);
-        for (size_t i = 0; i < n; i++) {
-            const uint64_t ds = p->gradient[LEAF_STATE][i];
-            if (through) last[i] = modp_add(last[i], ds);
-            if (!through) right[1] = modp_add(right[1], modp_mul(carried[2 * i + 1], ds));
-        }
-        s = reverse_window(p, p->value[LEAF_STATE], p->cotangent[0], e);
-        right[0] = along_layers(p, true);
-        *holds = through ? modp_add(left[0], left[1]) == modp_add(right[0], right[1])
-                         : left[0] == right[0] && left[1] == right[1];
+        right = along_layers(p, false);
+        for (size_t i = 0; i < n; i++) passed[i] = modp_add(p->last[0][i], p->gradient[LEAF_STATE][i]);
+        s = reverse_window(p, p->value[LEAF_STATE], p->cotangent[0], passed, e);
+        right = modp_add(right, along_layers(p, true));
+        *holds = left == right;
     }
     free(carried);
     return s;

@@ -6,13 +6,17 @@
 uint64_t modp_add(uint64_t a, uint64_t b) { return a + b < MODP ? a + b : a + b - MODP; }
 uint64_t modp_sub(uint64_t a, uint64_t b) { return modp_add(a, b ? MODP - b : 0); }
 
-// Binary double-and-add over the bits of b.
+// Horner's scheme over the digits of b in base 8. Modulo p, 2^61 = 1, so 8 x is x rotated within 61 bits.
 uint64_t modp_mul(uint64_t a, uint64_t b)
 {
     uint64_t ab = 0;
-    for (; b > 0; b >>= 1) {
-        if (b & 1) ab = modp_add(ab, a);
-        a = modp_add(a, a);
+    int i = 60;
+    while (i > 0 && b >> i == 0) i -= 3;
+    for (; i >= 0; i -= 3) {
+        const uint64_t times8 = (ab << 3 & MODP) | ab >> 58;
+        const uint64_t sum = times8 + a * (b >> i & 7); // at most 8 p < 2^64
+        ab = (sum & MODP) + (sum >> 61);
+        ab = ab < MODP ? ab : ab - MODP;
     }
     return ab;
 }

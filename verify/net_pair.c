@@ -19,8 +19,9 @@ static bptt_status open_pair_runs(net_pair *p, const net_tables *tables, bptt_er
     if (!s) s = bptt_model_open_on(&tables->dual, &m, &p->dual_m, e);
     bptt_run_config r = {.size = sizeof(bptt_run_config), .batch = c->B, .steps = c->T, .keep = c->masked};
     if (!s) s = bptt_run_open(p->dual_m, &r, &p->ahead, e);
-    r.gradient = 1, r.input_gradient = c->I > 0;
+    r.gradient = 1, r.input_gradient = c->I > 0, r.last_gradient = 1;
     if (!s) s = bptt_run_open(p->m, &r, &p->r, e);
+    r.last_gradient = 0;
     if (!s) s = bptt_run_open(p->dual_m, &r, &p->dual_r, e);
     if (!s) s = layout_alloc(p->m->device, &(shape){&p->cotangent_at, p->N, c->H, tables->fp.real}, 1, p->block, e);
     return s;
@@ -28,7 +29,7 @@ static bptt_status open_pair_runs(net_pair *p, const net_tables *tables, bptt_er
 
 static bptt_status make_arrays(net_pair *p, bptt_error *e)
 {
-    size_t all = 2 * p->N * p->c.H + 2 * p->N;
+    size_t all = 2 * p->N * p->c.H + 2 * p->n[LEAF_STATE] + 2 * p->N;
     for (int i = 0; i < LEAF_KINDS; i++) all += 5 * p->n[i];
     p->words = calloc(all, sizeof *p->words);
     p->token = calloc(2 * p->N, sizeof *p->token), p->keep = calloc(2 * p->N, sizeof *p->keep);
@@ -41,6 +42,7 @@ static bptt_status make_arrays(net_pair *p, bptt_error *e)
         p->gradient[i] = modp_carve(&at, p->n[i]), p->pair[i] = modp_carve(&at, 2 * p->n[i]);
     }
     for (int i = 0; i < 2; i++) p->cotangent[i] = modp_carve(&at, p->N * p->c.H);
+    for (int i = 0; i < 2; i++) p->last[i] = modp_carve(&at, p->n[LEAF_STATE]);
     p->keep_at = modp_carve(&at, p->N), p->weight_at = modp_carve(&at, p->N);
     p->target = p->token + p->N, p->weight = p->keep + p->N;
     return BPTT_OK;
@@ -64,6 +66,7 @@ static void draw(net_pair *p)
             p->pair[i][2 * j] = p->value[i][j], p->pair[i][2 * j + 1] = p->direction[i][j];
     }
     for (int i = 0; i < 2; i++) modp_draw(&random, p->cotangent[i], p->N * p->c.H);
+    for (int i = 0; i < 2; i++) modp_draw(&random, p->last[i], p->n[LEAF_STATE]);
     for (size_t i = 0; i < p->N; i++) {
         p->token[i] = (int32_t)(splitmix_next(&random) % p->c.V);
         p->target[i] = (int32_t)(splitmix_next(&random) % p->c.V);

@@ -20,7 +20,8 @@ typedef struct net_pair {
     uint64_t *value[LEAF_KINDS], *direction[LEAF_KINDS];
     uint64_t *pair[LEAF_KINDS]; // value, direction, value, ...: dual numbers
     uint64_t *gradient[LEAF_KINDS];
-    uint64_t *cotangent[2];        // [N][H] each: of the top states of two windows
+    uint64_t *cotangent[2];        // [N][H] each: of the top layer's h in two windows
+    uint64_t *last[2];             // [L][B][S*H] each: of all states after the last step of them
     uint64_t *keep_at, *weight_at; // [N]: modulo p what keep and weight are
     uint64_t *words;               // behind all of them
     int32_t *token, *target;       // [N] each; token owns both

@@ -48,7 +48,8 @@ static bptt_status make_window(stepper *p, bptt_error *e)
 bptt_status stepper_open(stepper *p, const bptt_backend *judged, const net_case *c, bptt_error *e)
 {
     const size_t N = c->T * c->B;
-    *p = (stepper){.c = *c, .N = N, .states = c->L * c->B * c->H, .inputs = N * c->I};
+    *p = (stepper){
+        .c = *c, .N = N, .states = c->L * c->B * bptt_cell_row_of(c->cell)->states * c->H, .inputs = N * c->I};
     bptt_status s = open_stepper_runs(p, judged, e);
     if (!s) s = make_window(p, e);
     if (s) stepper_close(p);

@@ -8,7 +8,7 @@
 
 typedef struct stepper {
     net_case c;
-    size_t N, states, inputs; // T*B; L*B*H; N*I
+    size_t N, states, inputs; // T*B; L*B*S*H; N*I
     bptt_model *real, *complex_;
     bptt_run *r, *ahead;     // r over double, with gradient; ahead over complex numbers, forward only
     double *h0, *dense;      // [states], [inputs]; h0 owns both

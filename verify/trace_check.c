@@ -20,19 +20,22 @@ static void report_bounded(const trace_report *t, const char *claim, bool holds,
     if (t->o->line) t->o->line(t->o->user, &line);
 }
 
-// Text for element i of states or dz, with `steps` blocks in each layer.
-static void describe_element(const trace_window *w, size_t i, size_t steps, char out[96])
+// Text for element i of a tensor with `columns` columns, H for each state or block (word), and `steps` blocks of rows
+// in each layer.
+static void describe_element(const trace_window *w, size_t i, size_t columns, const char *word, size_t steps,
+                             char out[96])
 {
-    const size_t row = i / w->H;
-    (void)snprintf(out, 96, "layer %zu, step %zu, row %zu, unit %zu", row / (steps * w->B), row / w->B % steps,
-                   row % w->B, i % w->H);
+    const size_t row = i / columns;
+    const int n = snprintf(out, 96, "layer %zu, step %zu, row %zu, unit %zu", row / (steps * w->B), row / w->B % steps,
+                           row % w->B, i % w->H);
+    if (columns > w->H) (void)snprintf(out + n, 96 - (size_t)n, " of %s %zu", word, i % columns / w->H);
 }
 
 static void report_states(const trace_report *t, const finding *f)
 {
     const trace_window *w = t->w;
     char found[600], where[96];
-    describe_element(w, f->at - w->B * w->H, w->T + 1, where); // block t+1 is what step t gives
+    describe_element(w, f->at - w->B * w->W, w->W, "state", w->T + 1, where); // block t+1 is what step t gives
     (void)snprintf(found, sizeof found,
                    "update %" PRIu64 " of %s, %zu layer%s of %zu, %zu step%s of %zu row%s: worst certified local error "
                    "%.3g (of it %.1g for binary64) at %s, %.2g of the limit. The float run is the exact run of a "
@@ -40,8 +43,11 @@ static void report_states(const trace_report *t, const finding *f)
                    "says nothing",
                    w->update, w->where, w->L, w->L == 1 ? "" : "s", w->H, w->T, w->T == 1 ? "" : "s", w->B,
                    w->B == 1 ? "" : "s", f->error, f->slack, where, f->share);
-    report_bounded(t, "each state is f(W x + U h + b) of the stored state before it, but for rounding", f->holds,
-                   found);
+    report_bounded(t,
+                   bptt_cell_is_gated(w->model.cell)
+                       ? "each state is the cell's of the stored states before and below it, but for rounding"
+                       : "each state is f(W x + U h + b) of the stored state before it, but for rounding",
+                   f->holds, found);
 }
 
 static void report_sums(const trace_report *t, const char *claim, const finding *f, const char *where)
@@ -56,22 +62,30 @@ static void report_sums(const trace_report *t, const char *claim, const finding 
 bptt_status verify_trace(const verify_options *o, size_t *failures, bptt_error *e)
 {
     trace_window *w = NULL;
-    finding states, dz, losses;
+    finding states, dz, dstates, losses;
     gradient_findings g;
     char where[96];
     if (!o->trace) return bptt_fail(e, BPTT_BAD_INPUT, "the folder of a trace is needed; bptt train --trace makes one");
     bptt_status s = trace_open(o->trace, &w, e);
     if (!s) s = certify_states(w, &states, e);
-    if (!s) s = certify_dz(w, &dz, e);
+    if (!s) s = certify_dz(w, &dz, &dstates, e);
     if (!s) s = certify_gradient(w, &g, e);
     if (!s) s = certify_losses(w, &losses, e);
     if (!s) {
         const trace_report t = {o, failures, w};
+        const bool gated = bptt_cell_is_gated(w->model.cell);
         report_states(&t, &states);
-        describe_element(w, dz.at, w->T, where);
-        report_sums(&t, "each dz is (W' dz above + U' dz after) f' of the stored ones, but for rounding", &dz, where);
-        report_sums(&t, "dW_ih and dW_hh are the products of the stored dz and states, but for rounding", &g.weights,
-                    "");
+        describe_element(w, dz.at, w->ZH, "block", w->T, where);
+        report_sums(&t,
+                    gated ? "each dz is the cell's of the stored states and their stored gradients, but for rounding"
+                          : "each dz is (W' dz above + U' dz after) f' of the stored ones, but for rounding",
+                    &dz, where);
+        describe_element(w, dstates.at, w->W, "state", w->T + 1, where);
+        if (gated)
+            report_sums(&t, "each gradient of a state is the sum of W' dz above and the cell's of the step after",
+                        &dstates, where);
+        report_sums(&t, "the weights' gradients are the products of the stored dz and operands, but for rounding",
+                    &g.weights, "");
         report_sums(&t, "db is the sum of the stored dz, but for rounding", &g.biases, "");
         report_sums(&t, "the decoder's gradient is that of its softmax at the stored states, but for rounding",
                     &g.decoder, "");

@@ -30,12 +30,22 @@ static bptt_status get_size(const reading *k, const char *key, uint64_t most, si
     return BPTT_OK;
 }
 
-// Cells that the trace checks support.
-static const char *const plain_cell[BPTT_PLAIN_CELLS] = {
-#define CELL_WORD(name, word) [BPTT_##name] = #word,
-    BPTT_PLAIN_CELL_LIST(CELL_WORD)
-#undef CELL_WORD
-};
+static bptt_status unknown_word(const reading *k, const char *key, const char *word, bptt_error *e)
+{
+    return bptt_fail(e, BPTT_BAD_FILE, "%.300s: the %s \"%.40s\" is unknown to this version", k->path, key,
+                     word ? word : "");
+}
+
+static bptt_status get_cell(const reading *k, bptt_cell *cell, bptt_error *e)
+{
+    const char *const word = st_metadata(k->r, "cell");
+    for (size_t i = 0; word && i < bptt_cells; i++)
+        if (strcmp(word, bptt_cell_table[i].word) == 0) {
+            *cell = (bptt_cell)i;
+            return BPTT_OK;
+        }
+    return unknown_word(k, "cell", word, e);
+}
 
 // Index of a metadata word in a list.
 static bptt_status get_word(const reading *k, const char *key, const char *const *list, size_t n, size_t *place,
@@ -44,8 +54,7 @@ static bptt_status get_word(const reading *k, const char *key, const char *const
     const char *word = st_metadata(k->r, key);
     for (*place = 0; word && *place < n; ++*place)
         if (strcmp(word, list[*place]) == 0) return BPTT_OK;
-    return bptt_fail(e, BPTT_BAD_FILE, "%.300s: the %s \"%.40s\" is unknown to this version", k->path, key,
-                     word ? word : "");
+    return unknown_word(k, key, word, e);
 }
 
 static bptt_status get_sizes(const reading *k, bptt_error *e)
@@ -53,7 +62,7 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
     trace_window *w = k->w;
     const char *version = st_metadata(k->r, "trace");
     uint64_t number = 0;
-    size_t biases = 0, cell = 0, precision = 0;
+    size_t biases = 0, precision = 0;
     if (!version) return bptt_fail(e, BPTT_BAD_FILE, "%.300s is no trace; bptt train --trace makes one", k->path);
     bptt_status s = get_count(k->r, "trace", &number, e);
     if (!s && number != TRACE_VERSION)
@@ -66,7 +75,7 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
     if (!s) s = get_size(k, "trace.steps", INT32_MAX, &w->T, e);
     if (!s) s = get_size(k, "trace.batch", INT32_MAX, &w->B, e);
     if (!s) s = get_count(k->r, "trace.update", &w->update, e);
-    if (!s) s = get_word(k, "cell", plain_cell, BPTT_PLAIN_CELLS, &cell, e);
+    if (!s) s = get_cell(k, &w->model.cell, e);
     if (!s && st_metadata(k->r, "learned_state"))
         s = bptt_fail(e, BPTT_BAD_FILE, "%.300s: the model has a learned initial state, which is not checked yet",
                       k->path);
@@ -74,7 +83,9 @@ static bptt_status get_sizes(const reading *k, bptt_error *e)
     if (s) return s;
     static const double operand[BPTT_PRECISIONS] = {0, 0x1p-11, 0x1p-8, 0x1p-11};
     const char *backend = st_metadata(k->r, "trace.backend");
-    w->biases = (int)biases, w->cell = (bptt_cell)cell, w->operand = operand[precision];
+    const bptt_cell_row *cell = bptt_cell_row_of(w->model.cell);
+    w->W = cell->states * w->H, w->ZH = cell->blocks * w->H;
+    w->model.biases = (int)biases, w->operand = operand[precision];
     (void)snprintf(w->where, sizeof w->where, "%.80s, %s", backend ? backend : "?", bptt_precision_word[precision]);
     return BPTT_OK;
 }
@@ -153,32 +164,38 @@ static bptt_status read_keep(const reading *k, bptt_error *e)
     return s;
 }
 
-static bptt_status read_layer(const reading *k, const char *before, size_t l, bool both, trace_layer *m, bptt_error *e)
+// Reads a tensor of a layer. A bias_hn of a weight may be the end of a complete bias_hh (host/model_file.c).
+static bptt_status read_tensor(const reading *k, const char *before, size_t l, layer_tensor which, double **x,
+                               bptt_error *e)
 {
+    static const char *const kind[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh"};
     const trace_window *w = k->w;
-    const uint64_t in = l == 0 ? w->V : w->H;
-    const struct {
-        const char *kind;
-        double **to;
-        uint64_t shape[2];
-        int rank;
-    } one[] = {{"weight_ih", &m->weight_ih, {w->H, in}, 2},
-               {"weight_hh", &m->weight_hh, {w->H, w->H}, 2},
-               {"bias_ih", &m->bias_ih, {w->H}, 1},
-               {"bias_hh", &m->bias_hh, {w->H}, 1}};
+    const bool bias = which >= BIAS_IH, alone = which == BIAS_HH && w->model.biases == 1;
+    const size_t rows = model_blocks(&w->model, which).count * w->H;
+    const size_t cols = bias ? 1 : which == WEIGHT_IH && l == 0 ? w->V : w->H;
+    char name[96];
+    (void)snprintf(name, sizeof name, "%srnn.%s_l%zu", before, alone ? "bias_hn" : kind[which], l);
+    if (!alone || st_find(k->r, name)) return read_reals(k, name, bias ? 1 : 2, (uint64_t[]){rows, cols}, x, e);
+    const size_t all = model_blocks(&w->model, WEIGHT_HH).count * w->H;
+    (void)snprintf(name, sizeof name, "%srnn.bias_hh_l%zu", before, l);
+    const bptt_status s = read_reals(k, name, 1, (uint64_t[]){all}, x, e);
+    if (!s) *x += all - rows;
+    return s;
+}
+
+static bptt_status read_layer(const reading *k, const char *before, size_t l, trace_layer *m, bptt_error *e)
+{
     bptt_status s = BPTT_OK;
-    for (size_t i = 0; !s && i < (both ? 4 : 3); i++) {
-        char name[96];
-        (void)snprintf(name, sizeof name, "%srnn.%s_l%zu", before, one[i].kind, l);
-        s = read_reals(k, name, one[i].rank, one[i].shape, one[i].to, e);
-    }
+    for (layer_tensor which = WEIGHT_IH; !s && which < LAYER_TENSORS; which++)
+        if (model_blocks(&k->w->model, which).count > 0) s = read_tensor(k, before, l, which, &m->of[which], e);
     return s;
 }
 
 static bptt_status read_all(const reading *k, bptt_error *e)
 {
     trace_window *w = k->w;
-    const uint64_t L = w->L, T = w->T, B = w->B, H = w->H, out[2] = {w->V, H};
+    const uint64_t L = w->L, T = w->T, B = w->B, H = w->H, W = w->W, ZH = w->ZH, out[2] = {w->V, H};
+    const bool gated = bptt_cell_is_gated(w->model.cell), mixed = *bptt_cell_row_of(w->model.cell)->mixed;
     static const char *const grad = "train.gradient.";
     w->weight = alloc_block(w, w->L, sizeof *w->weight);
     w->gradient = alloc_block(w, w->L, sizeof *w->gradient);
@@ -186,11 +203,13 @@ static bptt_status read_all(const reading *k, bptt_error *e)
     if (!s) s = read_ids(k, "trace.token", &w->token, e);
     if (!s) s = read_ids(k, "trace.target", &w->target, e);
     if (!s) s = read_keep(k, e);
-    if (!s) s = read_reals(k, "trace.states", 4, (uint64_t[]){L, T + 1, B, H}, &w->states, e);
-    if (!s) s = read_reals(k, "trace.dz", 4, (uint64_t[]){L, T, B, H}, &w->dz, e);
+    if (!s) s = read_reals(k, "trace.states", 4, (uint64_t[]){L, T + 1, B, W}, &w->states, e);
+    if (!s) s = read_reals(k, "trace.dz", 4, (uint64_t[]){L, T, B, ZH}, &w->dz, e);
+    if (!s && gated) s = read_reals(k, "trace.dstates", 4, (uint64_t[]){L, T + 1, B, W}, &w->dstates, e);
+    if (!s && mixed) s = read_reals(k, "trace.mixed", 4, (uint64_t[]){L, T, B, H}, &w->mixed, e);
     if (!s) s = read_reals(k, "trace.losses", 2, (uint64_t[]){T, B}, &w->losses, e);
-    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, "", l, true, &w->weight[l], e);
-    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, grad, l, w->biases == 2, &w->gradient[l], e);
+    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, "", l, &w->weight[l], e);
+    for (size_t l = 0; !s && l < w->L; l++) s = read_layer(k, grad, l, &w->gradient[l], e);
     if (!s) s = read_reals(k, "decoder.weight", 2, out, &w->out_weight, e);
     if (!s) s = read_reals(k, "decoder.bias", 1, out, &w->out_bias, e);
     if (!s) s = read_reals(k, "train.gradient.decoder.weight", 2, out, &w->grad_out_weight, e);
@@ -203,7 +222,7 @@ static bptt_status read_all(const reading *k, bptt_error *e)
 
 bptt_status trace_open(const char *folder, trace_window **out, bptt_error *e)
 {
-    enum { TABLE = 8 * MOST_L + 16 };
+    enum { TABLE = 2 * LAYER_TENSORS * MOST_L + 16 };
     const size_t room = strlen(folder) + sizeof "/" TRACE_FILE;
     char *path = malloc(room);
     trace_window *w = calloc(1, sizeof *w);

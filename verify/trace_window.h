@@ -2,25 +2,26 @@
 #ifndef TRACE_WINDOW_H
 #define TRACE_WINDOW_H
 
-#include "backend.h"
+#include "model.h"
 
-// Of one layer, or the gradient of that: PyTorch's shapes. bias_hh of a gradient is NULL where there is one bias.
+// The tensors of a layer, or their gradients, in PyTorch's shapes. NULL: the model has none.
 typedef struct trace_layer {
-    double *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+    double *of[LAYER_TENSORS];
 } trace_layer;
 
 typedef struct trace_window {
     size_t V, H, L, T, B;
-    bptt_cell cell;
-    int biases;
+    size_t W, ZH;            // S*H columns of states, blocks*H of dz
+    bptt_model_config model; // cell and biases only
     uint64_t update;
     double unit;                    // roundoff of the run's numbers: 2^-24, or 2^-53
     double operand;                 // of what its products round their operands to, 0 where that is nothing
     char where[160];                // "cpu, fp32"
     size_t *token, *target;         // [T][B]
-    double *keep;                   // [T][B]: 0 or 1, multiplies the state before the step
-    double *states;                 // [L][T+1][B][H]
-    double *dz;                     // [L][T][B][H]
+    double *keep;                   // [T][B]: 0 or 1, multiplies the states before the step
+    double *states;                 // [L][T+1][B][W]
+    double *dz;                     // [L][T][B][ZH]
+    double *dstates, *mixed;        // [L][T+1][B][W], [L][T][B][H]; NULL: the cell has none
     double *losses;                 // [T][B]
     trace_layer *weight, *gradient; // [L]
     double *out_weight, *out_bias;  // [V][H], [V]
@@ -35,12 +36,14 @@ void trace_close(trace_window *w); // NULL is fine
 
 static inline const double *trace_state(const trace_window *w, size_t l, size_t t, size_t b)
 {
-    return w->states + ((l * (w->T + 1) + t) * w->B + b) * w->H;
+    return w->states + ((l * (w->T + 1) + t) * w->B + b) * w->W;
 }
+
+static inline double trace_keep(const trace_window *w, size_t t, size_t b) { return w->keep[t * w->B + b]; }
 
 static inline const double *trace_dz(const trace_window *w, size_t l, size_t t, size_t b)
 {
-    return w->dz + ((l * w->T + t) * w->B + b) * w->H;
+    return w->dz + ((l * w->T + t) * w->B + b) * w->ZH;
 }
 
 // Errors of one kind of numbers.
@@ -56,8 +59,9 @@ typedef struct finding {
 
 // Each function recomputes one step at a time from stored numbers only, never from recomputed ones.
 bptt_status certify_states(const trace_window *w, finding *f, bptt_error *e);
-bptt_status certify_dz(const trace_window *w, finding *f, bptt_error *e);
-// From the stored states and dz: W_ih and W_hh, the biases, the decoder's two, of all layers together.
+// dstates: of gated cells, whose dz depends on the stored gradients of the states; no numbers for the others.
+bptt_status certify_dz(const trace_window *w, finding *dz, finding *dstates, bptt_error *e);
+// From the stored states and dz: weights, biases, the decoder's two, of all layers together.
 typedef struct gradient_findings {
     finding weights, biases, decoder;
 } gradient_findings;

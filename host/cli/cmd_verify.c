@@ -26,8 +26,7 @@ static const struct {
 static const char not_claimed[] =
     "this is not a proof: exact claims are about the formulas as executed here, on the shapes tried, in exact "
     "numbers, and assume the derivatives of tanh, sigmoid, exp and log. No claim is made about rounding unless stated, "
-    "about "
-    "optimizers and clipping, about devices that are not present, or about how well a model learns.";
+    "about optimizers and clipping, about devices that are not present, or about how well a model learns.";
 
 static void print_line(void *user, const verify_line *l)
 {
