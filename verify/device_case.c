@@ -69,7 +69,7 @@ static void set_sizes(whole_net *n, const whole_shape *s)
     n->W = n->cell->states * s->H, n->ZH = n->cell->blocks * s->H;
     while ((size_t)(n->unit / WHOLE_APART) < s->V) n->unit *= 2;
     for (size_t l = 0; l < s->L; l++)
-        for (layer_tensor k = WEIGHT_IH; k < LAYER_TENSORS; k++) {
+        for (layer_tensor k = WEIGHT_IH; k <= BIAS_HH; k++) {
             char blocks[2 * WHOLE_BLOCKS + 1];
             whole_blocks(n->cell, s->biases, k, blocks);
             const size_t width = k >= BIAS_IH ? 1 : k != WEIGHT_IH || l ? s->H : s->I ? s->I : s->V;

@@ -317,7 +317,7 @@ static int64_t operand(const whole_net *n, const whole_window *w, size_t l, laye
 static void layer_gradient(whole_net *n, whole_window *w, size_t l)
 {
     const size_t H = n->s.H;
-    for (layer_tensor which = WEIGHT_IH; which < LAYER_TENSORS; which++) {
+    for (layer_tensor which = WEIGHT_IH; which <= BIAS_HH; which++) {
         const part g = part_of(w->g, n, l, which);
         const size_t columns = which >= BIAS_IH ? 1 : which == WEIGHT_IH ? width(n, l) : H;
         for (size_t row = 0; g.x && row < H * strlen(g.blocks); row++) {
