@@ -144,10 +144,10 @@ enum {
         BPTT_PLAIN_CELLS
 };
 typedef struct bptt_cell_row {
-    const char *word;                    // on the command line and in files
-    size_t blocks, states;               // of z, and S
-    const char *input, *hidden, *mixed;  // blocks of z that each product computes: see gated_cells.h
-    int one;                             // block whose bias starts as 1; -1: none
+    const char *word;                   // on the command line and in files
+    size_t blocks, states;              // of z, and S
+    const char *input, *hidden, *mixed; // blocks of z that each product computes: see gated_cells.h
+    int one;                            // block whose bias starts as 1; -1: none
 } bptt_cell_row;
 extern const bptt_cell_row bptt_cell_table[]; // [bptt_cells], by bptt_cell
 extern const size_t bptt_cells;
