@@ -26,7 +26,7 @@ START_TEST(configurations_that_do_not_fit_are_refused_in_words)
         {9, 5, 0, BPTT_BINARY, 0, "`loss` is 3, which is for dense targets"},
         {9, 5, 65537, BPTT_SQUARED, 0, "`output` is 65537, but must be 0, or 1 to 65536"},
         {9, 5, 3, 4, 0, "`loss` is 4, but must be 0 to 3"},
-        {9, 5, 3, BPTT_SQUARED, 2, "`skip` is 2, but must be 0 to 1"},
+        {9, 5, 3, BPTT_SQUARED, 2, "`skip` is 2, but must be 0 or 1"},
         {9, 5, 6, BPTT_SQUARED, 1, "`input` (5) must be at least `output` (6)"},
         {9, 0, 6, BPTT_SQUARED, 1, "`input` (0) must be at least `output` (6)"},
         {9, 5, 0, BPTT_SOFTMAX, 1, "and `output` above 0"},
