@@ -45,7 +45,7 @@ START_TEST(configurations_that_do_not_fit_are_refused_in_words)
     bptt_trainer_defaults(&t);
     t.model.output = 3, t.model.loss = BPTT_SQUARED;
     ck_assert_int_eq(bptt_trainer_open(&t, "abcabcabc", 9, &trainer, &e), BPTT_BAD_CONFIG);
-    CK_TRUE(strstr(e.words, "`output` is 3, but a trainer reads text"), "%s", e.words);
+    CK_TRUE(strstr(e.words, "`output` is 3, but this trainer reads text"), "%s", e.words);
 }
 END_TEST
 
