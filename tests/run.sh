@@ -89,8 +89,9 @@ else
     ASAN_OPTIONS=allocator_may_return_null=1
     LSAN_OPTIONS="suppressions=$PWD/tests/lsan.txt:print_suppressions=0"
     export CK_FORK ASAN_OPTIONS LSAN_OPTIONS
-    repeats='opencl_.*_never|opencl_(battery|pointwise|curve|layers)_always|cuda_.*_(nodes|tf32|bf16|fp16)'
-    repeats="$repeats|cuda_(promises|curve|layers|pointwise)_graph|small_cuda_(lifo|7|eager)|cuda_program|gpu_kit"
+    repeats='opencl_.*_never|opencl_(battery|gates|pointwise|curve|layers|documents|learned)_always'
+    repeats="$repeats|cuda_.*_(nodes|tf32|bf16|fp16)|small_cuda_(lifo|7|eager)|cuda_program|gpu_kit"
+    repeats="$repeats|cuda_(promises|curve|layers|pointwise|gates|documents|learned|lengths)_graph|cuda_cells"
     repeats="$repeats|cuda_verify_device|opencl_predict_always|layers_bench"
     run_tests asan -LE 'oclgrind|cuda_archs' -E "$repeats"
     unset CK_FORK ASAN_OPTIONS LSAN_OPTIONS
