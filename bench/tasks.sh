@@ -24,21 +24,21 @@ runs() {
 	parity --cell mingru --rate 1e-2
 	parity --cell gru-before --rate 1e-2
 	adding --cell tanh --steps 30
-	adding --cell gru --steps 30 --hidden 64 --rate 2e-3
-	adding --cell lstm --steps 30 --hidden 64 --rate 2e-3
+	adding --cell gru --steps 30 --rate 2e-3
+	adding --cell lstm --steps 30 --rate 2e-3
 	adding --cell tanh --steps 100
-	adding --cell gru --steps 100 --hidden 64 --rate 2e-3
-	adding --cell lstm --steps 100 --hidden 64 --rate 2e-3
-	adding --cell mlstm --steps 100 --hidden 64 --rate 2e-3 --updates 3000
-	adding --cell mingru --steps 100 --hidden 64 --rate 2e-3 --updates 3000
-	adding --cell gru-before --steps 100 --hidden 64 --rate 2e-3 --updates 3000
+	adding --cell gru --steps 100 --rate 2e-3
+	adding --cell lstm --steps 100 --rate 2e-3
+	adding --cell mlstm --steps 100 --rate 2e-3 --updates 3000
+	adding --cell mingru --steps 100 --rate 2e-3 --updates 3000
+	adding --cell gru-before --steps 100 --rate 2e-3 --updates 3000
 	copy_memory --cell tanh --steps 10
 	copy_memory --cell tanh --steps 10 --symbols 10 --updates 20000
 	copy_memory --cell gru --steps 10 --symbols 10 --rate 5e-3 --updates 15000
 	copy_memory --cell lstm --steps 10 --symbols 10 --rate 3e-3 --updates 15000
 	copy_memory --cell tanh --steps 100
-	copy_memory --cell gru --steps 100 --rate 5e-3
-	copy_memory --cell lstm --steps 100 --rate 3e-3
+	copy_memory --cell gru --steps 100 --symbols 10 --rate 5e-3 --updates 12000
+	copy_memory --cell lstm --steps 100 --rate 1e-2
 	END
 }
 

@@ -2,7 +2,7 @@
 // of the sequence and 0 elsewhere. After the last step the network must say the sum of the two marked numbers. The
 // answer 1, which needs no memory, has a squared error of 1/6.
 //
-//   adding [--cell tanh] [--steps 30] [--hidden 128] [--rate 1e-3] [--updates 10000] [--seed 1]
+//   adding [--cell tanh] [--steps 30] [--hidden 64] [--rate 1e-3] [--updates 10000] [--seed 1]
 //
 // Trains until the squared error on fresh sequences is below 0.01; exit code 1 if the updates do not suffice.
 #include <bptt.h>
@@ -106,7 +106,7 @@ static int run(const settings *s)
 
 int main(int argc, char **argv)
 {
-    settings s = {.steps = 30, .hidden = 128, .updates = 10000, .seed = 1, .rate = 1e-3};
+    settings s = {.steps = 30, .hidden = 64, .updates = 10000, .seed = 1, .rate = 1e-3};
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *value = argv[i + 1];
         if (strcmp(argv[i], "--cell") == 0)
