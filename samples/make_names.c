@@ -12,7 +12,7 @@ enum { NAMES = 4000, LONGEST = 16, UPDATES = 500, SAMPLES = 200 };
 
 static char text[NAMES * LONGEST];
 
-static int fail(const bptt_error *e) { return fprintf(stderr, "names: %s\n", e->words), 1; }
+static int fail(const bptt_error *e) { return fprintf(stderr, "make_names: %s\n", e->words), 1; }
 
 // A whole number below n, from a linear congruential generator (Knuth's MMIX).
 static unsigned below(unsigned n, uint64_t *random)
@@ -112,7 +112,7 @@ int main(void)
     const double pairs = pair_loss(bptt_split(n, c.valid), n);
     const int reached = r.loss < 0.9 * pairs && right > SAMPLES * 8 / 10;
     printf(
-        "names: validation loss %.3f nats a letter, pairs of letters %.3f; %d of %d new names follow the rules: %s\n",
+        "make_names: validation loss %.3f nats a letter, pairs of letters %.3f; %d of %d new names follow the rules: %s\n",
         r.loss, pairs, right, SAMPLES, reached ? "reached" : "missed");
     return !reached;
 }
