@@ -112,7 +112,7 @@ int main(void)
     const double pairs = pair_loss(bptt_split(n, c.valid), n);
     const int reached = r.loss < 0.9 * pairs && right > SAMPLES * 8 / 10;
     printf(
-        "make_names: validation loss %.3f nats a letter, pairs of letters %.3f; %d of %d new names follow the rules: %s\n",
+        "make_names: validation loss %.3f nats a letter, pairs of letters %.3f; %d of %d names follow the rules: %s\n",
         r.loss, pairs, right, SAMPLES, reached ? "reached" : "missed");
     return !reached;
 }
