@@ -2,10 +2,10 @@
 """A peer for samples/amp.c: PyTorch trains the same network on the same signals (amp --write FILE) and prints its
 error-to-signal ratio on the part that is held out.
 
-LSTM of 16 units, linear layer, the input added to the output; squared error; Adam, rate from 1e-2 to 5e-4 in a line, the
-gradient norm clipped at 1; 32 windows of 320 samples, the first 64 without loss, each from the zero state. Initial
-weights by bptt's law (biases zero, one a gate, that of the forget gate 1) or with --init torch by PyTorch's. Weights and
-windows come from PyTorch's generator.
+LSTM of 16 units, linear layer, the input added to the output; squared error; Adam, rate from 1e-2 to 5e-4 in a line,
+the gradient norm clipped at 1; 32 windows of 320 samples, the first 64 without loss, each from the zero state. Initial
+weights by bptt's law (biases zero, one a gate, that of the forget gate 1) or with --init torch by PyTorch's. Weights
+and windows come from PyTorch's generator.
 """
 import argparse
 import json
@@ -64,8 +64,8 @@ def main():
     with torch.no_grad():
         truth = y[TRAINED:].double()
         error = model(x[TRAINED:].reshape(-1, 1, 1)).flatten().double() - truth
-    print(json.dumps({"peer": "torch", "version": torch.__version__, "updates": o.updates, "init": o.init, "seed": o.seed,
-                      "cpu_seconds": round(seconds, 1),
+    print(json.dumps({"peer": "torch", "version": torch.__version__, "updates": o.updates, "init": o.init,
+                      "seed": o.seed, "cpu_seconds": round(seconds, 1),
                       "error_to_signal": round((error.square().sum() / truth.square().sum()).item(), 5)}))
 
 
