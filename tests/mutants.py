@@ -440,11 +440,13 @@ def main(arguments):
         print(*wrong, f"{len(mutants)} mutants, {len(wrong)} complaints", sep="\n")
         return 1 if wrong else 0
     brief = "--brief" in arguments
-    arguments = [a for a in arguments if a != "--brief"]
+    half = [int(a[-1]) for a in arguments if a in ("--half=0", "--half=1")]
+    arguments = [a for a in arguments if a != "--brief" and not a.startswith("--half=")]
     unknown = [a for a in arguments if a not in [m.name for m in mutants]]
     if unknown:
         print(f"mutants.sh: no mutant {unknown[0]}; sh tests/mutants.sh --list names them", file=sys.stderr)
         return 64
+    mutants = mutants[half[0] :: 2] if half else mutants
     return run_gate([m for m in mutants if m.name in arguments] if arguments else mutants, brief)
 
 
