@@ -1,22 +1,9 @@
 // Lowering for OpenCL devices: loops that become a whole-window kernel, and its operands; grids of the small
 // kernels. Needs no device: plans are those of real runs.
-#include "cl_tiles.h"
-#include "nets.h"
-#include "run.h"
-#include "suite.h"
+#include "lower_rig.h"
 
-static const cl_limits processor = {BPTT_CPU, 1u << 20, false, 4096, 2, 16, false};
-static const cl_limits many_cores = {BPTT_CPU, 32u << 10, false, 8192, 96, 8, false};
-static const cl_limits large_gpu = {BPTT_GPU, 48u << 10, true, 1024, 132, 1, false};
-static const cl_limits small_gpu = {BPTT_GPU, 8u << 10, true, 64, 1, 4, false};
-static const cl_limits no_groups = {BPTT_ACCELERATOR, 0, false, 1, 0, 0, false};
 static const cl_limits *const DEVICES[] = {&processor, &many_cores, &large_gpu, &small_gpu, &no_groups};
 enum { DEVICE_KINDS = sizeof DEVICES / sizeof *DEVICES };
-
-static bool windowed(const bptt_op *loop, const cl_limits *l, launch *t)
-{
-    return cl_loop_launch(loop, tile_class_of(l), l, t);
-}
 
 static bool same(const bptt_mat *a, const bptt_mat *b)
 {
@@ -75,32 +62,6 @@ static void check_window(const bptt_op *loop, const bptt_run *r, const cl_limits
     ck_assert_uint_lt(tile_class_of(l)->lanes_of_groups == 1 ? groups - 1 : (groups - 1) * rows, r->B);
 }
 
-// Every loop of a layer is a window, as its ops say, and no other loop is. Returns how many there are.
-static size_t check_plan(const bptt_plan *p, const bptt_run *r, const cl_limits *l)
-{
-    size_t windows = 0;
-    for (size_t i = 0; i < p->ops; i++) {
-        const bptt_op *op = &p->op[i];
-        const bool layer = op->opcode == BPTT_LOOP && op->loop.kind <= BPTT_LOOP_BACKWARD;
-        launch t;
-        memset(&t, 0x55, sizeof t);
-        ck_assert_int_eq(windowed(op, l, &t), layer);
-        if (!layer) continue;
-        windows++;
-        check_window(op, r, l, &t);
-    }
-    return windows;
-}
-
-static net net_of(const char *backend, bptt_cell cell, size_t H, size_t L, size_t B, size_t T, bool gradient, bool keep)
-{
-    bptt_model_config c = net_config(backend, BPTT_F32, 11, H, L);
-    c.cell = cell;
-    net n;
-    net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = T, .gradient = gradient, .keep = keep});
-    return n;
-}
-
 START_TEST(every_layer_of_a_plan_is_a_window_and_nothing_else)
 {
     static const char *const who[] = {"ref", "cpu"}; // a view of W' and a stored one
@@ -111,11 +72,11 @@ START_TEST(every_layer_of_a_plan_is_a_window_and_nothing_else)
         net n = net_of(who[i % 2], i % 3 ? BPTT_TANH : BPTT_RELU, 7 + i, L, 1 + i % 7, steps, gradient, keep);
         const size_t passes = 1 + (steps % n.r->S > 0); // a loop over the whole ones, and the rest
         for (size_t k = 0; k < DEVICE_KINDS; k++) {
-            ck_assert_uint_eq(check_plan(&n.r->plan[EVALUATE], n.r, DEVICES[k]), L * passes);
-            ck_assert_uint_eq(check_plan(&n.r->plan[NEXT], n.r, DEVICES[k]), L);
+            ck_assert_uint_eq(check_plan(&n.r->plan[EVALUATE], n.r, DEVICES[k], check_window), L * passes);
+            ck_assert_uint_eq(check_plan(&n.r->plan[NEXT], n.r, DEVICES[k], check_window), L);
             if (!gradient) continue;
-            ck_assert_uint_eq(check_plan(&n.r->plan[GRADIENT], n.r, DEVICES[k]), 2 * L);
-            ck_assert_uint_eq(check_plan(&n.r->plan[TRAIN], n.r, DEVICES[k]), 2 * L);
+            ck_assert_uint_eq(check_plan(&n.r->plan[GRADIENT], n.r, DEVICES[k], check_window), 2 * L);
+            ck_assert_uint_eq(check_plan(&n.r->plan[TRAIN], n.r, DEVICES[k], check_window), 2 * L);
         }
         net_close(&n);
     }
@@ -140,16 +101,6 @@ START_TEST(a_window_in_a_loop_of_blocks_moves_with_it)
 END_TEST
 
 // ---- refusals -------------------------------------------------------------------------------------------------------
-
-// A copy of the loop of that kind in a training plan.
-static bptt_op *loop_of(const net *w, bptt_loop_kind kind)
-{
-    const bptt_op *op = w->r->plan[TRAIN].op;
-    while (op->opcode != BPTT_LOOP || op->loop.kind != kind) op++;
-    bptt_op *s = must_alloc(1 + op->loop.body, sizeof *s);
-    memcpy(s, op, (1 + op->loop.body) * sizeof *s);
-    return s;
-}
 
 enum { CHANGES = 9 };
 

@@ -1,13 +1,7 @@
 // Lowering of gated layers for OpenCL devices: their loops become one kernel whose operands are those of the ops.
 // Needs no device: plans are those of real runs.
-#include "cl_tiles.h"
-#include "nets.h"
-#include "run.h"
-#include "suite.h"
+#include "lower_rig.h"
 
-static const cl_limits processor = {BPTT_CPU, 1u << 20, false, 4096, 2, 16, false};
-static const cl_limits large_gpu = {BPTT_GPU, 48u << 10, true, 1024, 132, 1, false};
-static const cl_limits small_gpu = {BPTT_GPU, 8u << 10, true, 64, 1, 4, false};
 static const cl_limits *const DEVICES[] = {&processor, &large_gpu, &small_gpu};
 enum { DEVICE_KINDS = sizeof DEVICES / sizeof *DEVICES };
 
@@ -16,20 +10,6 @@ enum { KEEP, STATES, KEPT, Z, W, U, MIXED, BIAS_OR_DZ, BIAS2_OR_DKEPT, OPERANDS 
 
 static const bptt_cell CELLS[] = {BPTT_GRU, BPTT_LSTM, BPTT_MLSTM, BPTT_MINGRU, BPTT_GRU_BEFORE};
 enum { CELLS_HERE = sizeof CELLS / sizeof *CELLS };
-
-static bool windowed(const bptt_op *loop, const cl_limits *l, launch *t)
-{
-    return cl_loop_launch(loop, tile_class_of(l), l, t);
-}
-
-static net net_of(const char *backend, bptt_cell cell, size_t H, size_t L, size_t B, size_t T, bool gradient, bool keep)
-{
-    bptt_model_config c = net_config(backend, BPTT_F32, 11, H, L);
-    c.cell = cell, c.biases = 1 + (int)(H & 1);
-    net n;
-    net_open(&n, &c, &(bptt_run_config){.batch = B, .steps = T, .gradient = gradient, .keep = keep});
-    return n;
-}
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
@@ -150,21 +130,6 @@ static void check_window(const bptt_op *loop, const bptt_run *r, const cl_limits
         ck_assert(k->lanes[0] == 1 && k->local_bytes == 0 && k->groups[0] * c->window_rows >= r->B);
 }
 
-static size_t check_plan(const bptt_plan *p, const bptt_run *r, const cl_limits *l)
-{
-    size_t windows = 0;
-    for (size_t i = 0; i < p->ops; i++) {
-        const bptt_op *op = &p->op[i];
-        const bool layer = op->opcode == BPTT_LOOP && op->loop.kind <= BPTT_LOOP_BACKWARD;
-        launch t;
-        memset(&t, 0x55, sizeof t);
-        ck_assert_int_eq(windowed(op, l, &t), layer);
-        if (layer) check_window(op, r, l, &t);
-        windows += layer;
-    }
-    return windows;
-}
-
 START_TEST(every_gated_layer_of_a_plan_is_a_window_and_nothing_else)
 {
     static const char *const who[] = {"ref", "cpu"}; // a view of W' and a stored one
@@ -175,9 +140,9 @@ START_TEST(every_gated_layer_of_a_plan_is_a_window_and_nothing_else)
         net n = net_of(who[i % 2], CELLS[i % CELLS_HERE], 1 + i, L, 1 + i % 7, steps, gradient, keep);
         const size_t passes = 1 + (steps % n.r->S > 0); // a loop over the whole ones, and the rest
         for (size_t k = 0; k < DEVICE_KINDS; k++) {
-            ck_assert_uint_eq(check_plan(&n.r->plan[EVALUATE], n.r, DEVICES[k]), L * passes);
-            ck_assert_uint_eq(check_plan(&n.r->plan[NEXT], n.r, DEVICES[k]), L);
-            if (gradient) ck_assert_uint_eq(check_plan(&n.r->plan[TRAIN], n.r, DEVICES[k]), 2 * L);
+            ck_assert_uint_eq(check_plan(&n.r->plan[EVALUATE], n.r, DEVICES[k], check_window), L * passes);
+            ck_assert_uint_eq(check_plan(&n.r->plan[NEXT], n.r, DEVICES[k], check_window), L);
+            if (gradient) ck_assert_uint_eq(check_plan(&n.r->plan[TRAIN], n.r, DEVICES[k], check_window), 2 * L);
         }
         net_close(&n);
     }
@@ -185,16 +150,6 @@ START_TEST(every_gated_layer_of_a_plan_is_a_window_and_nothing_else)
 END_TEST
 
 // ---- refusals -------------------------------------------------------------------------------------------------------
-
-// A copy of the loop of that kind in a training plan.
-static bptt_op *loop_of(const net *w, bptt_loop_kind kind)
-{
-    const bptt_op *op = w->r->plan[TRAIN].op;
-    while (op->opcode != BPTT_LOOP || op->loop.kind != kind) op++;
-    bptt_op *s = must_alloc(1 + op->loop.body, sizeof *s);
-    memcpy(s, op, (1 + op->loop.body) * sizeof *s);
-    return s;
-}
 
 enum { SHAPES = 4, CHANGES = 9 }; // changes below SHAPES are refused for every operand
 
