@@ -1,7 +1,6 @@
 // Dense targets: loss, gradients, predictions, skip, burn-in and weights of models with the losses of dense targets,
 // against loops in double written from the formulas of bptt.h; exactly on small whole numbers.
-#include "nets.h"
-#include "plain_rnn.h"
+#include "plain_near.h"
 #include "suite.h"
 
 static const struct {
@@ -122,45 +121,6 @@ static void differentiate(reference *f, const net *n)
 
 // ---- comparisons ----------------------------------------------------------------------------------------------------
 
-// Roundings of a term: sums of H + I + M + B terms in each of T steps of L layers.
-static double roundings(const net *n)
-{
-    const double terms = (double)(n->c.hidden + n->c.input + n->c.vocab + n->c.output + n->rc.batch + 20);
-    return (double)(n->rc.steps * n->c.layers) * terms * (n->c.type == BPTT_F64 ? U64 : U32);
-}
-
-static void near_sum(const net *n, const double *got, const double *want, const double *size, size_t count,
-                     const char *what)
-{
-    double *bound = reals(count);
-    char says[200];
-    for (size_t i = 0; i < count; i++) bound[i] = 2 * roundings(n) * size[i];
-    snprintf(says, sizeof says, "%s %d loss %d skip %d %s: V %zu I %zu M %zu H %zu L %zu B %zu T %zu",
-             n->c.compute.backend, (int)n->c.type, (int)n->c.loss, n->c.skip, what, n->c.vocab, n->c.input, n->c.output,
-             n->c.hidden, n->c.layers, n->rc.batch, n->rc.steps);
-    CK_NEAR(near_all(got, want, bound, count), says);
-    free(bound);
-}
-
-static void check_gradient(net *n, const reference *f)
-{
-    const plain_rnn *p = &f->p, *s = &f->s;
-    for (size_t i = 0; i < p->tensors; i++) {
-        bptt_tensor t;
-        CK_OK(bptt_model_tensor(n->m, i, &t, NULL));
-        double *g = reals(p->size[i]);
-        CK_OK(bptt_model_read(n->m, BPTT_GRADIENT, i, g, BPTT_F64, NULL));
-        near_sum(n, g, p->dw[i], s->dw[i], p->size[i], t.name);
-        free(g);
-    }
-    double *got = reals(p->L * p->B * p->H + p->T * p->B * p->I);
-    CK_OK(bptt_run_read(n->r, BPTT_GRAD_STATE, got, BPTT_F64, NULL));
-    near_sum(n, got, p->dh0, s->dh0, p->L * p->B * p->H, "gradient of the first state");
-    if (n->c.input) CK_OK(bptt_run_read(n->r, BPTT_GRAD_INPUT, got, BPTT_F64, NULL));
-    if (n->c.input) near_sum(n, got, p->dx, s->dx, p->T * p->B * p->I, "gradient of the input");
-    free(got);
-}
-
 static void open_shape(net *n, size_t i, const char *backend, bptt_type type, unsigned threads, unsigned variant)
 {
     bptt_model_config c = net_config(backend, type, SHAPE[i].V, SHAPE[i].H, SHAPE[i].L);
@@ -197,7 +157,7 @@ static void check_window(net *n, bptt_run *ahead)
     CK_OK(bptt_run_gradient(n->r, &n->w, &report, NULL));
     near_sum(n, &report.loss, &f.loss, &f.loss_size, 1, "loss");
     CK_NEAR(near_scaled(&report.weight, &f.weight, 1, 1e-12), "weight");
-    check_gradient(n, &f);
+    check_gradient(n, &f.p, &f.s);
     CK_OK(bptt_run_write_state(n->r, n->h0, BPTT_F64, NULL));
     CK_OK(bptt_run_evaluate(n->r, &n->w, &again, NULL));
     ck_assert(again.loss == report.loss && again.weight == report.weight && again.grad_norm == 0);

@@ -1,49 +1,8 @@
 // The mathematics of a window: gradients of every shape against a plain net in double (plain_rnn.h) and against the
 // seed's cell applied by hand, time order, carried state, truncation, keeps, weights, clipping, optimizers.
 #include "bptt_cells.h"
-#include "nets.h"
-#include "plain_rnn.h"
+#include "plain_near.h"
 #include "suite.h"
-
-// Roundings that a term of a gradient meets on its way: sums of H + I + V + B terms in each of T steps of L layers.
-static double roundings(const net *n)
-{
-    const double terms = (double)(n->c.hidden + n->c.input + n->c.vocab + n->rc.batch + 20);
-    return (double)(n->rc.steps * n->c.layers) * terms * (n->c.type == BPTT_F64 ? U64 : U32);
-}
-
-// Checks |got - want| within the rounding of terms with the sum of absolute values `size`.
-static void near_sum(const net *n, const double *got, const double *want, const double *size, size_t count,
-                     const char *what)
-{
-    double *bound = reals(count);
-    char says[160];
-    for (size_t i = 0; i < count; i++) bound[i] = 2 * roundings(n) * size[i];
-    snprintf(says, sizeof says, "%s %d %s %s: V %zu I %zu H %zu L %zu B %zu T %zu", n->c.compute.backend,
-             (int)n->c.type, n->c.cell ? "relu" : "tanh", what, n->c.vocab, n->c.input, n->c.hidden, n->c.layers,
-             n->rc.batch, n->rc.steps);
-    CK_NEAR(near_all(got, want, bound, count), says);
-    free(bound);
-}
-
-// p: the plain net's gradient, s: the sizes of its terms.
-static void check_gradient(net *n, const plain_rnn *p, const plain_rnn *s)
-{
-    for (size_t i = 0; i < p->tensors; i++) {
-        bptt_tensor t;
-        CK_OK(bptt_model_tensor(n->m, i, &t, NULL));
-        double *g = reals(p->size[i]);
-        CK_OK(bptt_model_read(n->m, BPTT_GRADIENT, i, g, BPTT_F64, NULL));
-        near_sum(n, g, p->dw[i], s->dw[i], p->size[i], t.name);
-        free(g);
-    }
-    double *got = reals(p->L * p->B * p->H + p->T * p->B * p->I);
-    CK_OK(bptt_run_read(n->r, BPTT_GRAD_STATE, got, BPTT_F64, NULL));
-    near_sum(n, got, p->dh0, s->dh0, p->L * p->B * p->H, "gradient of the first state");
-    if (n->rc.input_gradient) CK_OK(bptt_run_read(n->r, BPTT_GRAD_INPUT, got, BPTT_F64, NULL));
-    if (n->rc.input_gradient) near_sum(n, got, p->dx, s->dx, p->T * p->B * p->I, "gradient of the input");
-    free(got);
-}
 
 // Loss, norm, all gradients and the states of the window in n are those of the plain net.
 static void check_against_plain(net *n)
