@@ -45,6 +45,13 @@
 #if defined(GATED_CELL_FUNCTIONS) && !defined(GATED_CELLS_HERE)
 #define GATED_CELLS_HERE
 
+// (1 - u) a + u b, by a gate u, and the gradient of the gate's pre-activation, given d, that of the sum.
+INLINE REAL blend(int whole, REAL u, REAL a, REAL b) { return bounded(whole, ADD(a, MUL(u, SUB(b, a)))); }
+INLINE REAL blend_gate(int whole, REAL u, REAL a, REAL b, REAL d)
+{
+    return bounded(whole, MUL(MUL(d, SUB(b, a)), sigmoid_slope(whole, u)));
+}
+
 // GRU (Cho et al. 2014, in the form of cuDNN and PyTorch): z = n_x, r, u, n_h
 //   r = sigmoid(r)   u = sigmoid(u)   n = tanh(n_x + r n_h)   h' = (1 - u) n + u h
 // z keeps n, r, u, n_h.
@@ -53,7 +60,7 @@ INLINE void gru_forward(int whole, REAL *z, const REAL *before, REAL *after)
     z[1] = sigmoid_of(whole, z[1]);
     z[2] = sigmoid_of(whole, z[2]);
     z[0] = tanh_of(whole, ADD(z[0], MUL(z[1], z[3])));
-    after[0] = bounded(whole, ADD(z[0], MUL(z[2], SUB(before[0], z[0]))));
+    after[0] = blend(whole, z[2], z[0], before[0]);
 }
 INLINE void gru_backward(int whole, REAL *z, const REAL *before, const REAL *after, const REAL *dafter, REAL *dbefore)
 {
@@ -62,7 +69,7 @@ INLINE void gru_backward(int whole, REAL *z, const REAL *before, const REAL *aft
     (void)after;
     z[0] = dn;
     z[1] = bounded(whole, MUL(MUL(dn, z[3]), sigmoid_slope(whole, r)));
-    z[2] = bounded(whole, MUL(MUL(dh, SUB(before[0], n)), sigmoid_slope(whole, u)));
+    z[2] = blend_gate(whole, u, n, before[0], dh);
     z[3] = bounded(whole, MUL(dn, r));
     dbefore[0] = bounded(whole, MUL(dh, u));
 }
@@ -121,14 +128,14 @@ INLINE void mingru_forward(int whole, REAL *z, const REAL *before, REAL *after)
 {
     z[0] = sigmoid_of(whole, z[0]);
     z[1] = bounded(whole, z[1]);
-    after[0] = bounded(whole, ADD(before[0], MUL(z[0], SUB(z[1], before[0]))));
+    after[0] = blend(whole, z[0], before[0], z[1]);
 }
 INLINE void mingru_backward(int whole, REAL *z, const REAL *before, const REAL *after, const REAL *dafter,
                             REAL *dbefore)
 {
     const REAL u = z[0], n = z[1], dh = dafter[0];
     (void)after;
-    z[0] = bounded(whole, MUL(MUL(dh, SUB(n, before[0])), sigmoid_slope(whole, u)));
+    z[0] = blend_gate(whole, u, before[0], n, dh);
     z[1] = bounded(whole, MUL(dh, u));
     dbefore[0] = bounded(whole, MUL(dh, SUB(ONE, u)));
 }
@@ -150,14 +157,14 @@ INLINE void gru_before_forward(int whole, REAL *z, const REAL *before, REAL *aft
 {
     z[1] = sigmoid_of(whole, z[1]);
     z[2] = tanh_of(whole, z[2]);
-    after[0] = bounded(whole, ADD(z[2], MUL(z[1], SUB(before[0], z[2]))));
+    after[0] = blend(whole, z[1], z[2], before[0]);
 }
 INLINE void gru_before_backward(int whole, REAL *z, const REAL *before, const REAL *after, const REAL *dafter,
                                 REAL *dbefore)
 {
     const REAL u = z[1], n = z[2], dh = dafter[0];
     (void)after;
-    z[1] = bounded(whole, MUL(MUL(dh, SUB(before[0], n)), sigmoid_slope(whole, u)));
+    z[1] = blend_gate(whole, u, n, before[0], dh);
     z[2] = bounded(whole, MUL(MUL(dh, SUB(ONE, u)), tanh_slope(whole, n)));
     dbefore[0] = bounded(whole, MUL(dh, u));
 }

@@ -24,7 +24,7 @@ typedef struct loops {
     // -k log softmax(x)[target]; with gradient x becomes scale (softmax(x) - onehot(target))
     double (*xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale);
     double (*sumsq)(size_t n, const float *x);
-    void (*sigmoid)(size_t n, const float *x, float *y); // f32_sigmoid; no cell uses it yet
+    void (*sigmoid)(size_t n, const float *x, float *y); // f32_sigmoid, for `bptt verify activation`
     void (*update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,
                    float limit, float rate, float root);
     // GEMM for few rows and a b that fits in cache: c [N][M] = a [N][K] b [K][M] + beta c, leading dimensions lda, ldb,
