@@ -44,17 +44,18 @@ static size_t layer_list(const bptt_model_config *c, layer_tensor list[LAYER_TEN
         if (model_blocks(c, which).count > 0) list[n++] = which;
     return n;
 }
+
 size_t model_outputs(const bptt_model_config *c) { return c->output ? c->output : c->vocab; }
 
-// The k-th tensor of layer l, or of the decoder when l = L.
-static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
+// The k-th tensor of layer l, or of the decoder when l = L. Returns its kind.
+static layer_tensor describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l, size_t k)
 {
     static const char *const name[] = {"weight_ih", "weight_hh", "weight_mixed", "bias_ih", "bias_hh", "h0"};
     const size_t H = c->hidden, in = l > 0 ? H : c->input ? c->input : c->vocab;
     if (l == c->layers) {
         *t = (bptt_tensor){.rows = model_outputs(c), .cols = k == 0 ? H : 1, .rank = k == 0 ? 2 : 1};
         (void)snprintf(t->name, sizeof t->name, "decoder.%s", k == 0 ? "weight" : "bias");
-        return;
+        return LAYER_TENSORS;
     }
     layer_tensor list[LAYER_TENSORS];
     (void)layer_list(c, list);
@@ -63,6 +64,7 @@ static void describe_tensor(bptt_tensor *t, const bptt_model_config *c, size_t l
     *t = (bptt_tensor){.rows = model_blocks(c, which).count * H, .cols = 1, .rank = bias ? 1 : 2};
     if (!bias) t->cols = which == WEIGHT_IH ? in : H;
     (void)snprintf(t->name, sizeof t->name, "rnn.%s_l%zu", part ? "bias_hn" : name[which], l);
+    return which;
 }
 
 static bool part_needed(const bptt_model_config *c, bptt_part part)
@@ -93,8 +95,8 @@ static bptt_status make_tensors(bptt_model *m, bptt_error *e)
     shape *table = calloc(m->tensors, sizeof *table);
     bptt_status s = m->tensor && table ? BPTT_OK : bptt_fail(e, BPTT_NO_MEMORY, "no memory for a table of tensors");
     for (size_t i = 0; !s && i < m->tensors; i++)
-        describe_tensor(&m->tensor[i].info, c, i / m->per_layer < m->L ? i / m->per_layer : m->L,
-                        i / m->per_layer < m->L ? i % m->per_layer : i - m->L * m->per_layer);
+        m->tensor[i].kind = describe_tensor(&m->tensor[i].info, c, i / m->per_layer < m->L ? i / m->per_layer : m->L,
+                                            i / m->per_layer < m->L ? i % m->per_layer : i - m->L * m->per_layer);
     for (bptt_part p = BPTT_WEIGHTS; !s && p <= BPTT_MOMENT2; p++) {
         if (!part_needed(c, p)) continue;
         part_table(m, m->tensor, p, table);
@@ -152,9 +154,9 @@ static bptt_status first_weights(bptt_model *m, bptt_error *e)
     uint64_t random = m->config.seed;
     for (size_t i = 0; i < m->tensors; i++) {
         const bptt_tensor *t = &m->tensor[i].info;
-        const bool state = strncmp(t->name, "rnn.h0", 6) == 0;
-        const bool zero = state || (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE);
-        const bool ones = zero && m->cell->one >= 0 && strncmp(t->name, "rnn.bias_ih", 11) == 0;
+        const layer_tensor kind = m->tensor[i].kind;
+        const bool zero = kind == STATE_0 || (t->rank == 1 && m->config.init == BPTT_INIT_REFERENCE);
+        const bool ones = zero && m->cell->one >= 0 && kind == BIAS_IH;
         if (zero && !ones) continue; // zero already
         float *x = calloc(t->rows * t->cols, sizeof *x);
         if (!x) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for the initial weights of %s", t->name);
@@ -260,7 +262,7 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
         for (size_t k = 0; k < (l == c->layers ? 2 : per_layer); k++) {
             bptt_tensor t;
             bptt_mat view;
-            describe_tensor(&t, c, l, k);
+            (void)describe_tensor(&t, c, l, k);
             size_t one;
             const bptt_status st =
                 layout_size(b, &(shape){&view, t.rank == 2 ? t.cols : 1, t.rows, b->real}, 1, &one, e);
@@ -273,10 +275,8 @@ bptt_status model_size(const bptt_backend *b, const bptt_model_config *c, size_t
 
 bptt_mat model_layer(const bptt_model *m, bptt_part part, size_t l, layer_tensor which)
 {
-    layer_tensor list[LAYER_TENSORS];
-    const size_t n = layer_list(&m->config, list);
-    for (size_t k = 0; k < n; k++)
-        if (list[k] == which) return m->tensor[l * n + k].part[part];
+    for (const tensor *t = m->tensor + l * m->per_layer; t < m->tensor + (l + 1) * m->per_layer; t++)
+        if (t->kind == which) return t->part[part];
     return (bptt_mat){0};
 }
 
@@ -344,9 +344,8 @@ static bptt_status outside_view(bptt_model *m, bptt_part part, size_t i, const v
 // *b: its blocks of z.
 static size_t pieces(const bptt_model *m, size_t i, layer_blocks *b)
 {
-    layer_tensor list[LAYER_TENSORS];
-    if (i >= m->L * layer_list(&m->config, list)) return 1;
-    *b = model_blocks(&m->config, list[i % m->per_layer]);
+    if (m->tensor[i].kind == LAYER_TENSORS) return 1;
+    *b = model_blocks(&m->config, m->tensor[i].kind);
     for (size_t k = 0; k < b->count; k++)
         if (b->at[k] != b->first + k) return b->count;
     return 1;

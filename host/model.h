@@ -7,9 +7,13 @@
 
 enum { PARTS = 4, MAX_BLOCKS = 8 }; // of bptt_part; of z
 
+// The tensors that a layer may have, in the order of the model's table.
+typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, WEIGHT_MIXED, BIAS_IH, BIAS_HH, STATE_0, LAYER_TENSORS } layer_tensor;
+
 // In memory every weight is [in][out], the transpose of PyTorch's; a bias is one row.
 typedef struct tensor {
     bptt_tensor info;
+    layer_tensor kind;    // LAYER_TENSORS: of the decoder
     bptt_mat part[PARTS]; // [in][out]; buf NULL if the optimizer has no such moment
 } tensor;
 
@@ -33,9 +37,6 @@ struct bptt_model {
     uint64_t updates;          // including windows in flight
     unsigned char *vocabulary; // [V] or NULL
 };
-
-// The tensors that a layer may have, in the order of the model's table.
-typedef enum layer_tensor { WEIGHT_IH, WEIGHT_HH, WEIGHT_MIXED, BIAS_IH, BIAS_HH, STATE_0, LAYER_TENSORS } layer_tensor;
 
 // The blocks of z that belong to a tensor of a layer: neighbouring ones, in the order of its rows in a file. Of the
 // learned initial state: the blocks of the states.

@@ -118,10 +118,8 @@ static void describe_entry(st_tensor *t, const bptt_model *m, const bptt_tensor 
 // zeros before the rows of this bias_hn.
 static bool padded(const bptt_model *m, size_t i, layer_tensor which)
 {
-    if (m->config.biases != 1 || i >= m->L * m->per_layer || *m->cell->mixed || !*m->cell->hidden) return false;
-    const bool last = i % m->per_layer + 1 + (m->config.learned_state != 0) == m->per_layer; // of the biases
-    const bool has_hn = model_blocks(&m->config, BIAS_HH).count > 0;
-    return last && has_hn == (which == BIAS_HH);
+    if (m->config.biases != 1 || *m->cell->mixed || !*m->cell->hidden || m->tensor[i].kind != which) return false;
+    return which == BIAS_HH || model_blocks(&m->config, BIAS_HH).count == 0;
 }
 static bool zeros_follow(const bptt_model *m, size_t i) { return padded(m, i, BIAS_IH); }
 

@@ -61,11 +61,7 @@ static size_t run_table(const bptt_backend *b, const bptt_model_config *m, const
         {&mem->state, L * B, W, real},
         {&mem->dh[0], shared ? N + B : 0, W, real},
         {&mem->dh[1], shared && L > 1 ? N + B : 0, W, real},
-        {&mem->dkept,
-         !back || !keep ? 0
-         : learned      ? L * N
-                        : L * B,
-         W, real},
+        {&mem->dkept, back && keep ? L * (learned ? N : B) : 0, W, real},
         {&mem->dmixed, back && mixed ? L * B : 0, H, real},
         {&mem->dstate, back ? L * B : 0, W, real},
         {&mem->dlast, back && r->config.last_gradient ? L * B : 0, W, real},

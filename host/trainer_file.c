@@ -106,32 +106,19 @@ typedef struct training_data {
     bool dense;
 } training_data;
 
-static bptt_status same_text(const bptt_trainer *t, const st_reader *r, bptt_error *e)
+// Checks that the data have the length n and the digest that the file gives under these keys. unit: of n.
+static bptt_status same_data(const st_reader *r, const char *length, const char *digest, size_t n, const char *sha256,
+                             const char *unit, bptt_error *e)
 {
-    const char *digest = st_metadata(r, "train.text_sha256");
-    uint64_t bytes = 0;
-    const bptt_status s = get_count(r, "train.text_bytes", &bytes, e);
+    const char *const wanted = st_metadata(r, digest);
+    uint64_t was = 0;
+    const bptt_status s = get_count(r, length, &was, e);
     if (s) return s;
-    if (bytes != t->corpus.n || !digest || strcmp(digest, t->corpus.sha256))
-        return bptt_fail(e, BPTT_BAD_INPUT,
-                         "the text differs from the one the run started with: %zu bytes instead of %llu, or "
-                         "another SHA-256 (expected %.16s...)",
-                         t->corpus.n, (unsigned long long)bytes, digest ? digest : "?");
-    return BPTT_OK;
-}
-
-static bptt_status same_sequence(const bptt_trainer *t, const st_reader *r, bptt_error *e)
-{
-    const char *digest = st_metadata(r, "train.data_sha256");
-    uint64_t steps = 0;
-    const bptt_status s = get_count(r, "train.data_steps", &steps, e);
-    if (s) return s;
-    if (steps != t->sequence.n || !digest || strcmp(digest, t->sequence.sha256))
-        return bptt_fail(e, BPTT_BAD_INPUT,
-                         "the data differ from those the run started with: %zu steps instead of %llu, or "
-                         "another SHA-256 (expected %.16s...)",
-                         t->sequence.n, (unsigned long long)steps, digest ? digest : "?");
-    return BPTT_OK;
+    if (was == n && wanted && strcmp(wanted, sha256) == 0) return BPTT_OK;
+    return bptt_fail(e, BPTT_BAD_INPUT,
+                     "the data differ from those the run started with: %zu %s instead of %llu, or another SHA-256 "
+                     "(expected %.16s...)",
+                     n, unit, (unsigned long long)was, wanted ? wanted : "?");
 }
 
 // The widths of the caller's arrays are those of the file, so that nothing beyond their end is read.
@@ -158,12 +145,14 @@ static bptt_status read_data(bptt_trainer *t, const st_reader *r, const bptt_tra
                          dense ? "a sequence of floats" : "a text", dense ? "a text" : "a sequence of floats");
     if (!dense) {
         s = corpus_open(data->text, data->n, t->config.valid, &t->corpus, e);
-        return s ? s : same_text(t, r, e);
+        if (s) return s;
+        return same_data(r, "train.text_bytes", "train.text_sha256", t->corpus.n, t->corpus.sha256, "bytes", e);
     }
     s = same_widths(c, r, e);
     t->config.model.input = c->model.input, t->config.model.output = c->model.output;
     if (!s) s = sequence_open(data->x, data->y, data->n, &t->config, &t->sequence, e);
-    return s ? s : same_sequence(t, r, e);
+    if (s) return s;
+    return same_data(r, "train.data_steps", "train.data_sha256", t->sequence.n, t->sequence.sha256, "steps", e);
 }
 
 static bptt_status read_state(bptt_trainer *t, st_reader *r, bptt_error *e)
