@@ -31,7 +31,7 @@ typedef struct loops {
     // ldc. Each element is one sequence of fused multiply-adds in ascending k, for any N and M. NULL: use BLAS.
     void (*multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
                      float *c, size_t ldc);
-    // The same with a' for a, stored as a [K][N]: the gradient of weights, with a K that is large.
+    // The same with a' for a, stored as a [K][N], packed: the gradient of weights, with a K that is large.
     void (*multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
                              int beta, float *c, size_t ldc);
 } loops;
