@@ -164,7 +164,7 @@ class Tree:
     def keep_text(self):
         """The text that bptt carries is made of the sources; it need not follow what is planted, so it stays newer."""
         later = time.time() + 7 * 86400
-        for name in ("default_text.c", "CMakeFiles/bptt_program.dir/default_text.c.o"):
+        for name in ("default_text.c", "CMakeFiles/bptt_cli.dir/default_text.c.o"):
             path = os.path.join(self.build, name)
             later += 1
             if os.path.exists(path):
@@ -440,13 +440,14 @@ def main(arguments):
         print(*wrong, f"{len(mutants)} mutants, {len(wrong)} complaints", sep="\n")
         return 1 if wrong else 0
     brief = "--brief" in arguments
-    half = [int(a[-1]) for a in arguments if a in ("--half=0", "--half=1")]
-    arguments = [a for a in arguments if a != "--brief" and not a.startswith("--half=")]
+    share = [re.fullmatch(r"--share=([0-9]{1,3})/([1-9][0-9]{0,2})", a) for a in arguments]
+    share = [(int(s[1]), int(s[2])) for s in share if s and int(s[1]) < int(s[2])]
+    arguments = [a for a in arguments if a != "--brief" and not (share and a.startswith("--share="))]
     unknown = [a for a in arguments if a not in [m.name for m in mutants]]
     if unknown:
-        print(f"mutants.sh: no mutant {unknown[0]}; sh tests/mutants.sh --list names them", file=sys.stderr)
+        print(f"mutants.sh: no mutant or option {unknown[0]}; sh tests/mutants.sh --list names them", file=sys.stderr)
         return 64
-    mutants = mutants[half[0] :: 2] if half else mutants
+    mutants = mutants[share[0][0] :: share[0][1]] if share else mutants
     return run_gate([m for m in mutants if m.name in arguments] if arguments else mutants, brief)
 
 

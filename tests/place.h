@@ -50,6 +50,11 @@ static inline void move_to_place(bptt_model_config *c)
     c->compute.precision = placed_precision();
 }
 
+// The rows of a table of backends that a test runs. The first is in double, the others in float: a place replaces all
+// of those by one and changes nothing of the first, so one row is left to run there.
+static inline size_t first_row(void) { return placed_on() ? 1 : 0; }
+static inline size_t end_row(size_t rows) { return placed_on() ? 2 : rows; }
+
 // 0 if look() finds a device; else SKIPPED, or EXIT_FAILURE where the environment variable `needed` is set. The reason
 // is printed as tests/count.sh reads it. look() runs in a child: a driver that has been used before a fork may hang
 // after it, and PoCL 3.1 aborts where /sys is not mounted.

@@ -252,7 +252,7 @@ START_TEST(a_start_has_the_loss_states_and_predictions_of_a_state_that_was_writt
     uint64_t random = 6;
     double h0[2 * H], written[2 * STATE];
     random_reals(&random, 1, h0, 2 * H);
-    for (size_t i = 0; i < 2 * NET_BACKENDS * CELLS; i++) {
+    for (size_t i = 2 * CELLS * first_row(); i < 2 * CELLS * end_row(NET_BACKENDS); i++) {
         const size_t who = i / 2 / CELLS;
         const bptt_model_config c =
             model_config_of(NET_BACKEND[who].backend, NET_BACKEND[who].type, CELL[i / 2 % CELLS], 2, 1);

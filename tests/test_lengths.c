@@ -267,7 +267,7 @@ static void near_reals(size_t who, bptt_cell cell, size_t L, size_t which)
 
 START_TEST(packed_and_padded_sequences_have_one_gradient_but_for_rounding)
 {
-    for (size_t who = 0; who < NET_BACKENDS; who++)
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++)
         for (size_t k = 0; k < CELLS; k++)
             for (size_t i = 0; i < 2; i++) near_reals(who, CELL[k], 1 + i, (i ? 4 + k : 3 * k) % SHAPES);
 }
@@ -304,7 +304,7 @@ static bptt_model *whole_model(const bptt_model_config *c, const batch *x)
 START_TEST(whole_numbers_give_the_same_bits_packed_padded_and_chained)
 {
     const batch kind = {.as = BPTT_F64, .dense_input = true, .dense_output = true};
-    for (size_t who = 0; who < NET_BACKENDS; who++)
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++)
         for (size_t L = 1; L <= 2; L++) {
             const bptt_model_config c = config_of(NET_BACKEND[who].backend, NET_BACKEND[who].type, BPTT_RELU, L, &kind);
             batch x = random_batch(SHAPE[0].B, SHAPE[0].T, SHAPE[0].length, &kind, 60);
@@ -361,7 +361,7 @@ static const batch TOKENS = {.as = BPTT_F64}, DENSE = {.as = BPTT_F64, .dense_in
 
 START_TEST(padding_is_not_read)
 {
-    for (size_t who = 0; who < NET_BACKENDS; who++)
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++)
         for (int dense = 0; dense < 2; dense++) {
             subject s = open_subject(who, dense ? &DENSE : &TOKENS, 1, 0);
             set_window(&s);
@@ -386,7 +386,7 @@ END_TEST
 
 START_TEST(a_prediction_is_that_of_its_sequence_alone)
 {
-    for (size_t who = 0; who < NET_BACKENDS; who++)
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++)
         for (size_t which = 0; which < SHAPES; which++) {
             subject s = open_subject(who, &TOKENS, (int)which % 2, which);
             set_window(&s);
@@ -425,7 +425,7 @@ static void take_window(subject *s, size_t k)
 START_TEST(windows_submitted_ahead_give_what_steps_give)
 {
     enum { WINDOWS = 6 };
-    for (size_t who = 0; who < NET_BACKENDS; who++) {
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++) {
         subject step = open_subject(who, &DENSE, 1, 3), ahead = open_subject(who, &DENSE, 1, 3);
         bptt_report want[WINDOWS], got[WINDOWS];
         for (size_t k = 0; k < WINDOWS; k++) {
@@ -456,7 +456,7 @@ END_TEST
 
 START_TEST(a_window_that_is_not_finite_leaves_nothing_for_the_next)
 {
-    for (size_t who = 0; who < NET_BACKENDS; who++) {
+    for (size_t who = first_row(); who < end_row(NET_BACKENDS); who++) {
         subject s = open_subject(who, &DENSE, 1, 0);
         set_window(&s);
         bptt_report want, got;

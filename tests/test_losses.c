@@ -186,14 +186,9 @@ static void windows(const char *backend, bptt_type type, unsigned threads)
         }
 }
 
-START_TEST(windows_in_double_are_the_formulas) { windows("ref", BPTT_F64, 1); }
-END_TEST
-START_TEST(windows_in_float_are_the_formulas) { windows("ref", BPTT_F32, 1); }
-END_TEST
-START_TEST(windows_on_the_cpu_are_the_formulas)
+START_TEST(windows_are_the_formulas)
 {
-    windows("cpu", BPTT_F32, 1);
-    windows("cpu", BPTT_F32, 2);
+    windows(NET_BACKEND[_i].backend, NET_BACKEND[_i].type, NET_BACKEND[_i].threads);
 }
 END_TEST
 
@@ -228,7 +223,7 @@ static void near_outputs(const net *n, const reference *f, const float *got, siz
 
 START_TEST(predictions_are_the_outputs)
 {
-    for (size_t b = 0; b < NET_BACKENDS; b++)
+    for (size_t b = first_row(); b < end_row(NET_BACKENDS); b++)
         for (size_t i = 0; i < SHAPES; i++)
             for (unsigned variant = 0; variant < 2; variant++) {
                 net n;
@@ -293,7 +288,7 @@ static void same_gradient(net *n, const reference *f)
 // M, and the sum of weights, are powers of 2, so no operation rounds. Every third target equals its output.
 START_TEST(whole_numbers_are_exact)
 {
-    for (size_t b = 0; b < NET_BACKENDS; b++)
+    for (size_t b = first_row(); b < end_row(NET_BACKENDS); b++)
         for (unsigned variant = 0; variant < 4; variant++) {
             bptt_model_config c = net_config(NET_BACKEND[b].backend, NET_BACKEND[b].type, 0, 3, 1);
             c.cell = BPTT_RELU, c.input = 5, c.output = 4, c.loss = variant & 1 ? BPTT_ABSOLUTE : BPTT_SQUARED;
@@ -351,9 +346,7 @@ END_TEST
 
 static void add(TCase *c)
 {
-    tcase_add_test(c, windows_in_double_are_the_formulas);
-    tcase_add_test(c, windows_in_float_are_the_formulas);
-    tcase_add_test(c, windows_on_the_cpu_are_the_formulas);
+    tcase_add_loop_test(c, windows_are_the_formulas, (int)first_row(), (int)end_row(NET_BACKENDS));
     tcase_add_test(c, no_weight_means_no_loss_and_no_gradient);
     tcase_add_test(c, predictions_are_the_outputs);
     tcase_add_test(c, whole_numbers_are_exact);

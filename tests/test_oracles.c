@@ -100,7 +100,7 @@ static void each(void (*one)(const oracle_file *file, bptt_cell cell, size_t lay
     oracle_open(&file);
     for (size_t cell = 0; cell < bptt_cells; cell++)
         for (size_t layers = 1; layers <= L; layers++)
-            for (size_t i = 0; i < JUDGES; i++) one(&file, (bptt_cell)cell, layers, &JUDGED[i]);
+            for (size_t i = first_row(); i < end_row(JUDGES); i++) one(&file, (bptt_cell)cell, layers, &JUDGED[i]);
     oracle_close(&file);
 }
 

@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(runs_of_one_model_do_not_disturb_each_other)
 {
-    for (size_t i = 0; i < WHOS; i++) {
+    for (size_t i = first_row(); i < end_row(WHOS); i++) {
         double alone[2][3], together[2][3];
         for (int mixed = 0; mixed < 2; mixed++) {
             bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, 2);
@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(evaluation_and_sampling_touch_neither_model_nor_other_runs)
 {
-    for (size_t i = 0; i < WHOS; i++) {
+    for (size_t i = first_row(); i < end_row(WHOS); i++) {
         bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, 2);
         net n;
         net_open(&n, &c, &(bptt_run_config){.batch = 7, .steps = 5, .gradient = 1});
@@ -170,7 +170,7 @@ END_TEST
 // 70 steps: more than a forward-only run takes at a time.
 START_TEST(a_forward_only_run_finds_the_loss_that_a_gradient_run_finds)
 {
-    for (size_t i = 0; i < WHOS; i++)
+    for (size_t i = first_row(); i < end_row(WHOS); i++)
         for (size_t L = 1; L <= 3; L++) {
             bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 33, 50, L);
             net n;
@@ -196,7 +196,7 @@ END_TEST
 // The log-probabilities of the next characters, predicted one by one, add up to the loss of the window.
 START_TEST(sampling_and_scoring_see_the_same_probabilities)
 {
-    for (size_t i = 0; i < WHOS; i++) {
+    for (size_t i = first_row(); i < end_row(WHOS); i++) {
         enum { B = 5, T = 40, V = 33 };
         bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, V, 50, 2);
         net n;
@@ -265,7 +265,7 @@ static void poison(net *n, size_t tensor, double value)
 
 START_TEST(a_loss_that_is_not_finite_leaves_weights_and_moments_alone)
 {
-    for (size_t i = 0; i < WHOS; i++)
+    for (size_t i = first_row(); i < end_row(WHOS); i++)
         for (int o = BPTT_SGD; o <= BPTT_ADAM; o++)
             for (size_t tensor = 0; tensor < 5; tensor++) {
                 bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 5, 33, 1);
@@ -294,7 +294,7 @@ END_TEST
 // A finite loss with a gradient whose norm overflows: a huge input to a weight of zero, under relu.
 START_TEST(a_gradient_that_is_not_finite_leaves_weights_and_moments_alone)
 {
-    for (size_t i = 0; i < 2 * WHOS; i++) {
+    for (size_t i = 2 * first_row(); i < 2 * end_row(WHOS); i++) {
         const bptt_type type = WHO[i / 2].type;
         bptt_model_config c = net_config(WHO[i / 2].backend, type, 5, 7, 1);
         c.input = 1, c.cell = BPTT_RELU, c.clip = i % 2 ? 5 : 0; // a bound over an infinite norm is 0
@@ -438,7 +438,7 @@ END_TEST
 
 START_TEST(a_saved_model_comes_back_bit_for_bit)
 {
-    for (size_t i = 0; i < WHOS; i++)
+    for (size_t i = first_row(); i < end_row(WHOS); i++)
         for (int biases = 1; biases <= 2; biases++) {
             bptt_model_config c = net_config(WHO[i].backend, WHO[i].type, 9, 7, 2), back;
             c.biases = biases, c.cell = biases == 1 ? BPTT_TANH : BPTT_RELU, c.input = biases == 1 ? 0 : 4, c.seed = 12;

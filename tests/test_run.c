@@ -63,14 +63,9 @@ static void gradients(const char *backend, bptt_type type, unsigned threads)
         }
 }
 
-START_TEST(gradients_in_double_are_the_plain_nets) { gradients("ref", BPTT_F64, 1); }
-END_TEST
-START_TEST(gradients_in_float_are_the_plain_nets) { gradients("ref", BPTT_F32, 1); }
-END_TEST
-START_TEST(gradients_on_the_cpu_are_the_plain_nets)
+START_TEST(gradients_are_the_plain_nets)
 {
-    gradients("cpu", BPTT_F32, 1);
-    gradients("cpu", BPTT_F32, 2);
+    gradients(NET_BACKEND[_i].backend, NET_BACKEND[_i].type, NET_BACKEND[_i].threads);
 }
 END_TEST
 
@@ -157,7 +152,7 @@ END_TEST
 
 START_TEST(two_windows_in_a_row_are_one_of_twice_the_length)
 {
-    for (size_t i = 0; i < NET_BACKENDS; i++) {
+    for (size_t i = first_row(); i < end_row(NET_BACKENDS); i++) {
         enum { H = 33, B = 7, T = 5 };
         bptt_model_config c = net_config(NET_BACKEND[i].backend, NET_BACKEND[i].type, 9, H, 1);
         c.compute.threads = NET_BACKEND[i].threads;
@@ -429,9 +424,7 @@ END_TEST
 
 static void add(TCase *c)
 {
-    tcase_add_test(c, gradients_in_double_are_the_plain_nets);
-    tcase_add_test(c, gradients_in_float_are_the_plain_nets);
-    tcase_add_test(c, gradients_on_the_cpu_are_the_plain_nets);
+    tcase_add_loop_test(c, gradients_are_the_plain_nets, (int)first_row(), (int)end_row(NET_BACKENDS));
     tcase_add_test(c, a_window_is_the_seeds_cell_applied_step_by_step);
     tcase_add_test(c, two_windows_in_a_row_are_one_of_twice_the_length);
     tcase_add_test(c, gradients_end_at_the_start_of_the_window);

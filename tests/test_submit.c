@@ -42,7 +42,7 @@ static bool same_nets(net *a, net *b)
 START_TEST(windows_submitted_ahead_give_what_steps_give)
 {
     enum { WINDOWS = 7 };
-    for (size_t who = 0; who < WHOS; who++)
+    for (size_t who = first_row(); who < end_row(WHOS); who++)
         for (int o = BPTT_SGD; o <= BPTT_ADAM; o++) {
             net step, ahead;
             open_net(&step, who, o, 0), open_net(&ahead, who, o, 0);
@@ -71,7 +71,7 @@ END_TEST
 // Afterwards training continues as in a model that never saw them.
 START_TEST(after_a_window_that_is_not_finite_nothing_in_flight_changes_anything)
 {
-    for (size_t who = 0; who < WHOS; who++)
+    for (size_t who = first_row(); who < end_row(WHOS); who++)
         for (int o = BPTT_SGD; o <= BPTT_ADAM; o++)
             for (int good_first = 0; good_first < 2; good_first++) {
                 net n, expected;
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(while_windows_are_submitted_the_run_takes_nothing_else)
 {
-    for (size_t who = 0; who < WHOS; who++) {
+    for (size_t who = first_row(); who < end_row(WHOS); who++) {
         net n, expected;
         float logp[B * 9];
         bptt_report r;
@@ -150,7 +150,7 @@ END_TEST
 // Another run of the model sees the result of all submitted updates, and may not submit its own in between.
 START_TEST(one_run_of_a_model_is_ahead_at_a_time)
 {
-    for (size_t who = 0; who < WHOS; who++) {
+    for (size_t who = first_row(); who < end_row(WHOS); who++) {
         net n, expected;
         bptt_run *other = NULL, *expected_run = NULL;
         bptt_report a, b;
