@@ -329,7 +329,7 @@ ctest_on_gpu() {
 
 # The stand-ins' own tests and their orders of nodes say nothing here.
 part_tests() {
-    telling='^(small_cuda_fifo|cuda_(layers|run|battery)_graph|cuda_run_nodes|cuda_verify_device)$'
+    telling='^(small_cuda_fifo|cuda_battery|cuda_(layers|run)_graph|cuda_run_nodes|cuda_verify_device)$'
     ctest_on_gpu 'ctest, the telling tests' -R "$telling"
     ctest_on_gpu 'ctest, the other tests' -E "^test_standin|^small_cuda_(lifo|7|eager|tiny)\$|$telling"
 }

@@ -2,7 +2,8 @@
 # Runs the two commands of README.md in a minimal Debian, each alone, as a stranger would: as root, where they install
 # everything, and as an ordinary user with the needed packages only: no nvcc, no OpenCL, no BLAS, no Python.
 # usage: sh tests/bare.sh FOLDER [NAME...]   as root; needs debootstrap, apt-get's sources, unshare
-#   NAME       quickstart-root, tests-root, quickstart-user, tests-user; without one all four
+#   NAME       quickstart-root, tests-root, quickstart-user, tests-user; without one all four; prepare: only the two
+#              systems below
 #   FOLDER/base, FOLDER/compiler       the minimal Debian, and with the needed packages: kept for the next call
 #   FOLDER/NAME.log                    what each of the four runs printed
 # Exit code 1: a command failed, no text was written, or tests were skipped that could have run.
@@ -122,6 +123,7 @@ for name in "$@"; do
     tests-root) try "$name" base root "sh tests/run.sh" && skips "$name" CUDA ;;
     quickstart-user) try "$name" compiler stranger "sh samples/quickstart.sh" && writes "$name" ;;
     tests-user) try "$name" compiler stranger "sh tests/run.sh" && skips "$name" CUDA OpenCL Python Consumer ;;
+    prepare) ;;
     *) echo "bare.sh: there is no run $name" >&2; exit 64 ;;
     esac
 done

@@ -41,7 +41,7 @@ watch() {
     return $watched
 }
 
-[ $# -gt 0 ] || set -- "lanes 8 wide" "groups of 64" "groups of 256"
+[ $# -gt 0 ] || set -- "lanes 8 wide" "groups of 64"
 for class in "$@"; do
     truth=0
     watch some "$class" || truth=1

@@ -3,8 +3,8 @@
 # counted in the closing lines, by kind and with the reason.
 #   sh tests/run.sh             release build, all tests
 #   sh tests/run.sh --interop   also reads a trained model with PyTorch (installs python3-torch: about 300 MB)
-#   sh tests/run.sh --ci        also layout, warnings as errors under gcc and clang, the tests under ASan and UBSan, a
-#                               quarter of the planted bugs (tests/mutants.sh), both README commands in a bare Debian
+#   sh tests/run.sh --ci        also layout, warnings as errors under gcc and clang, the tests under ASan and UBSan, an
+#                               eighth of the planted bugs (tests/mutants.sh), both README commands in a bare Debian
 #                               (tests/bare.sh)
 #   sh tests/run.sh --ci --quick   the same without the bare Debian
 #   sh tests/run.sh --needed    prints the packages without which it cannot go on, and installs nothing
@@ -72,11 +72,16 @@ else
     # Every package is there, so a device of OpenCL must be found.
     BPTT_NEED_OPENCL=1
     export BPTT_NEED_OPENCL
+    if [ -z "$quick" ]; then # mostly waits for packages
+        sh tests/bare.sh build/bare prepare >build/bare.log 2>&1 &
+        prepares=$!
+        trap 'kill $prepares 2>/dev/null || true' EXIT
+    fi
     build release -DCMAKE_BUILD_TYPE=Release -DBPTT_WERROR=ON
     if [ -n "$quick" ]; then
         run_tests release
     else # the bare Debian runs all the others, and so do the sanitizers on this machine
-        run_tests release -L '^cuda|oclgrind|consumers|bench'
+        run_tests release -L '^cuda|oclgrind|consumers|bench' -E '^cuda_faults$'
     fi
     phase "layout, scripts"
     git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
@@ -95,18 +100,19 @@ else
     ASAN_OPTIONS=allocator_may_return_null=1:intercept_tls_get_addr=0
     LSAN_OPTIONS="suppressions=$PWD/tests/lsan.txt:print_suppressions=0"
     export CK_FORK ASAN_OPTIONS LSAN_OPTIONS
-    repeats='opencl_.*_never|opencl_(battery|curve|documents|gates|layers|learned|losses|pointwise|predict)_always'
+    repeats='opencl_(battery|gates|pointwise|.*_never|(curve|documents|layers|learned|losses|predict|trace)_always)$'
     repeats="$repeats|small_opencl|small_cuda_(lifo|7|eager)|cuda_.*_(nodes|tf32|bf16|fp16)"
-    repeats="$repeats|cuda_(curve|documents|gates|layers|learned|lengths|losses|pointwise|promises)_graph"
-    repeats="$repeats|cuda_(cells|program|verify_device)|gpu_kit|layers_bench"
+    repeats="$repeats|cuda_(curve|documents|layers|learned|lengths|losses|promises|resume)_graph"
+    repeats="$repeats|cuda_(cells|gates|pointwise|program|verify_device)|opencl_verify_device|gpu_kit|layers_bench"
     repeats="$repeats|test_curve|test_verify_device|sample_(adding|copy_memory|sine|amp)"
     run_tests asan -LE 'oclgrind|cuda_archs' -E "$repeats"
     unset CK_FORK ASAN_OPTIONS LSAN_OPTIONS
     phase mutants
-    # One of four shares by the count of commits, so that all this stays below half an hour.
-    sh tests/mutants.sh --brief --share=$(($(git rev-list --count HEAD 2>/dev/null || echo 0) % 4))/4
+    # One of eight shares by the count of commits, so that all this stays below half an hour.
+    sh tests/mutants.sh --brief --share=$(($(git rev-list --count HEAD 2>/dev/null || echo 0) % 8))/8
     if [ -z "$quick" ]; then
         phase "bare Debian"
+        wait "$prepares" || cat build/bare.log
         sh tests/bare.sh build/bare
     fi
 fi

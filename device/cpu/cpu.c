@@ -3,6 +3,7 @@
 #include "flush.h"
 #include "host_memory.h"
 #include "ops.h"
+#include "panels.h"
 #include "pool.h"
 #include "tiles.h"
 #include "widths.h"
@@ -14,7 +15,8 @@
 typedef struct cpu {
     cpu_tools tools;
     pool *pool;
-    char words[160]; // returned by describe
+    bptt_buf *packed; // room for the packed weights of any prepared plan's loop; NULL: none needed
+    char words[160];  // returned by describe
 } cpu;
 
 static cpu *own(const bptt_device *d) { return d->own; }
@@ -24,6 +26,7 @@ static void cpu_close(bptt_device *d)
     if (!d) return;
     if (d->own) {
         pool_close(own(d)->pool);
+        host_free(d, own(d)->packed);
         blas_close(&own(d)->tools.blas);
     }
     free(d->own);
@@ -75,6 +78,7 @@ static size_t cpu_pad(size_t cols)
 typedef struct job {
     bptt_device *d;
     bptt_op op[BPTT_BODY]; // as at the first step
+    const float *packed[BPTT_BODY];
     size_t n, T;
     tiling tiling;
     const bptt_slots *slots;
@@ -87,7 +91,7 @@ static void run_tile(void *work, size_t i)
     for (size_t k = 0; k < j->n; k++) part[k] = tile_of(&j->op[k], j->tiling, i);
     for (size_t t = 0; t < j->T; t++)
         for (size_t k = 0; k < j->n; k++) {
-            cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->slots);
+            cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->packed[k], j->slots);
             next_step(&part[k]);
         }
 }
@@ -109,8 +113,23 @@ static void run_loop(void *with, const bptt_op *loop, size_t u)
     // A row of our own GEMM has the same bits in any tile; a row of BLAS's may not.
     const size_t wanted = own(w->d)->tools.loops->multiply ? w->d->threads : SIZE_MAX;
     j.tiling = (tiling){loop_tiles(j.op, j.n, wanted), 1};
+    if (own(w->d)->packed)
+        panels_pack(own(w->d)->tools.loops, own(w->d)->pool, j.op, j.n, j.T, own(w->d)->packed->data, j.packed);
     run_job(&j);
     if (w->d->profile) w->d->spent[bptt_charge_of(loop->loop.kind)] += bptt_seconds() - start;
+}
+
+static bptt_status cpu_prepare(bptt_device *d, const bptt_plan *p, void **handle, bptt_error *e)
+{
+    const size_t bytes = panels_room(own(d)->tools.loops, p) * sizeof(float);
+    if (bytes > (own(d)->packed ? own(d)->packed->bytes : 0)) {
+        bptt_buf *more = NULL;
+        const bptt_status s = host_alloc(d, bytes, &more, e);
+        if (s) return s;
+        host_free(d, own(d)->packed);
+        own(d)->packed = more;
+    }
+    return host_prepare(d, p, handle, e);
 }
 
 static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)
@@ -131,6 +150,7 @@ bptt_backend bptt_cpu(void)
     b.open = cpu_open;
     b.close = cpu_close;
     b.describe = cpu_describe;
+    b.prepare = cpu_prepare;
     b.run = cpu_run;
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = cpu_op;
     return b;

@@ -29,8 +29,11 @@ typedef struct loops {
                    float limit, float rate, float root);
     // GEMM for few rows and a b that fits in cache: c [N][M] = a [N][K] b [K][M] + beta c, leading dimensions lda, ldb,
     // ldc. Each element is one sequence of fused multiply-adds in ascending k, for any N and M. NULL: use BLAS.
+    // ldb 0: b is packed, panel by panel: the first `panel` columns of all rows, then the next.
     void (*multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
                      float *c, size_t ldc);
+    size_t panel;                                                              // columns of a panel
+    void (*pack)(size_t K, size_t n, const float *from, size_t ld, float *to); // one panel: n columns of K rows
     // The same with a' for a, stored as a [K][N], packed: the gradient of weights, with a K that is large.
     void (*multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
                              int beta, float *c, size_t ldc);

@@ -3,6 +3,8 @@
 #define LOOPS_NAME "AVX2"
 #define LOOPS_CORE "Haswell"
 #define LOOPS_MULTIPLY avx2_multiply
+#define LOOPS_PANEL (2 * WIDTH)
+#define LOOPS_PACK avx2_pack
 #define LOOPS_MULTIPLY_FLIPPED avx2_multiply_flipped
 
 #include "loops_text.h"

@@ -3,6 +3,8 @@
 #define LOOPS_NAME "plain C"
 #define LOOPS_CORE NULL
 #define LOOPS_MULTIPLY NULL
+#define LOOPS_PANEL 0
+#define LOOPS_PACK NULL
 #define LOOPS_MULTIPLY_FLIPPED NULL
 
 #include "loops_text.h"

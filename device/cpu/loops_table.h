@@ -1,5 +1,5 @@
 // The table of one instruction set, after loops_text.h, gates_text.h and multiply_text.h. The including file defines
-// LOOPS_NAME, LOOPS_CORE, LOOPS_MULTIPLY and LOOPS_MULTIPLY_FLIPPED.
+// LOOPS_NAME, LOOPS_CORE, LOOPS_MULTIPLY, LOOPS_PANEL, LOOPS_PACK and LOOPS_MULTIPLY_FLIPPED.
 static const loops LOOPS(table) = {
     .name = LOOPS_NAME,
     .openblas_core = LOOPS_CORE,
@@ -15,5 +15,7 @@ static const loops LOOPS(table) = {
     .sigmoid = LOOPS(sigmoid),
     .update = LOOPS(update),
     .multiply = LOOPS_MULTIPLY,
+    .panel = LOOPS_PANEL,
+    .pack = LOOPS_PACK,
     .multiply_flipped = LOOPS_MULTIPLY_FLIPPED,
 };

@@ -1,4 +1,4 @@
-// GEMM for few rows, c = a b + beta c, with a and b read in place, and for a large K, c = a' b + beta c, with a and b
+// GEMM for few rows, c = a b + beta c, with a read in place and b too unless it is packed, and for a large K, c = a' b + beta c, with a and b
 // packed; accumulators are in registers. The including file defines LOOPS(name), VEC and its WIDTH in floats,
 // VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first n < WIDTH lanes (others are
 // loaded as zero and not stored), ROWS: most rows of a register tile, and TILES(X): X(1) .. X(ROWS).
@@ -64,6 +64,16 @@ typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda
 static strip_function *const plain_strip[] = {NULL, TILES(PLAIN_NAME)};
 static strip_function *const flipped_strip[] = {NULL, TILES(FLIPPED_NAME)};
 
+// n columns of K rows.
+static void LOOPS(pack)(size_t K, size_t n, const float *from, size_t ld, float *to)
+{
+    size_t j = 0;
+    for (; j + WIDTH <= n; j += WIDTH)
+        for (size_t k = 0; k < K; k++) VEC_STORE(to + k * n + j, VEC_LOAD(from + k * ld + j));
+    if (j < n)
+        for (size_t k = 0; k < K; k++) VEC_STORE_N(to + k * n + j, VEC_LOAD_N(from + k * ld + j, n - j), n - j);
+}
+
 // Rows are split into tiles of nearly equal height.
 static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
                             int beta, float *c, size_t ldc)
@@ -73,7 +83,8 @@ static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t
         const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
         for (size_t i = 0; i < tiles; i++) {
             const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-            plain_strip[rows](columns, K, a + first * lda, lda, b + j, ldb, beta, c + first * ldc + j, ldc);
+            plain_strip[rows](columns, K, a + first * lda, lda, ldb ? b + j : b + j * K, ldb ? ldb : columns, beta,
+                              c + first * ldc + j, ldc);
         }
     }
 }
@@ -81,16 +92,6 @@ static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t
 // Panels of a and of b are copied so that their rows follow each other: read in place, DEEP rows lie on as many pages
 // and on a few sets of the cache. A panel of a serves all columns of c, a panel of b HIGH rows.
 enum { DEEP = 128, HIGH = 8 * ROWS }; // 73 KiB of stack with AVX-512
-
-// n columns of K rows.
-static void pack(size_t K, size_t n, const float *from, size_t ld, float *to)
-{
-    size_t j = 0;
-    for (; j + WIDTH <= n; j += WIDTH)
-        for (size_t k = 0; k < K; k++) VEC_STORE(to + k * n + j, VEC_LOAD(from + k * ld + j));
-    if (j < n)
-        for (size_t k = 0; k < K; k++) VEC_STORE_N(to + k * n + j, VEC_LOAD_N(from + k * ld + j, n - j), n - j);
-}
 
 // c = a' b + beta c for at most HIGH rows of c and a K of at most DEEP.
 static void flipped_block(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
@@ -100,11 +101,11 @@ static void flipped_block(size_t N, size_t M, size_t K, const float *a, size_t l
     const size_t tiles = (N + ROWS - 1) / ROWS;
     for (size_t i = 0; i < tiles; i++) {
         const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-        pack(K, rows, a + first, lda, left + first * K);
+        LOOPS(pack)(K, rows, a + first, lda, left + first * K);
     }
     for (size_t j = 0; j < M; j += 2 * WIDTH) {
         const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
-        pack(K, columns, b + j, ldb, right);
+        LOOPS(pack)(K, columns, b + j, ldb, right);
         for (size_t i = 0; i < tiles; i++) {
             const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
             flipped_strip[rows](columns, K, left + first * K, rows, right, columns, beta, c + first * ldc + j, ldc);

@@ -44,9 +44,13 @@ static bool fits_blas(bptt_mat a, bptt_mat b, bptt_mat y)
     return true;
 }
 
-static bool gemm(const cpu_tools *c, const bptt_op *s)
+static bool gemm(const cpu_tools *c, const bptt_op *s, const float *packed)
 {
     const bptt_mat a = s->arg[0], b = s->arg[1], y = s->arg[2];
+    if (packed) {
+        c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, packed, 0, s->beta, at(y, 0), y.ld);
+        return true;
+    }
     const bool small = a.rows <= FEW || b.rows * b.cols <= CACHED;
     if (c->loops->multiply && !a.t && !b.t && !y.t && s->alpha == 1 && small) {
         c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
@@ -177,10 +181,10 @@ static bool transposed(const bptt_op *s)
     return false;
 }
 
-void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots)
+void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const float *packed, const bptt_slots *slots)
 {
     const bool plain = !transposed(s);
-    if (s->opcode == BPTT_GEMM && gemm(c, s)) return;
+    if (s->opcode == BPTT_GEMM && gemm(c, s, packed)) return;
     if (s->opcode == BPTT_COPY && s->arg[1].type == BPTT_F32 && !s->arg[1].t) {
         copy(s);
         return;

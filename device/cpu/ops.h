@@ -11,6 +11,7 @@ typedef struct cpu_tools {
     bptt_backend ref; // runs ops without a faster loop, and odd strides
 } cpu_tools;
 
-void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const bptt_slots *slots);
+// packed: the right operand of a GEMM as multiply() takes it, or NULL.
+void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const float *packed, const bptt_slots *slots);
 
 #endif
