@@ -4,6 +4,7 @@
 bptt=$1 make=$2 wav=$3
 # shellcheck source=tests/expect.sh
 . "$(dirname "$0")/expect.sh"
+trap 'test -z "${pid:-}" || kill -9 "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
 small="--hidden 5 --layers 1 --batch 4 --steps 16 --threads 1"
@@ -74,7 +75,8 @@ says err '^bptt: batch 1 x 128 steps; 4 updates an epoch'
 code 0 "$bptt" train $data --iterations 1 --burn-in 100 --valid 0.3 -o sizes.safetensors
 says err '^bptt: batch 1 x 128 steps; '
 
-# SIGINT saves, and the command that is printed goes on.
+# A shell that is not interactive starts a command in the background with SIGINT ignored, and so it stays. SIGTERM
+# saves, and the command that is printed goes on.
 # shellcheck disable=SC2086
 "$bptt" train $data $own --iterations 9000000 -o i.safetensors --log i.log >out 2>err &
 pid=$!
@@ -83,7 +85,15 @@ for _ in $(seq 100); do
     [ ! -s i.log ] || [ "$(wc -l <i.log)" -lt 3 ] || break
 done
 kill -INT "$pid"
+steps=$(wc -l <i.log)
+for _ in $(seq 100); do
+    sleep 0.1
+    [ "$(wc -l <i.log)" -le $((steps + 100)) ] || break
+done
+[ "$(wc -l <i.log)" -gt $((steps + 100)) ] || fail "a signal that was ignored at the start ends the run"
+kill -TERM "$pid"
 wait "$pid" && fail "an interrupted run ends by the signal"
+pid=
 says err "^  bptt train --resume i.safetensors .*--data d.f32"
 made=$("$bptt" inspect i.safetensors | sed -n 's/^train.iteration: //p')
 code 0 "$bptt" train --resume i.safetensors --data d.f32 --iterations $((made + 1))

@@ -1,7 +1,8 @@
-// GEMM for few rows, c = a b + beta c, with a read in place and b too unless it is packed, and for a large K, c = a' b + beta c, with a and b
-// packed; accumulators are in registers. The including file defines LOOPS(name), VEC and its WIDTH in floats,
-// VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first n < WIDTH lanes (others are
-// loaded as zero and not stored), ROWS: most rows of a register tile, and TILES(X): X(1) .. X(ROWS).
+// GEMM for few rows, c = a b + beta c, with a read in place and b too unless it is packed, and for a large K,
+// c = a' b + beta c, with a and b packed; accumulators are in registers. The including file defines LOOPS(name), VEC,
+// its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first
+// n < WIDTH lanes (others are loaded as zero and not stored), ROWS: most rows of a register tile, and TILES(X):
+// X(1) .. X(ROWS).
 #include <stddef.h>
 
 enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long for the hardware prefetcher

@@ -1,5 +1,5 @@
-// Weights of the GEMMs of a loop over time, packed once for all its steps: read in place, the rows of a strip of columns
-// lie on as many pages. The results have the same bits.
+// Weights of the GEMMs of a loop over time, packed once for all its steps: read in place, the rows of a strip of
+// columns lie on as many pages. The results have the same bits.
 #ifndef PANELS_H
 #define PANELS_H
 

@@ -2,9 +2,9 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
+#include "signals.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,10 +74,7 @@ static exit_code dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    // A closed pipe and a file at its size limit become failed writes with a message, not fatal signals.
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL);
+    signals_start();
     // A closed standard stream must not become the descriptor of the next opened file.
     for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) {
         fd = open("/dev/null", O_RDWR);

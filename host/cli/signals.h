@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-void signals_catch(void);     // signals ignored at start stay ignored (nohup)
+void signals_start(void); // first in main
+// Once devices are open: their drivers may have set handlers (LLVM in PoCL does). What was ignored when the program
+// started stays ignored (nohup).
+void signals_catch(void);
 int signals_leave(void);      // the signal that requests to exit; 0: none
 bool signals_save(void);      // true if a save was requested since the last call
 void signals_end(int number); // ends the process by that signal
