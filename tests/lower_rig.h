@@ -56,4 +56,24 @@ static bptt_op *loop_of(const net *w, bptt_loop_kind kind)
     return s;
 }
 
+// The loop is a window on a device with that many bytes of local memory, and on none with fewer.
+static void check_least_memory(const bptt_op *loop, cl_limits l, size_t bytes)
+{
+    launch t;
+    l.local_memory = bytes;
+    ck_assert(windowed(loop, &l, &t) && t.local_bytes == bytes && !t.constants.layer.resident);
+    l.local_memory = bytes - 1;
+    ck_assert(!windowed(loop, &l, &t));
+}
+
+// The loop is a window on a processor by its own choice or not, and with --lowering always in any case.
+static void check_processor(const bptt_op *loop, bool chosen)
+{
+    launch t;
+    cl_limits told = processor;
+    ck_assert_int_eq(windowed(loop, &told, &t), chosen);
+    told.forced = true;
+    ck_assert(windowed(loop, &told, &t));
+}
+
 #endif

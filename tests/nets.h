@@ -12,6 +12,16 @@
         if (status_) ck_abort_msg("%s: %s", #call, bptt_status_text(status_)); \
     } while (0)
 
+// The call fails with that status and words that contain `part`; it may use e.
+#define REFUSED(call, status, part) \
+    do { \
+        bptt_error e_ = {0}; \
+        bptt_error *const e = &e_; \
+        const bptt_status got_ = (call); \
+        CK_TRUE(got_ == (status) && e_.code == got_ && strstr(e_.words, part), "%s: %s, \"%s\"", #call, \
+                bptt_status_text(got_), e_.words); \
+    } while (0)
+
 // Backends of the tests that compare with a plain net.
 static const struct {
     const char *backend;

@@ -113,6 +113,7 @@ else
     if [ -z "$quick" ]; then
         phase "bare Debian"
         wait "$prepares" || cat build/bare.log
+        trap - EXIT
         sh tests/bare.sh build/bare
     fi
 fi

@@ -36,12 +36,4 @@ static inline bptt_trainer *open_dense(const bptt_trainer_config *c, const data 
     return t;
 }
 
-// The call fails with that status and words that contain `part`; it may use e.
-#define REFUSED(call, status, part) \
-    do { \
-        bptt_error e_ = {0}, *const e = &e_; \
-        const bptt_status got_ = (call); \
-        CK_TRUE(got_ == (status) && strstr(e_.words, (part)), "%s: %s", bptt_status_text(got_), e_.words); \
-    } while (0)
-
 #endif

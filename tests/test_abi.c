@@ -40,15 +40,6 @@ static const size_t MODEL_CUT[] = {offsetof(bptt_model_config, compute.threads),
                                    offsetof(bptt_model_config, documents), sizeof(bptt_model_config)};
 enum { MODEL_CUTS = sizeof MODEL_CUT / sizeof *MODEL_CUT };
 
-// A refusal of a struct, and its words.
-#define REFUSED(call, status, part) \
-    do { \
-        bptt_error e_ = {0}; \
-        bptt_error *const e = &e_; \
-        const bptt_status s_ = (call); \
-        CK_TRUE(s_ == (status) && e_.code == s_ && strstr(e_.words, part), "%s: %d %s", #call, (int)s_, e_.words); \
-    } while (0)
-
 // ---- configurations of models -------------------------------------------------------------------
 
 static bool same_weights(bptt_model *a, bptt_model *b)

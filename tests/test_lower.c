@@ -253,12 +253,7 @@ START_TEST(a_window_takes_no_more_local_memory_than_there_is)
         l.local_is_real = true;
         l.local_memory = all - 1;
         if (all > base) ck_assert(windowed(s, &l, &t) && !t.constants.layer.resident && t.local_bytes == tiles);
-        cl_limits tiny = small_gpu;
-        const size_t least = 2 * tile_class_of(&tiny)->window_rows * H[i] * sizeof(float);
-        tiny.local_memory = least;
-        ck_assert(windowed(s, &tiny, &t) && t.local_bytes == least);
-        tiny.local_memory = least - 1;
-        ck_assert(!windowed(s, &tiny, &t));
+        check_least_memory(s, small_gpu, 2 * tile_class_of(&small_gpu)->window_rows * H[i] * sizeof(float));
         free(s);
         net_close(&w);
     }
@@ -271,11 +266,8 @@ START_TEST(a_processor_takes_windows_whose_weights_stay_in_its_cache)
         net w = net_of("ref", BPTT_TANH, H, 1, 1, 1, true, false);
         launch t;
         bptt_op *s = loop_of(&w, BPTT_LOOP_FORWARD);
-        ck_assert_int_eq(windowed(s, &processor, &t), H == 512);
+        check_processor(s, H == 512);
         ck_assert(windowed(s, &large_gpu, &t));
-        cl_limits told = processor;
-        told.forced = true; // --lowering always
-        ck_assert(windowed(s, &told, &t));
         free(s);
         net_close(&w);
     }

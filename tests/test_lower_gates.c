@@ -322,13 +322,8 @@ START_TEST(a_gated_window_takes_no_more_local_memory_than_there_is)
         for (int back = 0; back < 2; back++) {
             net w = net_of("cpu", CASE[i].cell, 65, 1, 5, 3, true, false);
             bptt_op *s = loop_of(&w, back ? BPTT_LOOP_BACKWARD : BPTT_LOOP_FORWARD);
-            cl_limits l = small_gpu;
-            launch t;
-            const size_t bytes = tile_class_of(&l)->window_rows * CASE[i].deep[back] * 65 * sizeof(float);
-            l.local_memory = bytes;
-            ck_assert(windowed(s, &l, &t) && t.local_bytes == bytes && !t.constants.layer.resident);
-            l.local_memory = bytes - 1;
-            ck_assert(!windowed(s, &l, &t));
+            const size_t rows = tile_class_of(&small_gpu)->window_rows;
+            check_least_memory(s, small_gpu, rows * CASE[i].deep[back] * 65 * sizeof(float));
             free(s);
             net_close(&w);
         }
@@ -341,11 +336,7 @@ START_TEST(a_processor_takes_gated_windows_up_to_512_units_and_any_without_weigh
         for (int products = 0; products < 2; products++) {
             net w = net_of("ref", products ? BPTT_LSTM : BPTT_MINGRU, H, 1, 1, 1, true, false);
             bptt_op *s = loop_of(&w, BPTT_LOOP_BACKWARD);
-            launch t;
-            ck_assert_int_eq(windowed(s, &processor, &t), H == 512 || !products);
-            cl_limits told = processor;
-            told.forced = true; // --lowering always
-            ck_assert(windowed(s, &told, &t));
+            check_processor(s, H == 512 || !products);
             free(s);
             net_close(&w);
         }

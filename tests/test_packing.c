@@ -6,14 +6,6 @@
 
 #include <time.h>
 
-#define REFUSED(call, status, part) \
-    do { \
-        bptt_error e_ = {0}; \
-        bptt_error *const e = &e_; \
-        const bptt_status s_ = (call); \
-        CK_TRUE(s_ == (status) && e_.code == s_ && strstr(e_.words, part), "%s: %d %s", #call, (int)s_, e_.words); \
-    } while (0)
-
 // ---- placement ----------------------------------------------------------------------------------
 
 // First-fit decreasing as its definition says it: the longest sequence that is left (of equal ones the first) goes into

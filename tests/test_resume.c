@@ -2,25 +2,13 @@
 #include "suite.h"
 #include "trainers.h"
 
-// `steps` updates with the scheduled validations that fall due.
-static void go(bptt_trainer *t, int steps)
-{
-    for (int k = 0; k < steps; k++) {
-        CK_OK(bptt_trainer_step(t, NULL, NULL));
-        if (!bptt_trainer_validation_due(t)) continue;
-        bptt_report report;
-        CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
-        bptt_trainer_record_validation(t, report.loss, NULL);
-    }
-}
-
 // Four windows an epoch, a validation every three updates: cuts before, at and after both.
 static void cut_and_go_on(const bptt_trainer_config *c, const unsigned char *text, size_t n)
 {
     enum { STEPS = 10 };
     bptt_trainer *whole = NULL;
     CK_OK(bptt_trainer_open(c, text, n, &whole, NULL));
-    go(whole, STEPS);
+    trainer_go(whole, STEPS);
     for (int cut = 0; cut <= STEPS; cut++) {
         char path[32];
         bptt_trainer *t = NULL;
@@ -30,14 +18,14 @@ static void cut_and_go_on(const bptt_trainer_config *c, const unsigned char *tex
         again.epochs = 0;
         temporary(path);
         CK_OK(bptt_trainer_open(c, text, n, &t, NULL));
-        go(t, cut);
+        trainer_go(t, cut);
         CK_OK(bptt_trainer_save(t, path, NULL));
         bptt_trainer_close(t);
         t = NULL;
         bptt_error e = {0};
         CK_TRUE(bptt_trainer_resume(path, &again, text, n, &t, &e) == BPTT_OK, "cut at %d: %s", cut, e.words);
         unlink(path);
-        go(t, STEPS - cut);
+        trainer_go(t, STEPS - cut);
         CK_TRUE(same_files(saved(whole), saved(t)), "%s, optimizer %d, cut at %d: other bytes",
                 c->model.compute.backend, (int)c->model.optimizer, cut);
         bptt_trainer_close(t);
@@ -99,7 +87,7 @@ START_TEST(resume_takes_its_options_from_the_file)
     c.model.clip = 0.5, c.model.beta2 = 0.9, c.model.seed = 77;
     bptt_trainer *t = NULL;
     CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
-    go(t, 6);
+    trainer_go(t, 6);
     CK_OK(bptt_trainer_save(t, path, NULL));
     bptt_trainer_close(t);
     bptt_trainer_defaults(&other);
@@ -134,7 +122,7 @@ START_TEST(resume_refuses_another_text_and_what_is_no_state)
     bptt_trainer_config c = config_of("ref", BPTT_F32);
     bptt_trainer *t = NULL, *none = NULL;
     CK_OK(bptt_trainer_open(&c, text, 100, &t, NULL));
-    go(t, 2);
+    trainer_go(t, 2);
     CK_OK(bptt_trainer_save(t, path, NULL));
     CK_OK(bptt_model_save(bptt_trainer_model(t), weights, NULL));
     bptt_error e = {0};

@@ -3,18 +3,6 @@
 #include "sequences.h"
 #include "suite.h"
 
-// `updates` updates with the scheduled validations that fall due.
-static void go(bptt_trainer *t, int updates)
-{
-    for (int k = 0; k < updates; k++) {
-        CK_OK(bptt_trainer_step(t, NULL, NULL));
-        if (!bptt_trainer_validation_due(t)) continue;
-        bptt_report report;
-        CK_OK(bptt_trainer_validate(t, NULL, NULL, &report, NULL));
-        bptt_trainer_record_validation(t, report.loss, NULL);
-    }
-}
-
 static bptt_trainer_config again_config(void)
 {
     bptt_trainer_config c;
@@ -32,19 +20,19 @@ START_TEST(going_on_from_a_file_is_never_having_stopped)
         bptt_trainer_config c = dense_config("cpu", BPTT_F32), again = again_config();
         c.model.cell = cells[i], c.burn_in = 2 * i, c.model.skip = i == 1, c.model.loss = (bptt_loss)(BPTT_SQUARED + i);
         bptt_trainer *whole = open_dense(&c, &d);
-        go(whole, UPDATES);
+        trainer_go(whole, UPDATES);
         for (int cut = 0; cut <= UPDATES; cut++) {
             char path[32];
             bptt_error e = {0};
             bptt_trainer *t = open_dense(&c, &d);
             bptt_trainer_config got;
             temporary(path);
-            go(t, cut);
+            trainer_go(t, cut);
             CK_OK(bptt_trainer_save(t, path, NULL));
             bptt_trainer_close(t);
             CK_TRUE(bptt_trainer_resume_dense(path, &again, d.x, d.y, d.n, &t, &e) == BPTT_OK, "%s", e.words);
             unlink(path);
-            go(t, UPDATES - cut);
+            trainer_go(t, UPDATES - cut);
             bptt_trainer_get_config(t, &got);
             ck_assert(got.burn_in == 2 * i && got.model.loss == c.model.loss && got.model.skip == c.model.skip);
             CK_TRUE(same_files(saved(whole), saved(t)), "cell %d, cut at %d: other bytes", (int)cells[i], cut);

@@ -75,4 +75,17 @@ static inline bool same_files(file a, file b)
     return same;
 }
 
+// `steps` updates with the scheduled validations that fall due.
+static inline void trainer_go(bptt_trainer *t, int steps)
+{
+    for (int k = 0; k < steps; k++) {
+        bptt_error e = {0};
+        CK_TRUE(bptt_trainer_step(t, NULL, &e) == BPTT_OK, "step %d: %s", k, e.words);
+        if (!bptt_trainer_validation_due(t)) continue;
+        bptt_report report;
+        CK_TRUE(bptt_trainer_validate(t, NULL, NULL, &report, &e) == BPTT_OK, "%s", e.words);
+        bptt_trainer_record_validation(t, report.loss, NULL);
+    }
+}
+
 #endif
