@@ -4,7 +4,7 @@
 #   sh bench/curve.sh TEXT CURVE.json BPTT [OPTION...]
 #
 # CURVE.json   {"train_loss_nats": [..], "protocol": {"seed": 1, "H": 256, "L": 1, "B": 32, "T": 64, "lr": 2e-3, "clip": 5,
-#              "frac": 0.95}}: losses in nats of updates 1, 2, ..., Adam, tanh, one bias, protocol of bptt_trainer (bptt.h)
+#              "frac": 0.95}}: losses in nats of updates 1, 2, ..., Adam, tanh, one bias, protocol of bptt_trainer.h
 # OPTION       of bptt train: --backend, --device, --threads, ...
 # UPDATES      how many are compared (50)        NEAR   the most a loss may be off (2e-5)
 # Prints the largest |loss - curve| and where it is. Exit status 1 if it is above NEAR, or is not a number.

@@ -25,7 +25,7 @@ install(EXPORT bptt-targets NAMESPACE bptt:: DESTINATION ${CMAKE_INSTALL_LIBDIR}
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/bptt-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/bptt-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/bptt)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/bptt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(FILES host/include/bptt.h TYPE INCLUDE)
+install(FILES host/include/bptt.h host/include/bptt_trainer.h TYPE INCLUDE)
 install(TARGETS bptt-cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/bptt)
 if(TARGET bptt-opencl)
   install(TARGETS bptt-opencl LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/bptt)

@@ -120,8 +120,9 @@ quietly "$cmake" --install "$work/fetch-shared/build" --prefix "$work/first"
 mv "$work/first" "$work/moved/shared"
 quietly "$cmake" --install "$build" --prefix "$work/first"
 mv "$work/first" "$work/moved/static"
-for file in bin/bptt include/bptt.h share/doc/bptt/LICENSE share/doc/bptt/README.md share/doc/bptt/CHANGELOG.md \
-    share/doc/bptt/host/README.md share/doc/bptt/device/README.md share/doc/bptt/verify/README.md \
+for file in bin/bptt include/bptt.h include/bptt_trainer.h share/doc/bptt/LICENSE share/doc/bptt/README.md \
+    share/doc/bptt/CHANGELOG.md share/doc/bptt/host/README.md share/doc/bptt/device/README.md \
+    share/doc/bptt/verify/README.md \
     share/doc/bptt/device/DESIGN.md share/doc/bptt/device/RESULTS.md share/doc/bptt/bench/README.md \
     share/doc/bptt/samples/hello.c share/doc/bptt/samples/quickstart.sh share/man/man1/bptt.1; do
     [ -s "$work/moved/static/$file" ] || fail "$file is not installed"
@@ -129,6 +130,8 @@ done
 for file in include/bptt_cells.h share/doc/bptt/samples/joints.c; do # libbptt has not what they declare or call
     [ ! -e "$work/moved/static/$file" ] || fail "$file is installed"
 done
+# shellcheck disable=SC2086  # words
+quietly "$cc" -std=c11 $strict -fsyntax-only -x c "$source/host/include/bptt_trainer.h" # alone
 # shellcheck disable=SC2086  # words
 [ -z "$cxx" ] || quietly "$cxx" -std=c++17 $strict -fsyntax-only -x c++ -I "$source/host/include" \
     "$source/verify/cells/bptt_cells.h"

@@ -199,17 +199,17 @@ static const source *named(const tree *t, const char *name)
 }
 
 // True if a file may include one of ours. Tests and benches: anything. The others:
-//   samples/      the public header; joints.c bptt_cells.h
-//   device/       its own, the public header
-//   host/         its own, the public header, the seam, the loader of libraries
-//   host/file/    its own, the public header, error.h
-//   host/cli/     its own, the public header, error.h, the file formats, prng.h, fields.h, plan_text.h, and in the
+//   samples/      the public headers; joints.c bptt_cells.h
+//   device/       its own, the public headers
+//   host/         its own, the public headers, the seam, the loader of libraries
+//   host/file/    its own, the public headers, error.h
+//   host/cli/     its own, the public headers, error.h, the file formats, prng.h, fields.h, plan_text.h, and in the
 //                 command `verify` verify.h; nothing that shows the inside of an object
-//   verify/       its own, the public header, the seam, the reference with its cells, the widths of cpu's
+//   verify/       its own, the public headers, the seam, the reference with its cells, the widths of cpu's
 //                 loops, headers right in host/
 static bool may_include(const char *who, const char *what)
 {
-    const bool header = strcmp(what, "host/include/bptt.h") == 0, seam = strcmp(what, "device/backend.h") == 0;
+    const bool header = starts(what, "host/include/"), seam = strcmp(what, "device/backend.h") == 0;
     if (starts(who, "samples/")) return header || (ends(who, "/joints.c") && ends(what, "/bptt_cells.h"));
     if (starts(who, "device/")) return header || starts(what, "device/");
     if (starts(who, "verify/"))

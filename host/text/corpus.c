@@ -1,4 +1,4 @@
-// A text as tokens. The definitions are in the trainer section of bptt.h.
+// A text as tokens. The definitions are in bptt_trainer.h.
 #include "corpus.h"
 #include "digest.h"
 

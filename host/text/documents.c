@@ -1,4 +1,4 @@
-// Documents of a text. The definition is at bptt_ends_document in bptt.h.
+// Documents of a text. The definition is at bptt_ends_document in bptt_trainer.h.
 #include "documents.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Trains the nets of curve.json with PyTorch in double, on curve.txt, and writes their curves: one flat object,
-"name": {"shape": [..], "data": [..]}, numbers that read back equal. The protocol is that of bptt_trainer (bptt.h), with
+"name": {"shape": [..], "data": [..]}, numbers that read back equal. The protocol is that of bptt_trainer.h, with
 one trained bias and init reference.
 
     make_curve.py > curve.json          # any PyTorch for the CPU
