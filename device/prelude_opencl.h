@@ -1,6 +1,7 @@
 // OpenCL C 1.2 definitions of the macros used by kernels.h (KERNEL, ROW, LANE, BARRIER, ...). With -DONE_LANE
 // (processors) each work-item takes all columns and all lanes, so that inner loops vectorize; the grid is then one item
-// wide, and a group has one lane.
+// wide, and a group has one lane. With -DGATES_CELL=NUMBER the program holds only the whole loops of that gated cell
+// (window_gates.cl): the other kernels are functions that nothing calls.
 #ifndef PRELUDE_OPENCL_H
 #define PRELUDE_OPENCL_H
 
@@ -11,10 +12,16 @@ typedef uint count;
 #define UNUSED
 #define ITEM
 #define SAME_ITEM
-#define KERNEL(name) __kernel void bptt_##name
 #define GLOBAL __global
+#ifdef GATES_CELL
+#define KERNEL(name) INLINE void bptt_##name
+#define LOCAL // only kernels may have local arrays
+#define LOCAL_POINTER
+#else
+#define KERNEL(name) __kernel void bptt_##name
 #define LOCAL __local
 #define LOCAL_POINTER __local
+#endif
 #define ROW ((word)get_global_id(1))
 #define ROWS ((word)get_global_size(1))
 #define GROUP ((word)get_group_id(0))

@@ -15,8 +15,9 @@ typedef struct fake {
     cl_device_info lie; // CL_DEVICE_*: GetDeviceInfo answers with lie_value or lie_text
     cl_ulong lie_value;
     const char *lie_text;
-    size_t group;      // CL_KERNEL_WORK_GROUP_SIZE; 0: the real one
-    const char *hears; // the driver says this when `call` fails
+    const char *platform; // CL_PLATFORM_NAME; NULL: the real one
+    size_t group;         // CL_KERNEL_WORK_GROUP_SIZE; 0: the real one
+    const char *hears;    // the driver says this when `call` fails
     // counted
     long alive;              // objects and events made and not given back
     int compiled, from_file; // programs made from text, from a binary
@@ -48,6 +49,14 @@ static inline cl_int fake_GetDeviceInfo(cl_device_id id, cl_device_info what, si
     } else
         memcpy(out, &fake_now.lie_value, n < sizeof fake_now.lie_value ? n : sizeof fake_now.lie_value);
     return code;
+}
+
+static inline cl_int fake_GetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t n, void *out, size_t *bytes)
+{
+    if (what != CL_PLATFORM_NAME || !fake_now.platform || !out)
+        return fake_real.GetPlatformInfo(id, what, n, out, bytes);
+    snprintf(out, n, "%s", fake_now.platform);
+    return CL_SUCCESS;
 }
 
 static inline cl_context fake_CreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id *id,
@@ -209,8 +218,9 @@ FAKE_RELEASE(Event, cl_event)
 
 // clang-format off
 #define FAKE_LIST(X) \
-    X(GetDeviceInfo) X(CreateContext) X(CreateCommandQueue) X(CreateProgramWithSource) X(CreateProgramWithBinary) \
-    X(BuildProgram) X(CreateKernel) X(GetKernelWorkGroupInfo) X(CreateBuffer) X(EnqueueFillBuffer) \
+    X(GetPlatformInfo) X(GetDeviceInfo) X(CreateContext) X(CreateCommandQueue) X(CreateProgramWithSource) \
+    X(CreateProgramWithBinary) X(BuildProgram) X(CreateKernel) X(GetKernelWorkGroupInfo) X(CreateBuffer) \
+    X(EnqueueFillBuffer) \
     X(EnqueueWriteBufferRect) X(EnqueueReadBufferRect) X(EnqueueMapBuffer) X(EnqueueUnmapMemObject) \
     X(EnqueueNDRangeKernel) X(WaitForEvents) X(RetainEvent) X(ReleaseContext) X(ReleaseCommandQueue) \
     X(ReleaseProgram) X(ReleaseKernel) X(ReleaseMemObject) X(ReleaseEvent)

@@ -300,10 +300,10 @@ static void launches_fit(bptt_device *d, bptt_mat y, size_t allowed)
     for (size_t i = 0; i < 2; i++) {
         const size_t n = cl_launches_of(cl_of(d), &op[i], y.buf, before);
         size_t kept[KERNELS];
-        memcpy(kept, cl_of(d)->largest_group, sizeof kept);
-        for (size_t k = 0; k < KERNELS; k++) cl_of(d)->largest_group[k] = allowed;
+        memcpy(kept, cl_of(d)->common.largest_group, sizeof kept);
+        for (size_t k = 0; k < KERNELS; k++) cl_of(d)->common.largest_group[k] = allowed;
         ck_assert_uint_eq(cl_launches_of(cl_of(d), &op[i], y.buf, after), n);
-        memcpy(cl_of(d)->largest_group, kept, sizeof kept);
+        memcpy(cl_of(d)->common.largest_group, kept, sizeof kept);
         for (size_t k = 0; k < n; k++) {
             const launch *a = &after[k], *b = &before[k];
             CK_TRUE(a->lanes[0] > 0 && a->lanes[1] > 0 && a->lanes[0] * a->lanes[1] <= allowed,

@@ -187,7 +187,13 @@ START_TEST(without_a_folder_that_can_be_written_nothing_is_kept)
     unsetenv("XDG_CACHE_HOME");
     setenv("HOME", home, 1);
     k.setup.cache = NULL;
+    fake_now.platform = "Another platform";
     ck_assert(compiled(&k));
+    ck_assert(!compiled(&k));
+    fake_now.platform = "Portable Computing Language"; // keeps its kernels by itself
+    ck_assert(compiled(&k));
+    ck_assert(compiled(&k));
+    fake_now.platform = "Another platform";
     ck_assert(!compiled(&k));
     unsetenv("HOME");
     ck_assert(compiled(&k));

@@ -11,10 +11,10 @@
 // Replacements that a test makes when it opens a device. {0}: none.
 typedef struct cl_setup {
     const cl_api *api;       // instead of libOpenCL.so.1
-    const char *text;        // the whole program, instead of the one that is built in
+    const char *text;        // all of the program's text, instead of the one that is built in; kept until close
     size_t text_size;        // bytes
     const cl_limits *limits; // what the device is taken for when sizes of tiles are chosen
-    const char *cache;       // folder of built programs; "": none
+    const char *cache;       // folder of built programs, kept until close; "": none
     // The arithmetic that the device's is compared with, instead of cl_probe_host.
     void (*host)(const float *in, float *out);
 } cl_setup;
@@ -55,6 +55,15 @@ typedef struct cl_plan {
     cl_slot slot[BPTT_IN_FLIGHT];
 } cl_plan;
 
+// A program and its first n kernels, in the order of kernel_table and tuned_name from kernel `first`.
+typedef struct cl_built {
+    cl_program program;
+    unsigned first, n;
+    int cell; // of gates: as in layer_constants
+    cl_kernel kernel[CL_COMMON];
+    size_t largest_group[CL_COMMON]; // work-items in a group of this kernel
+} cl_built;
+
 typedef struct cl_state {
     inflight_device base;
     cl_api api;
@@ -63,9 +72,11 @@ typedef struct cl_state {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    cl_program program;
-    cl_kernel kernel[CL_KERNELS], probe;
-    size_t largest_group[CL_KERNELS]; // work-items in a group of this kernel
+    cl_built common;
+    cl_built *gates; // [gated]: of the gated cells whose loops were prepared
+    size_t gated;
+    const char *text, *cache; // of the setup
+    size_t text_size;
     cl_limits limits;
     const tile_class *tiles;
     bptt_lowering lowering;
@@ -100,9 +111,13 @@ bptt_status cl_choose(const cl_api *api, const char *device, bptt_device_info *i
 
 // ---- program (cl_program.c) -----------------------------------------------------------------------------------------
 
-// Fills tiles, program, kernel, probe, largest_group.
+// Fills tiles and common.
 bptt_status cl_build(cl_state *c, const cl_setup *s, bptt_error *e);
-void cl_drop_program(cl_state *c);
+// Builds the program of a gated cell unless it is there. Errors: DEVICE, NO_MEMORY.
+bptt_status cl_build_gates(cl_state *c, int cell, bptt_error *e);
+void cl_drop_programs(cl_state *c);
+// The kernel of a launch, with the most work-items of its group.
+cl_kernel cl_kernel_of(const cl_state *c, const launch *l, size_t *largest_group);
 
 // ---- memory (cl_memory.c) -------------------------------------------------------------------------------------------
 

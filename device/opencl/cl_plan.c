@@ -16,7 +16,7 @@ static size_t largest_scratch(const bptt_plan *p)
 // The kernels of kernels.h take any grid; a compiler may allow one of them fewer work-items than the device has.
 static void fit(const cl_state *c, launch *l)
 {
-    while (l->kernel < KERNELS && l->lanes[0] * l->lanes[1] > c->largest_group[l->kernel]) {
+    while (l->kernel < KERNELS && l->lanes[0] * l->lanes[1] > c->common.largest_group[l->kernel]) {
         const size_t k = l->lanes[1] > 1 ? 1 : 0;
         l->lanes[k] = (l->lanes[k] + 1) / 2;
     }
@@ -35,29 +35,39 @@ size_t cl_launches_of(const cl_state *c, const bptt_op *op, bptt_buf *scratch, l
     return made;
 }
 
-// True if a loop runs as one launch, which is then *l.
-static bool whole_loop(const cl_state *c, const bptt_op *loop, launch *l)
+// *whole is true if a loop runs as one launch, which is then *l.
+static bptt_status whole_loop(cl_state *c, const bptt_op *loop, launch *l, bool *whole, bptt_error *e)
 {
-    return c->lowering != BPTT_LOWER_NEVER && cl_loop_launch(loop, c->tiles, &c->limits, l);
+    *whole = c->lowering != BPTT_LOWER_NEVER && cl_loop_launch(loop, c->tiles, &c->limits, l);
+    if (!*whole || l->kernel < CL_COMMON) return BPTT_OK;
+    size_t largest = 0;
+    const bptt_status s = cl_build_gates(c, l->constants.layer.cell, e);
+    if (!s) (void)cl_kernel_of(c, l, &largest);
+    *whole = l->lanes[0] <= largest;
+    return s;
 }
 
 // Appends the launches of n ops. A loop becomes one launch or a LAUNCH_LOOP, its body in either case standing once.
-static void lower(const cl_state *c, const bptt_op *op, size_t n, bptt_buf *scratch, launch_list *out)
+static bptt_status lower(cl_state *c, const bptt_op *op, size_t n, bptt_buf *scratch, launch_list *out, bptt_error *e)
 {
-    for (size_t i = 0; i < n; i += bptt_op_length(&op[i])) {
-        launch made[MOST_LAUNCHES] = {{.kernel = LAUNCH_LOOP, .constants.loop.T = op[i].loop.T}};
+    bptt_status s = BPTT_OK;
+    for (size_t i = 0; !s && i < n; i += bptt_op_length(&op[i])) {
+        launch made[MOST_LAUNCHES];
+        bool whole = false;
         if (op[i].opcode != BPTT_LOOP) {
             const size_t launches = cl_launches_of(c, &op[i], scratch, made);
             for (size_t k = 0; k < launches; k++) launch_add(out, &made[k]);
-        } else if (whole_loop(c, &op[i], &made[0])) {
-            launch_add(out, &made[0]);
-        } else {
-            const size_t loop = out->n;
-            launch_add(out, &made[0]);
-            lower(c, &op[i + 1], op[i].loop.body, scratch, out);
-            if (!out->failed) out->at[loop].constants.loop.body = out->n - loop - 1;
+            continue;
         }
+        s = whole_loop(c, &op[i], &made[0], &whole, e);
+        if (!whole) made[0] = (launch){.kernel = LAUNCH_LOOP, .constants.loop.T = op[i].loop.T};
+        const size_t loop = out->n;
+        launch_add(out, &made[0]);
+        if (s || whole) continue;
+        s = lower(c, &op[i + 1], op[i].loop.body, scratch, out, e);
+        if (!out->failed) out->at[loop].constants.loop.body = out->n - loop - 1;
     }
+    return s;
 }
 
 // The number of kernels that a run queues.
@@ -125,9 +135,9 @@ bptt_status cl_make_plan(bptt_device *d, inflight_plan *base, bptt_error *e)
     cl_plan *p = cl_plan_of(base);
     const bptt_plan *plan = base->plan;
     const size_t scratch = largest_scratch(plan);
-    const bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
+    bptt_status s = scratch ? cl_alloc(d, scratch * sizeof(float), &p->scratch, e) : BPTT_OK;
+    if (!s) s = lower(cl_of(d), plan->op, plan->ops, p->scratch, &p->launches, e);
     if (s) return s;
-    lower(cl_of(d), plan->op, plan->ops, p->scratch, &p->launches);
     if (p->launches.failed)
         return bptt_fail(e, BPTT_NO_MEMORY, "no memory on the host for a plan of %zu ops", plan->ops);
     return cl_make_slots(d, p, kernels_queued(p->launches.at, p->launches.n), e);

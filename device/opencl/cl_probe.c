@@ -118,19 +118,18 @@ static bptt_status judge(cl_state *c, const verdict *v, const float *in, const f
 // Work-items of the kernel: it takes any number.
 static size_t lanes_for(const cl_state *c)
 {
-    size_t largest = 1;
-    (void)c->api.GetKernelWorkGroupInfo(c->probe, c->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof largest, &largest, NULL);
-    const size_t lanes = c->tiles->lanes_of_rows;
+    const size_t lanes = c->tiles->lanes_of_rows, largest = c->common.largest_group[TUNED_PROBE];
     return lanes > largest ? largest : lanes;
 }
 
 static bptt_status run_probe(bptt_device *d, bptt_mat in, bptt_mat out, bptt_error *e)
 {
     cl_state *c = cl_of(d);
+    const cl_kernel probe = c->common.kernel[TUNED_PROBE];
     const size_t local[2] = {lanes_for(c), 1}, global[2] = {local[0] > 1 ? PROBE_INPUTS / local[0] * local[0] : 1, 1};
-    cl_int code = c->api.SetKernelArg(c->probe, 0, sizeof(cl_mem), &in.buf->memory);
-    if (!code) code = c->api.SetKernelArg(c->probe, 1, sizeof(cl_mem), &out.buf->memory);
-    if (!code) code = c->api.EnqueueNDRangeKernel(c->queue, c->probe, 2, NULL, global, local, 0, NULL, NULL);
+    cl_int code = c->api.SetKernelArg(probe, 0, sizeof(cl_mem), &in.buf->memory);
+    if (!code) code = c->api.SetKernelArg(probe, 1, sizeof(cl_mem), &out.buf->memory);
+    if (!code) code = c->api.EnqueueNDRangeKernel(c->queue, probe, 2, NULL, global, local, 0, NULL, NULL);
     if (code) cl_failed(c, "EnqueueNDRangeKernel", "probe", code);
     return fault_report(&c->base.fault, e);
 }

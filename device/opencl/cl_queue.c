@@ -12,9 +12,8 @@ static const char *name_of(unsigned kernel)
 
 // Arguments in the order that launch.h gives. Absent operands get the slots' buffer: no driver refuses it, no kernel
 // reads it.
-static cl_int set_arguments(cl_state *c, const launch *l, cl_mem slots)
+static cl_int set_arguments(cl_state *c, cl_kernel k, const launch *l, cl_mem slots)
 {
-    const cl_kernel k = c->kernel[l->kernel];
     cl_uint n = 0;
     cl_int code = CL_SUCCESS;
     for (size_t i = 0; !code && i < l->operands; i++) {
@@ -38,13 +37,14 @@ static void queue_launch(bptt_device *d, cl_slot *at, const launch *l, cl_mem sl
         return;
     }
     const size_t items[2] = {l->groups[0] * l->lanes[0], l->groups[1] * l->lanes[1]};
-    const cl_int wrong = set_arguments(c, l, slots);
+    const cl_kernel kernel = cl_kernel_of(c, l, NULL);
+    const cl_int wrong = set_arguments(c, kernel, l, slots);
     if (wrong) {
         cl_failed(c, "SetKernelArg", name_of(l->kernel), wrong);
         return;
     }
-    const cl_int code = c->api.EnqueueNDRangeKernel(c->queue, c->kernel[l->kernel], 2, NULL, items, l->lanes, 0, NULL,
-                                                    d->profile ? &event : NULL);
+    const cl_int code =
+        c->api.EnqueueNDRangeKernel(c->queue, kernel, 2, NULL, items, l->lanes, 0, NULL, d->profile ? &event : NULL);
     if (code) cl_failed(c, "EnqueueNDRangeKernel", name_of(l->kernel), code);
     cl_note(d, at, event, l->charge);
 }

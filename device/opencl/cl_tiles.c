@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-const char *const tuned_name[CL_KERNELS - KERNELS] = {"multiply", "window_forward", "window_backward",
-                                                      "gates_window_forward", "gates_window_backward"};
+const char *const tuned_name[CL_KERNELS - KERNELS] = {"multiply", "window_forward",       "window_backward",
+                                                      "probe",    "gates_window_forward", "gates_window_backward"};
 
 // A work-item alone in its group, three widths of vector registers; a group's lanes share local memory: two sizes.
 // lane_rows of the first kind: as many as leave room in the registers for two vectors of b and one of a.

@@ -9,14 +9,17 @@
 //   multiply          a b c                        op_constants
 //   window_forward    keep h kept W b b2           layer_constants   h: the state before the first step
 //   window_backward   keep y dz back dkept         layer_constants   y: the state after the last step
-// Gated cells, operands as in layer_loop.h:
+//   probe             in out                       the device's arithmetic (cl_probe.c)
+// Those of gated cells are in a program for each cell; operands as in layer_loop.h:
 //   gates_window_forward    keep h kept z w u mixed b b2        layer_constants
 //   gates_window_backward   keep h kept z w u mixed dz dkept    layer_constants
 typedef enum tuned_id {
     TUNED_MULTIPLY = KERNELS,
     TUNED_FORWARD,
     TUNED_BACKWARD,
-    TUNED_GATES_FORWARD,
+    TUNED_PROBE,
+    CL_COMMON, // kernels of the program that all models have
+    TUNED_GATES_FORWARD = CL_COMMON,
     TUNED_GATES_BACKWARD,
     CL_KERNELS
 } tuned_id;

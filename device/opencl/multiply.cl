@@ -209,8 +209,8 @@ INLINE void multiply_packed(count first, count last, count left, count right, __
 #define DEEP 512 // largest K for which a strip of b is read in place: a longer one does not fit in cache
 
 // Groups along id 0 divide the strips of LANE_COLS columns, groups along id 1 the rows.
-__kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
-                            view cv, op_constants k, __global const float *slots)
+KERNEL(multiply)(__global const float *a, view av, __global const float *b, view bv, __global float *c, view cv,
+                 op_constants k, __global const float *slots)
 {
     const count strips = (cv.cols + LANE_COLS - 1) / LANE_COLS;
     const count first = share(cv.rows, get_group_id(1), get_num_groups(1));
@@ -235,7 +235,7 @@ __kernel void bptt_multiply(__global const float *a, view av, __global const flo
 
 // Copies a block of `rows` x `deep` to local memory: tile[k * pitch + i] = x[i][k], i below `wide`, zeros beyond the
 // block (no stored output depends on them). Reads coalesce for both layouts of x.
-INLINE void fetch(__local float *tile, count pitch, count wide, __global const float *x, count rows, count deep,
+INLINE void fetch(LOCAL_POINTER float *tile, count pitch, count wide, __global const float *x, count rows, count deep,
                   ulong down, ulong across, count lane)
 {
     for (count n = lane; n < wide * DEPTH; n += GROUP_LANES) {
@@ -244,11 +244,11 @@ INLINE void fetch(__local float *tile, count pitch, count wide, __global const f
     }
 }
 
-__kernel void bptt_multiply(__global const float *a, view av, __global const float *b, view bv, __global float *c,
-                            view cv, op_constants k, __global const float *slots)
+KERNEL(multiply)(__global const float *a, view av, __global const float *b, view bv, __global float *c, view cv,
+                 op_constants k, __global const float *slots)
 {
     // an odd pitch avoids bank conflicts between lanes that store successive columns of k
-    __local float as[DEPTH * (TILE_ROWS + 1)], bs[DEPTH * (TILE_COLS + 1)];
+    LOCAL float as[DEPTH * (TILE_ROWS + 1)], bs[DEPTH * (TILE_COLS + 1)];
     const count row = (count)get_local_id(1), col = (count)get_local_id(0), lane = row * GROUP_COLS + col;
     const count i0 = (count)get_group_id(0) * TILE_ROWS, j0 = (count)get_group_id(1) * TILE_COLS, K = av.cols;
     const count rows = min(cv.rows - i0, (count)TILE_ROWS), cols = min(cv.cols - j0, (count)TILE_COLS);

@@ -14,7 +14,7 @@ static void opencl_close(bptt_device *d)
     cl_state *c = cl_of(d);
     if (c->queue) (void)c->api.Finish(c->queue);
     if (c->queue) inflight_close(d);
-    cl_drop_program(c);
+    cl_drop_programs(c);
     if (c->queue) (void)c->api.ReleaseCommandQueue(c->queue);
     if (c->context) (void)c->api.ReleaseContext(c->context);
     if (c->message_lock_made) (void)pthread_mutex_destroy(&c->message.lock);

@@ -74,7 +74,7 @@ INLINE void cells_forward(const float *sums, count rows, piece p, __global float
     }
 }
 
-__kernel void bptt_window_forward(__global const float *keep, view keep_v, __global float *h, view hv,
+KERNEL(window_forward)(__global const float *keep, view keep_v, __global float *h, view hv,
                                   __global float *kept, view kept_v, __global const float *w, view wv,
                                   __global const float *b, view bv, __global const float *b2, view b2v,
                                   layer_constants a, __global const float *slots)
@@ -138,7 +138,7 @@ INLINE void cells_backward(const float *sums, ulong first, count rows, piece p, 
     }
 }
 
-__kernel void bptt_window_backward(__global const float *keep, view keep_v, __global const float *y, view yv,
+KERNEL(window_backward)(__global const float *keep, view keep_v, __global const float *y, view yv,
                                    __global float *dz, view dv, __global const float *w, view wv,
                                    __global float *dkept, view dkept_v, layer_constants a, __global const float *slots)
 {
@@ -222,7 +222,7 @@ INLINE void make_resident(count H, __local float *near, __global const float *w,
             near[k * H + j] = w[(ulong)k * wv.down + (ulong)j * wv.across];
 }
 
-__kernel void bptt_window_forward(__global const float *keep, view keep_v, __global float *h, view hv,
+KERNEL(window_forward)(__global const float *keep, view keep_v, __global float *h, view hv,
                                   __global float *kept, view kept_v, __global const float *w, view wv,
                                   __global const float *b, view bv, __global const float *b2, view b2v,
                                   layer_constants a, __global const float *slots, __local TILE_COLUMN *tiles)
@@ -265,7 +265,7 @@ __kernel void bptt_window_forward(__global const float *keep, view keep_v, __glo
     }
 }
 
-__kernel void bptt_window_backward(__global const float *keep, view keep_v, __global const float *y, view yv,
+KERNEL(window_backward)(__global const float *keep, view keep_v, __global const float *y, view yv,
                                    __global float *dz, view dv, __global const float *w, view wv,
                                    __global float *dkept, view dkept_v, layer_constants a, __global const float *slots,
                                    __local TILE_COLUMN *tiles)

@@ -6,7 +6,9 @@
 //   backward   dkept = 0   z, dkept = gates(z, kept, h(t+1), dh(t+1))   du = z W_mixed'   z, dkept += mix(z, kept, du)
 //              dkept += z W'   dh(t) += keep dkept
 //
-// Without keep, kept is h and dkept is dh(t). Each product may be absent.
+// Without keep, kept is h and dkept is dh(t). Each product may be absent. The cell is a constant of the compiler,
+// GATES_CELL: layer_constants.cell.
+#ifdef GATES_CELL
 
 // Loops over the rows of an operand, and over the units of a row, for the work-items of a group. A work-item takes the
 // same units of the same rows in every op, so that barriers are needed around products only.
@@ -147,11 +149,11 @@ INLINE view columns_of(view v, count first, count cols)
     return v;
 }
 
-INLINE op_constants constants_of(int cell)
+INLINE op_constants constants_of_loop(void)
 {
     op_constants o = {0};
     o.alpha = 1;
-    o.cell = cell;
+    o.cell = GATES_CELL;
     return o;
 }
 
@@ -163,7 +165,7 @@ __kernel void bptt_gates_window_forward(__global const float *keep, view keep_v,
                                         __global const float *slots TILE_PARAMETER)
 {
     const group_rows g = rows_of_group(a.B);
-    op_constants o = constants_of(a.cell);
+    op_constants o = constants_of_loop();
     o.beta = 1;
     bv.across = b2v.across = 1;
     for (count t = 0; t < a.T; t++) {
@@ -193,7 +195,7 @@ __kernel void bptt_gates_window_backward(__global const float *keep, view keep_v
                                          __global const float *slots TILE_PARAMETER)
 {
     const group_rows g = rows_of_group(a.B);
-    op_constants o = constants_of(a.cell);
+    op_constants o = constants_of_loop();
     for (count t = 0; t < a.T; t++) { // from the last step to the first
         const view from = at_step(kept_v, g, t * a.stride_kept), to = at_step(hv, g, t * a.stride_h);
         const view d = at_step(dv, g, t * a.stride_dz), before = at_step(dv, g, (t + 1) * a.stride_dz);
@@ -213,3 +215,5 @@ __kernel void bptt_gates_window_backward(__global const float *keep, view keep_v
             scale_of_group(keep, at_step(keep_v, g, t * a.stride_keep), dkept, into_v, dz, before, a.H, 1);
     }
 }
+
+#endif
