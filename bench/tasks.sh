@@ -33,12 +33,13 @@ runs() {
 	adding --cell mingru --steps 100 --rate 2e-3 --updates 3000
 	adding --cell gru-before --steps 100 --rate 2e-3 --updates 3000
 	copy_memory --cell tanh --steps 10
-	copy_memory --cell tanh --steps 10 --symbols 10 --updates 100000
-	copy_memory --cell gru --steps 10 --symbols 10 --rate 5e-3 --updates 15000
-	copy_memory --cell lstm --steps 10 --symbols 10 --rate 3e-3 --updates 15000
+	copy_memory --cell gru --steps 10 --symbols 10 --rate 5e-3 --updates 16000
+	copy_memory --cell lstm --steps 10 --symbols 10 --rate 8e-3 --updates 24000
 	copy_memory --cell tanh --steps 100
-	copy_memory --cell gru --steps 100 --symbols 10 --rate 5e-3 --updates 12000
-	copy_memory --cell lstm --steps 100 --rate 1e-2
+	copy_memory --cell gru --steps 100 --rate 5e-3
+	copy_memory --cell lstm --steps 100 --rate 5e-3
+	copy_memory --cell gru --steps 100 --symbols 10 --rate 5e-3 --updates 16000
+	copy_memory --cell lstm --steps 100 --symbols 10 --rate 8e-3 --updates 32000
 	END
 }
 

@@ -2,11 +2,12 @@
 // blanks, a marker, K blanks. The network must say blank up to the marker and then the K symbols, in order. Without
 // memory the best is to guess them: K ln 8 / (T + 2 K) nats a position.
 //
-//   copy_memory [--cell tanh] [--steps 10] [--symbols 3] [--hidden 128] [--rate 1e-3] [--updates 8000] [--seed 1]
+//   copy_memory [--cell tanh] [--steps 10] [--symbols 3] [--hidden 128] [--rate 2e-3] [--updates 8000] [--seed 1]
 //
 // At first one symbol is drawn and the others are blank; the next one joins when the loss is below a third of guessing.
-// Initial weights hold the state: orthogonal W_hh for tanh and relu, biases of the gates for the other cells. Trains
-// until the loss on fresh sequences is below a tenth of guessing; exit code 1 if the updates do not suffice.
+// Initial weights hold the state: orthogonal W_hh for tanh and relu, biases of the gates for the other cells. The
+// learning rate falls to 0 in a straight line over the updates. Trains until the loss on fresh sequences is below a
+// tenth of guessing; exit code 1 if the updates do not suffice.
 #include <bptt.h>
 
 #include <math.h>
@@ -47,7 +48,7 @@ static void draw(int32_t *token, int32_t *target, const settings *s, size_t draw
 // Changes an array of initial weights, w [rows][cols], so that a new network keeps its state for `steps` steps.
 static void set_memory(const bptt_tensor *t, float *w, const settings *s, size_t steps)
 {
-    static const int forget[] = {-1, -1, 1, 1, 2, -1, 1}, input[] = {-1, -1, -1, 0, 1, 0, -1}; // blocks of H in bias_ih
+    static const int forget[] = {-1, -1, 1, 1, 2, -1, 1}; // blocks of H in bias_ih
     const size_t H = s->hidden;
     uint64_t random = s->seed;
     const int hh = strcmp(t->name, "rnn.weight_hh_l0") == 0, bias = strcmp(t->name, "rnn.bias_ih_l0") == 0;
@@ -60,7 +61,6 @@ static void set_memory(const bptt_tensor *t, float *w, const settings *s, size_t
     for (size_t j = 0; bias && j < H; j++) {
         const float b = (float)log(1 + uniform(&random) * (double)(steps - 1));
         if (forget[s->cell] >= 0) w[(size_t)forget[s->cell] * H + j] = b;
-        if (input[s->cell] >= 0) w[(size_t)input[s->cell] * H + j] = -b;
     }
 }
 
@@ -89,7 +89,8 @@ static int train(bptt_run *r, int32_t *token, int32_t *target, const settings *s
     size_t n = 0, drawn = 1;
     while (n < s->updates && !(drawn == s->symbols && loss < baseline / 10)) {
         draw(token, target, s, drawn, &random);
-        if (bptt_run_reset(r, e) || bptt_run_train(r, &w, s->rate, NULL, e)) return fail(e);
+        const double rate = s->rate * (1 - (double)n / (double)s->updates);
+        if (bptt_run_reset(r, e) || bptt_run_train(r, &w, rate, NULL, e)) return fail(e);
         if (++n % 100) continue;
         loss = 0;
         for (int i = 0; i < CHECKS; i++) {
@@ -134,7 +135,7 @@ static int run(const settings *s)
 
 int main(int argc, char **argv)
 {
-    settings s = {.steps = 10, .symbols = 3, .hidden = 128, .updates = 8000, .seed = 1, .rate = 1e-3};
+    settings s = {.steps = 10, .symbols = 3, .hidden = 128, .updates = 8000, .seed = 1, .rate = 2e-3};
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *value = argv[i + 1];
         if (strcmp(argv[i], "--cell") == 0)

@@ -221,8 +221,8 @@ static void bent(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 
 START_TEST(every_bug_in_a_backend_is_noticed)
 {
-    static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false, 0},
-                                        {7, 3, 33, 1, 5, 4, 1, true, false, false, 0}};
+    static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+                                        {7, 3, 33, 1, 5, 4, 1, true, false, false, 0, 0, BPTT_SOFTMAX}};
     bptt_backend b = bptt_ref_f32();
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = bent;
     const whole_place p = {.name = "planted", .table = &b};
@@ -359,8 +359,8 @@ enum { GATED_BUGS = sizeof GATED_BUG / sizeof GATED_BUG[0] };
 
 START_TEST(every_bug_in_a_gated_cell_is_noticed)
 {
-    static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false, 0},
-                                        {7, 3, 13, 1, 5, 4, 2, false, false, true, 0}};
+    static const whole_shape sizes[] = {{5, 0, 7, 2, 3, 6, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+                                        {7, 3, 13, 1, 5, 4, 2, false, false, true, 0, 0, BPTT_SOFTMAX}};
     bptt_backend b = bptt_ref_f32();
     for (size_t i = 0; i < BPTT_OPCODES; i++) b.op[i] = bent;
     const whole_place p = {.name = "planted", .table = &b};
@@ -433,7 +433,7 @@ END_TEST
 // Full weights over so many steps grow beyond exact floats.
 START_TEST(a_net_that_adds_up_too_much_is_refused)
 {
-    static const whole_shape sizes = {5, 0, 33, 1, 3, 30, 1, false, false, true, 0};
+    static const whole_shape sizes = {5, 0, 33, 1, 3, 30, 1, false, false, true, 0, 0, BPTT_SOFTMAX};
     whole_net n;
     bptt_error e = {0};
     ck_assert_int_eq(whole_make(&n, &sizes, 1, &e), BPTT_BAD_CONFIG);
@@ -449,7 +449,7 @@ END_TEST
 //   loss 3 + 1;  dlogit (1, -1), (-1, 1);  dh = 1, -1;  dz(1) = -1 * 0 = 0, dz(0) = 1 * -1 = -1;  dh(0) = 1
 START_TEST(the_reference_agrees_with_values_computed_by_hand)
 {
-    static const whole_shape sizes = {2, 0, 1, 1, 1, 2, 1, false, false, false, 0};
+    static const whole_shape sizes = {2, 0, 1, 1, 1, 2, 1, false, false, false, 0, 0, BPTT_SOFTMAX};
     whole_net n;
     CK_OK(whole_make(&n, &sizes, 3, NULL));
     const int64_t w_ih[] = {1, 3}, out[] = {1, 0}, bias[] = {0, 1};

@@ -26,6 +26,7 @@ static void deal_window(whole_net *n, whole_window *w)
     const size_t N = n->N, LBW = s->L * s->B * n->W;
     w->token = (int32_t *)carve_words(n, N), w->target = (int32_t *)carve_words(n, N);
     w->x = carve_words(n, N * s->I), w->dx = carve_words(n, N * s->I);
+    w->off = carve_words(n, N * s->M), w->y = carve_words(n, N * s->M);
     w->keep = s->masked ? carve_words(n, N) : NULL;
     w->weight = s->masked || (N & (N - 1)) ? carve_words(n, N) : NULL;
     w->last = s->last ? carve_words(n, LBW) : NULL;
@@ -41,7 +42,7 @@ static void deal(whole_net *n)
     for (size_t i = 0; i < n->tensors; i++) n->w[i] = carve_words(n, n->size[i]);
     n->h0 = carve_words(n, s->L * s->B * n->W);
     for (size_t k = 0; k < WHOLE_WINDOWS; k++) deal_window(n, &n->win[k]);
-    n->logit = carve_words(n, s->V), n->dlogit = carve_words(n, n->N * s->V), n->dh = carve_words(n, n->N * n->W);
+    n->logit = carve_words(n, n->O), n->dlogit = carve_words(n, n->N * n->O), n->dh = carve_words(n, n->N * n->W);
     n->below = carve_words(n, n->N * (s->H > s->I ? s->H : s->I)), n->kept = carve_words(n, n->N * n->W);
     n->sums = (whole_terms *)carve_words(n, 2 * ((WHOLE_BLOCKS + WHOLE_STATES) * s->H + s->I));
 }
@@ -64,10 +65,11 @@ static void add_tensor(whole_net *n, layer_tensor kind, size_t size)
 
 static void set_sizes(whole_net *n, const whole_shape *s)
 {
-    *n = (whole_net){.s = *s, .N = s->T * s->B, .unit = WHOLE_APART};
+    *n = (whole_net){.s = *s, .N = s->T * s->B, .O = s->M ? s->M : s->V};
+    n->unit = s->M ? 2 * WHOLE_APART : WHOLE_APART;
     n->cell = whole_cell_of(s->gated ? s->gated : BPTT_WHOLE);
     n->W = n->cell->states * s->H, n->ZH = n->cell->blocks * s->H;
-    while ((size_t)(n->unit / WHOLE_APART) < s->V) n->unit *= 2;
+    while ((size_t)(n->unit / WHOLE_APART) < n->O) n->unit *= 2;
     for (size_t l = 0; l < s->L; l++)
         for (layer_tensor k = WEIGHT_IH; k <= BIAS_HH; k++) {
             char blocks[2 * WHOLE_BLOCKS + 1];
@@ -75,8 +77,8 @@ static void set_sizes(whole_net *n, const whole_shape *s)
             const size_t width = k >= BIAS_IH ? 1 : k != WEIGHT_IH || l ? s->H : s->I ? s->I : s->V;
             if (*blocks) add_tensor(n, k, strlen(blocks) * s->H * width);
         }
-    add_tensor(n, LAYER_TENSORS, s->V * s->H);
-    add_tensor(n, LAYER_TENSORS, s->V);
+    add_tensor(n, LAYER_TENSORS, n->O * s->H);
+    add_tensor(n, LAYER_TENSORS, n->O);
 }
 
 void whole_free(whole_net *n)
@@ -117,7 +119,7 @@ static void permutation(uint64_t *random, int64_t *w, size_t H, size_t width, si
 
 static void draw_weights(whole_net *n, uint64_t *random, size_t k)
 {
-    const size_t H = n->s.H, V = n->s.V, more = (H / 8 + 1) >> (k / 3);
+    const size_t H = n->s.H, O = n->O, more = (H / 8 + 1) >> (k / 3);
     for (size_t i = 0; i + 2 < n->tensors; i++) {
         const bool table = i == 0 && n->s.I == 0; // of which a token picks a column: nothing adds up
         const size_t width = n->kind[i] == WEIGHT_IH && i == 0 ? n->s.I : H, each = H * width;
@@ -128,10 +130,10 @@ static void draw_weights(whole_net *n, uint64_t *random, size_t k)
                 permutation(random, n->w[i] + at, H, width, more, n->below);
     }
     int64_t *const out = n->w[n->tensors - 2], *const bias = n->w[n->tensors - 1];
-    memset(out, 0, V * H * sizeof *out);
-    for (size_t v = 0; v < V; v++) {
-        bias[v] = (int64_t)v;
-        for (size_t i = 0; i < 3 + H / V; i++) draw_sign(random, out + v * H, H);
+    memset(out, 0, O * H * sizeof *out);
+    for (size_t v = 0; v < O; v++) {
+        bias[v] = n->s.loss == BPTT_BINARY ? 2 * (int64_t)v + 1 : (int64_t)v; // odd: products are even
+        for (size_t i = 0; i < 3 + H / O; i++) draw_sign(random, out + v * H, H);
     }
 }
 
@@ -157,6 +159,8 @@ static void draw_window(const whole_net *n, whole_window *w, uint64_t *random, s
         w->token[i] = (int32_t)(2 * whole_below(random, (n->s.V + 1) / 2) % n->s.V);
         w->target[i] = (int32_t)whole_below(random, n->s.V);
     }
+    for (size_t i = 0; i < n->N * n->s.M; i++)
+        w->off[i] = n->s.loss == BPTT_BINARY ? (int64_t)whole_below(random, 2) : whole_draw(random, 1);
     some(random, 2 + k, 3, w->x, n->N * n->s.I);
     draw_masks(n, w, random);
     if (w->last) some(random, 2 + k, 2, w->last, n->s.L * n->s.B * n->W);

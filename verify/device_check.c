@@ -12,41 +12,49 @@
 
 // ---- nets -----------------------------------------------------------------------------------------------------------
 
-// V I H L B T biases, masked, last, full, gated. Sizes around the tiles of products, of vectors and of whole-window
-// kernels.
+// V I H L B T biases, masked, last, full, gated, M, loss. Sizes around the tiles of products, of vectors and of
+// whole-window kernels.
 static const whole_shape SHAPE[] = {
-    {2, 0, 1, 1, 1, 1, 1, false, false, false, 0},
-    {5, 0, 7, 1, 3, 6, 1, true, true, false, 0},
-    {7, 3, 5, 2, 2, 4, 2, true, false, false, 0},
-    {33, 0, 17, 3, 5, 9, 2, true, true, false, 0},
-    {20, 0, 64, 1, 16, 16, 1, false, false, false, 0},
-    {31, 33, 65, 2, 9, 12, 2, true, true, false, 0},
-    {32, 0, 100, 2, 50, 20, 1, true, false, false, 0},
-    {65, 16, 128, 1, 8, 33, 1, false, true, false, 0},
-    {4, 0, 3, 1, 1, 128, 2, false, true, false, 0},
-    {9, 0, 33, 2, 4, 3, 1, true, true, true, 0},
-    {6, 16, 50, 1, 33, 2, 2, true, false, true, 0},
-    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0},
+    {2, 0, 1, 1, 1, 1, 1, false, false, false, 0, 0, BPTT_SOFTMAX},
+    {5, 0, 7, 1, 3, 6, 1, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {7, 3, 5, 2, 2, 4, 2, true, false, false, 0, 0, BPTT_SOFTMAX},
+    {33, 0, 17, 3, 5, 9, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {20, 0, 64, 1, 16, 16, 1, false, false, false, 0, 0, BPTT_SOFTMAX},
+    {31, 33, 65, 2, 9, 12, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {32, 0, 100, 2, 50, 20, 1, true, false, false, 0, 0, BPTT_SOFTMAX},
+    {65, 16, 128, 1, 8, 33, 1, false, true, false, 0, 0, BPTT_SOFTMAX},
+    {4, 0, 3, 1, 1, 128, 2, false, true, false, 0, 0, BPTT_SOFTMAX},
+    {9, 0, 33, 2, 4, 3, 1, true, true, true, 0, 0, BPTT_SOFTMAX},
+    {6, 16, 50, 1, 33, 2, 2, true, false, true, 0, 0, BPTT_SOFTMAX},
+    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0, 0, BPTT_SOFTMAX},
+    {9, 0, 17, 2, 5, 6, 1, true, true, false, 0, 8, BPTT_SQUARED},
+    {5, 6, 33, 1, 7, 9, 2, true, false, false, 0, 4, BPTT_ABSOLUTE},
+    {2, 3, 20, 3, 4, 11, 1, false, true, false, 0, 1, BPTT_BINARY},
     // --exhaustive alone
-    {64, 0, 200, 2, 17, 12, 2, true, true, false, 0},
-    {30, 96, 256, 1, 128, 10, 1, true, false, false, 0},
-    {256, 0, 96, 3, 30, 30, 1, true, true, false, 0},
-    {10, 40, 31, 2, 65, 2, 1, true, true, true, 0},
+    {12, 20, 130, 2, 17, 12, 2, true, true, false, 0, 32, BPTT_BINARY},
+    {12, 20, 66, 2, 31, 5, 1, true, true, true, 0, 64, BPTT_SQUARED},
+    {64, 0, 200, 2, 17, 12, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {30, 96, 256, 1, 128, 10, 1, true, false, false, 0, 0, BPTT_SOFTMAX},
+    {256, 0, 96, 3, 30, 30, 1, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {10, 40, 31, 2, 65, 2, 1, true, true, true, 0, 0, BPTT_SOFTMAX},
 };
-enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0], PLAIN_SHAPES = 12, MORE_SEEDS = 8 };
+enum { SHAPES = sizeof SHAPE / sizeof SHAPE[0], PLAIN_SHAPES = 15, MORE_SEEDS = 8 };
 
 // Of every gated cell. Their gradients do not grow, so full weights go with any T.
 static const whole_shape GATED_SHAPE[] = {
-    {5, 0, 7, 1, 3, 6, 2, true, true, false, 0},
-    {9, 3, 33, 2, 4, 11, 1, true, true, true, 0},
-    {20, 16, 16, 3, 9, 7, 2, false, false, false, 0},
-    {6, 0, 65, 1, 5, 30, 1, false, true, true, 0},
+    {5, 0, 7, 1, 3, 6, 2, true, true, false, 0, 0, BPTT_SOFTMAX},
+    {9, 3, 33, 2, 4, 11, 1, true, true, true, 0, 0, BPTT_SOFTMAX},
+    {20, 16, 16, 3, 9, 7, 2, false, false, false, 0, 0, BPTT_SOFTMAX},
+    {6, 0, 65, 1, 5, 30, 1, false, true, true, 0, 0, BPTT_SOFTMAX},
+    {4, 5, 20, 2, 6, 9, 1, true, true, false, 0, 2, BPTT_BINARY},
     // --exhaustive alone
-    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0},
-    {31, 33, 50, 2, 33, 12, 2, true, true, true, 0},
-    {30, 0, 128, 2, 8, 33, 1, true, false, false, 0},
+    {4, 0, 33, 1, 9, 7, 2, true, true, false, 0, 4, BPTT_SQUARED},
+    {4, 3, 50, 2, 5, 6, 1, true, true, true, 0, 16, BPTT_ABSOLUTE},
+    {3, 1, 2, 3, 7, 40, 1, true, false, false, 0, 0, BPTT_SOFTMAX},
+    {31, 33, 50, 2, 33, 12, 2, true, true, true, 0, 0, BPTT_SOFTMAX},
+    {30, 0, 128, 2, 8, 33, 1, true, false, false, 0, 0, BPTT_SOFTMAX},
 };
-enum { GATED_SHAPES = sizeof GATED_SHAPE / sizeof GATED_SHAPE[0], FEW_GATED_SHAPES = 4, GATED_SEEDS = 2 };
+enum { GATED_SHAPES = sizeof GATED_SHAPE / sizeof GATED_SHAPE[0], FEW_GATED_SHAPES = 5, GATED_SEEDS = 2 };
 
 typedef struct nets {
     whole_net *net;
@@ -248,7 +256,7 @@ static void report_backend(const verify_options *o, size_t *failures, const char
     const char *const whose = strcmp(backend, "ref") == 0 ? "loops over 64-bit integers" : "64-bit integers and of ref";
     (void)snprintf(claim, sizeof claim, "%s: states, losses and gradients of whole-number nets are those of %s",
                    backend, whose);
-    report_numbers(o, failures, claim, "nets of two windows (softmaxes 0 or 1)", &f->nets, f);
+    report_numbers(o, failures, claim, "nets of two windows, all losses (softmaxes 0 or 1)", &f->nets, f);
     (void)snprintf(claim, sizeof claim, "%s: so are its entries with any strides, transposes, alpha and beta", backend);
     report_numbers(o, failures, claim, "plans of random copy, gemm, gather, scatter, cell and other steps", &f->steps,
                    f);

@@ -3,9 +3,11 @@
 //
 // Cells are those of BPTT_WHOLE (backend.h): states are -2..2, and so is dz of gated cells. Recurrent weights are
 // signed permutations with a few entries more, or, in short windows, full, so gradients grow slowly. Logits are
-// multiples of 1024 no two of which are equal, so a softmax is exactly 0 or 1. A gradient of the layers is a whole
-// number of `unit` / `weights`, or, with a gated cell, just a whole number, as `unit` / `weights` then is; a gradient
-// of the decoder is a whole number of 1 / `weights`. These units are powers of two.
+// multiples of 1024 no two of which are equal, so a softmax is exactly 0 or 1; those of BINARY are none of them 0, so
+// a sigmoid is. Targets of SQUARED and ABSOLUTE are chosen near the outputs, which the reference knows. So the
+// gradient of a logit or output is -1, 0 or 1 times a weight, in units of `decoder`, and so are gradients of the
+// decoder; one of the layers is a whole number of `unit` times `decoder`, or, with a gated cell, just a whole number,
+// as that then is. These units are powers of two.
 #ifndef DEVICE_EXACT_H
 #define DEVICE_EXACT_H
 
@@ -33,16 +35,19 @@ typedef struct whole_shape {
     bool last;       // the states after the last step have a gradient from outside
     bool full;       // every element of the weights is drawn
     bptt_cell gated; // number of a gated cell; 0: the elementwise cell BPTT_WHOLE
+    size_t M;        // width of dense targets, a power of two; 0: tokens
+    bptt_loss loss;
 } whole_shape;
 
 // Inputs and expected results of a window. N = T*B. weight is NULL (all ones) where N is a power of two.
 typedef struct whole_window {
     int32_t *token, *target;         // [N]; token has no use in dense nets
     int64_t *x, *keep, *last;        // [N][I], [N], [L][B][S*H], last in units of `layers`
+    int64_t *off, *y;                // [N][M]: what is drawn of dense targets, the targets
     int64_t *weight, weights;        // [N], their sum: a power of two
-    double layers;                   // unit of the layers' gradients
+    double decoder, layers, apart;   // units: of gradients of decoder, layers; of loss times weights
     int64_t *h, *dz, *u, *dh0, *dx;  // [L][T+1][B][S*H], [L][N][blocks*H], [L][N][H], [L][B][S*H], [N][I]
-    int64_t *g[WHOLE_TENSORS], loss; // as the tensors of bptt.h; loss times weights, in units of WHOLE_APART
+    int64_t *g[WHOLE_TENSORS], loss; // as the tensors of bptt.h; loss times weights
 } whole_window;
 
 // A sum and the sum of |terms|, which bounds all partial sums in any order.
@@ -53,14 +58,14 @@ typedef struct whole_terms {
 typedef struct whole_net {
     whole_shape s;
     const whole_cell *cell;
-    size_t N, W, ZH; // W: S*H
+    size_t N, W, ZH, O; // W: S*H; O: outputs
     size_t tensors, size[WHOLE_TENSORS];
     layer_tensor kind[WHOLE_TENSORS]; // LAYER_TENSORS: of the decoder
     int64_t *w[WHOLE_TENSORS]; // PyTorch's layout; the decoder's weight in units of `unit`, its bias of WHOLE_APART
-    int64_t unit;              // WHOLE_APART times a power of two that V does not exceed
+    int64_t unit;              // WHOLE_APART times a power of two that O does not exceed
     int64_t *h0;               // [L][B][S*H]
     whole_window win[WHOLE_WINDOWS];
-    // Of whole_compute_reference: [V], [N][V], [N][S*H], [N][H or I], [N][S*H]
+    // Of whole_compute_reference: [O], [N][O], [N][S*H], [N][H or I], [N][S*H]
     int64_t *logit, *dlogit, *dh, *below, *kept;
     whole_terms *sums;    // [(WHOLE_BLOCKS + WHOLE_STATES) * H + I]
     int64_t sum, operand; // largest sum of |terms|; largest operand of a product, in its unit

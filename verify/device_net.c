@@ -49,7 +49,7 @@ typedef struct trial {
     whole_found *f;
     bptt_model *m;
     bptt_run *back, *ahead; // with gradient; forward only
-    double *x;              // room for any of its tensors
+    double *x, *y;          // room for any of its tensors; dense targets, [N][M]
     float *keep, *weight;   // [N] each
     char says[120];
 } trial;
@@ -71,11 +71,13 @@ static bptt_status open_trial(trial *t, const whole_place *p, bptt_error *e)
     bptt_model_config c;
     bptt_model_defaults(&c);
     c.vocab = s->V, c.input = s->I, c.hidden = s->H, c.layers = s->L, c.biases = s->biases, c.cell = s->gated;
-    (void)snprintf(t->says, sizeof t->says, "%s,%s%s V %zu I %zu H %zu L %zu B %zu T %zu", p->name,
-                   *t->n->cell->word ? " " : "", t->n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T);
-    t->x = malloc(most(t->n) * sizeof *t->x);
+    c.output = s->M, c.loss = s->loss;
+    (void)snprintf(t->says, sizeof t->says, "%s,%s%s V %zu I %zu H %zu L %zu B %zu T %zu M %zu", p->name,
+                   *t->n->cell->word ? " " : "", t->n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T, s->M);
+    t->x = malloc(most(t->n) * sizeof *t->x), t->y = malloc(t->n->N * (s->M + 1) * sizeof *t->y);
     t->keep = malloc(t->n->N * sizeof *t->keep), t->weight = malloc(t->n->N * sizeof *t->weight);
-    if (!t->x || !t->keep || !t->weight) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
+    if (!t->x || !t->y || !t->keep || !t->weight)
+        return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a net in whole numbers");
     bptt_run_config r = {.size = sizeof(bptt_run_config), .batch = s->B, .steps = s->T, .keep = s->masked};
     bptt_status st = whole_open(p, &c, &t->m, e);
     if (!st) st = bptt_run_open(t->m, &r, &t->ahead, e);
@@ -86,7 +88,7 @@ static bptt_status open_trial(trial *t, const whole_place *p, bptt_error *e)
 static void close_trial(trial *t)
 {
     bptt_run_close(t->back), bptt_run_close(t->ahead), bptt_model_close(t->m);
-    free(t->x), free(t->keep), free(t->weight);
+    free(t->x), free(t->y), free(t->keep), free(t->weight);
 }
 
 static const double *scaled(trial *t, const int64_t *from, double unit, size_t count)
@@ -132,13 +134,13 @@ static void like(trial *t, double factor, const int64_t *want, size_t count, con
 static bptt_status compare_gradient(trial *t, bptt_error *e)
 {
     const whole_net *n = t->n;
-    const double weights = (double)t->w->weights, layers = 1 / t->w->layers;
+    const double decoder = 1 / t->w->decoder, layers = 1 / t->w->layers;
     bptt_status s = BPTT_OK;
     for (size_t i = 0; !s && i < n->tensors; i++) {
         bptt_tensor info;
         s = bptt_model_tensor(t->m, i, &info, e);
         if (!s) s = bptt_model_read(t->m, BPTT_GRADIENT, i, t->x, BPTT_F64, e);
-        if (!s) like(t, i + 2 < n->tensors ? layers : weights, t->w->g[i], n->size[i], info.name);
+        if (!s) like(t, i + 2 < n->tensors ? layers : decoder, t->w->g[i], n->size[i], info.name);
     }
     const bool all = n->s.gated || t->back->keeps_dz || n->s.L < 2; // else those of higher layers are overwritten
     const size_t kept = all ? n->s.L : 2;
@@ -157,7 +159,7 @@ static bptt_status compare_gradient(trial *t, bptt_error *e)
 static void compare_loss(trial *t, double loss, const char *what)
 {
     t->x[0] = loss;
-    like(t, (double)t->w->weights / WHOLE_APART, &t->w->loss, 1, what);
+    like(t, (double)t->w->weights / t->w->apart, &t->w->loss, 1, what);
 }
 
 // The carried state is the last state of each layer.
@@ -179,12 +181,15 @@ static bptt_status run_window(trial *t, bptt_error *e)
         t->keep[i] = w->keep ? (float)w->keep[i] : 1;
         t->weight[i] = w->weight ? (float)w->weight[i] : 1;
     }
+    for (size_t i = 0; i < n->N * n->s.M; i++) t->y[i] = (double)w->y[i];
     bptt_status s = write_last(t, e);
     const bptt_window seen = {.size = sizeof(bptt_window),
                               .token = n->s.I ? NULL : w->token,
                               .dense = n->s.I ? scaled(t, w->x, 1, n->N * n->s.I) : NULL,
                               .dense_type = BPTT_F64,
-                              .target = w->target,
+                              .target = n->s.M ? NULL : w->target,
+                              .dense_target = n->s.M ? t->y : NULL,
+                              .dense_target_type = BPTT_F64,
                               .weight = w->weight ? t->weight : NULL,
                               .keep = w->keep ? t->keep : NULL};
     bptt_report back = {0}, ahead = {0};

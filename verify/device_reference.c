@@ -172,55 +172,84 @@ static void forward_window(whole_net *n, whole_window *w, const whole_window *be
 
 // ---- decoder --------------------------------------------------------------------------------------------------------
 
-// Row i: logits in units of WHOLE_APART, loss, dlogit in units of 1 / weights.
+static void softmax(whole_net *n, whole_window *w, size_t i, terms *loss)
+{
+    size_t top = 0;
+    const size_t target = (size_t)w->target[i];
+    for (size_t v = 0; v < n->O; v++) {
+        if (n->logit[v] > n->logit[top]) top = v;
+        n->dlogit[i * n->O + v] = 0;
+    }
+    add_term(loss, weight(w, i), n->logit[top] - n->logit[target]);
+    n->dlogit[i * n->O + top] += weight(w, i);
+    n->dlogit[i * n->O + target] -= weight(w, i);
+}
+
+// Of outputs x: targets are x less `off` (SQUARED), x less WHOLE_APART `off`, or `off` itself (BINARY).
+static void dense_loss(whole_net *n, whole_window *w, size_t i, terms *loss)
+{
+    enum { MOST = 1 << 13 }; // times WHOLE_APART: a float that 1 can be added to
+    for (size_t v = 0; v < n->O; v++) {
+        const int64_t x = n->logit[v], off = w->off[i * n->O + v];
+        int64_t *const y = &w->y[i * n->O + v], d = off, l = llabs(off);
+        if (n->s.loss == BPTT_SQUARED)
+            *y = x * WHOLE_APART - off, l = off * off;
+        else if (n->s.loss == BPTT_ABSOLUTE)
+            *y = (x - off) * WHOLE_APART;
+        else
+            *y = off, d = (x > 0) - off, l = (x > 0 ? x : 0) - x * off;
+        n->beyond |= llabs(x) > MOST;
+        add_term(loss, weight(w, i), l);
+        n->dlogit[i * n->O + v] = weight(w, i) * d;
+    }
+}
+
+// Row i: outputs in units of WHOLE_APART, loss, dlogit.
 static void decode_position(whole_net *n, whole_window *w, size_t i, terms *loss)
 {
-    const size_t H = n->s.H, V = n->s.V;
+    const size_t H = n->s.H;
     const int64_t *const h = state(n, w, n->s.L - 1, i + n->s.B);
     const int64_t *const out = n->w[n->tensors - 2], *const bias = n->w[n->tensors - 1];
-    size_t top = 0;
-    for (size_t v = 0; v < V; v++) {
+    for (size_t v = 0; v < n->O; v++) {
         terms z = {0};
         add_term(&z, bias[v], 1);
         for (size_t j = 0; j < H; j++) add_term(&z, out[v * H + j] * (n->unit / WHOLE_APART), h[j]);
         n->logit[v] = bounded_sum(n, &z);
-        if (n->logit[v] > n->logit[top]) top = v;
-        n->dlogit[i * V + v] = 0;
     }
-    const size_t target = (size_t)w->target[i];
-    add_term(loss, weight(w, i), n->logit[top] - n->logit[target]);
-    n->dlogit[i * V + top] += weight(w, i);
-    n->dlogit[i * V + target] -= weight(w, i);
+    (n->s.M ? dense_loss : softmax)(n, w, i, loss);
 }
 
-// The unit of a gradient of the layers, and how many of it one of the decoder's `unit` / `weights` is. A gated cell is
-// not linear in a gradient, so its unit is 1.
-static int64_t set_unit(whole_net *n, whole_window *w)
+// Sets the units of a window; returns how many units of a gradient of the layers are `unit` of the decoder's. A gated
+// cell is not linear in a gradient, so its unit is 1.
+static int64_t set_units(whole_net *n, whole_window *w)
 {
-    w->layers = (double)n->unit / (double)w->weights;
+    const double M = n->s.M ? (double)n->s.M : 1, squared = n->s.loss == BPTT_SQUARED;
+    w->decoder = (squared ? 2 : 1) / (M * (double)w->weights);
+    w->apart = (squared ? 1 : WHOLE_APART) / M;
+    w->layers = (double)n->unit * w->decoder;
     if (!n->s.gated) return 1;
     n->beyond |= w->layers < 1;
-    const int64_t units = n->unit / w->weights;
+    const int64_t units = (int64_t)w->layers;
     w->layers = 1;
     return units;
 }
 
 static void decoder(whole_net *n, whole_window *w)
 {
-    const size_t H = n->s.H, V = n->s.V;
-    const int64_t *const out = n->w[n->tensors - 2], units = set_unit(n, w);
+    const size_t H = n->s.H, O = n->O;
+    const int64_t *const out = n->w[n->tensors - 2], units = set_units(n, w);
     terms loss = {0};
     for (size_t i = 0; i < n->N; i++) decode_position(n, w, i, &loss);
     w->loss = bounded_sum(n, &loss);
-    record_operands(n, n->dlogit, n->N * V);
-    for (size_t v = 0; v < V; v++) {
+    record_operands(n, n->dlogit, n->N * O);
+    for (size_t v = 0; v < O; v++) {
         terms bias = {0};
-        for (size_t i = 0; i < n->N; i++) add_term(&bias, n->dlogit[i * V + v], 1);
+        for (size_t i = 0; i < n->N; i++) add_term(&bias, n->dlogit[i * O + v], 1);
         w->g[n->tensors - 1][v] = bounded_sum(n, &bias);
         for (size_t j = 0; j < H; j++) {
             terms g = {0};
             for (size_t i = 0; i < n->N; i++)
-                add_term(&g, n->dlogit[i * V + v], state(n, w, n->s.L - 1, i + n->s.B)[j]);
+                add_term(&g, n->dlogit[i * O + v], state(n, w, n->s.L - 1, i + n->s.B)[j]);
             w->g[n->tensors - 2][v * H + j] = bounded_sum(n, &g);
         }
     }
@@ -228,7 +257,7 @@ static void decoder(whole_net *n, whole_window *w)
     for (size_t i = 0; i < n->N; i++)
         for (size_t j = 0; j < H; j++) {
             terms d = {0};
-            for (size_t v = 0; v < V; v++) add_term(&d, n->dlogit[i * V + v] * units, out[v * H + j]);
+            for (size_t v = 0; v < O; v++) add_term(&d, n->dlogit[i * O + v] * units, out[v * H + j]);
             n->dh[i * n->W + j] = bounded_sum(n, &d);
         }
 }
