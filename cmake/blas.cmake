@@ -3,7 +3,7 @@
 #   BPTT_BLAS=link  a CBLAS with 32-bit integers that FindBLAS finds: BLA_VENDOR, BLA_STATIC; or BLAS_LIBRARIES
 set(bptt_blas_links "")
 if(BPTT_BLAS STREQUAL "load")
-  set(bptt_blas_sources device/cpu/blas_load.c)
+  set(bptt_blas_sources device/cpu/blas_load.c device/cpu/blas_threads.c)
   return()
 elseif(NOT BPTT_BLAS STREQUAL "link")
   message(FATAL_ERROR "bptt: BPTT_BLAS is \"${BPTT_BLAS}\"; it takes load and link")
@@ -34,7 +34,7 @@ if(NOT has_sgemm)
           "Without BPTT_BLAS=link, bptt loads OpenBLAS at run time")
 endif()
 
-set(bptt_blas_sources device/cpu/blas_link.c)
+set(bptt_blas_sources device/cpu/blas_link.c device/cpu/blas_threads.c)
 set(vendor other)
 foreach(row openblas:openblas_set_num_threads mkl:MKL_Set_Num_Threads blis:bli_thread_set_num_threads)
   string(REPLACE ":" ";" row ${row})

@@ -5,6 +5,7 @@
 
 void cblas_sgemm(void);
 void openblas_set_num_threads(int n);
+int openblas_get_num_threads(void);
 char *openblas_get_config(void);
 char *openblas_get_corename(void);
 
@@ -19,5 +20,6 @@ __attribute__((constructor)) static void choose_kernels(void)
 
 void cblas_sgemm(void) { abort(); } // no product is computed
 void openblas_set_num_threads(int n) { (void)n; }
+int openblas_get_num_threads(void) { return 1; }
 char *openblas_get_config(void) { return config; }
 char *openblas_get_corename(void) { return core; }

@@ -9,13 +9,18 @@ typedef struct blas {
     library library; // the loaded library, if any
     void (*sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
                   int ldb, float beta, float *c, int ldc); // NULL: there is no BLAS
+    void (*set_threads)(int n);                            // of the BLAS, in the whole process
+    int (*threads)(void);                                  // both NULL: the BLAS has no such functions
     char name[96];                                         // "OpenBLAS 0.3.21", or the reason why there is no BLAS
 } blas;
 
-// Sets the BLAS to one thread for the whole process, permanently: GEMMs are called on the threads of the pool, and sums
-// split over threads of the BLAS would depend on their number.
 // core: the core type for an OpenBLAS that does not know this processor; NULL: its own choice.
 void blas_open(blas *b, const char *core);
 void blas_close(blas *b);
+
+// sgemm is called between these two, on the threads of the pool: sums split over threads of the BLAS would depend on
+// their number. From the first begin of the process to the last end the BLAS has one thread, then its number before.
+void blas_begin(const blas *b);
+void blas_end(const blas *b);
 
 #endif

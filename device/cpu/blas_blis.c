@@ -3,10 +3,15 @@
 
 #include <stdio.h>
 
-void bli_thread_set_num_threads(long n); // dim_t: as wide as a pointer unless BLIS was configured otherwise
+// dim_t: as wide as a pointer unless BLIS was configured otherwise
+void bli_thread_set_num_threads(long n);
+long bli_thread_get_num_threads(void);
 
-void blas_use_one_thread(char *name, size_t room)
+static void set_threads(int n) { bli_thread_set_num_threads(n); }
+static int threads(void) { return (int)bli_thread_get_num_threads(); }
+
+void blas_describe(blas *b)
 {
-    bli_thread_set_num_threads(1);
-    (void)snprintf(name, room, "BLIS");
+    b->set_threads = set_threads, b->threads = threads;
+    (void)snprintf(b->name, sizeof b->name, "BLIS");
 }

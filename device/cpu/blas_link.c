@@ -10,7 +10,7 @@ void blas_open(blas *b, const char *core)
 {
     (void)core; // chosen when the program started
     *b = (blas){.sgemm = cblas_sgemm};
-    blas_use_one_thread(b->name, sizeof b->name);
+    blas_describe(b);
 }
 
 void blas_close(blas *b) { b->sgemm = NULL; }

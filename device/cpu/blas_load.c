@@ -18,14 +18,16 @@ static bool open_with_sgemm(blas *b, const char *file)
 
 typedef struct openblas {
     void (*set_threads)(int n);
+    int (*threads)(void);
     char *(*config)(void);   // "OpenBLAS 0.3.21 NO_LAPACKE ..."
     char *(*corename)(void); // "SkylakeX"
 } openblas;
 
 static bool find_openblas(const blas *b, openblas *o)
 {
-    static const char *const symbol[] = {"openblas_set_num_threads", "openblas_get_config", "openblas_get_corename"};
-    return !library_find(&b->library, symbol, 3, o);
+    static const char *const symbol[] = {"openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config",
+                                         "openblas_get_corename"};
+    return !library_find(&b->library, symbol, sizeof symbol / sizeof symbol[0], o);
 }
 
 // OpenBLAS falls back to kernels of 2004 on an x86 processor that it does not know (0.3.21: Emerald Rapids).
@@ -43,8 +45,7 @@ static bool load_with_core(blas *b, const char *file, const char *core)
     return opened;
 }
 
-// Sets OpenBLAS to one thread.
-static void describe_and_limit(blas *b, const char *file, const char *core)
+static void describe(blas *b, const char *file, const char *core)
 {
     openblas o;
     if (!find_openblas(b, &o)) {
@@ -57,7 +58,7 @@ static void describe_and_limit(blas *b, const char *file, const char *core)
         return;
     }
     char word[40] = "";
-    o.set_threads(1);
+    b->set_threads = o.set_threads, b->threads = o.threads;
     (void)sscanf(o.config(), "%*s %39s", word);
     (void)snprintf(b->name, sizeof b->name, "OpenBLAS %s%s%s", word,
                    core && is_fallback(&o) ? ", slow: takes this for a " : "",
@@ -75,7 +76,7 @@ static void load(blas *b, const char *core)
     }
     for (size_t i = 0; i < sizeof file / sizeof file[0]; i++) {
         if (!open_with_sgemm(b, file[i])) continue;
-        describe_and_limit(b, file[i], core);
+        describe(b, file[i], core);
         return;
     }
     (void)snprintf(b->name, sizeof b->name, "no BLAS found: slow (install libopenblas0)");

@@ -4,9 +4,10 @@
 #include <stdio.h>
 
 void MKL_Set_Num_Threads(int n);
+int MKL_Get_Max_Threads(void);
 
-void blas_use_one_thread(char *name, size_t room)
+void blas_describe(blas *b)
 {
-    MKL_Set_Num_Threads(1);
-    (void)snprintf(name, room, "MKL");
+    b->set_threads = MKL_Set_Num_Threads, b->threads = MKL_Get_Max_Threads;
+    (void)snprintf(b->name, sizeof b->name, "MKL");
 }

@@ -3,9 +3,9 @@
 #ifndef BLAS_VENDOR_H
 #define BLAS_VENDOR_H
 
-#include <stddef.h>
+#include "blas.h"
 
-// Sets the library to one thread and writes its name and version.
-void blas_use_one_thread(char *name, size_t room);
+// Sets name (with the version), and set_threads and threads if the library has them.
+void blas_describe(blas *b);
 
 #endif

@@ -100,7 +100,9 @@ static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tili
 
 static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
+    blas_begin(&own(d)->tools.blas);
     run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = tiling_of(s), .slots = slots});
+    blas_end(&own(d)->tools.blas);
 }
 
 static void run_loop(void *with, const bptt_op *loop, size_t u)
@@ -137,7 +139,9 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     host_plan *h = handle;
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
+    blas_begin(&own(d)->tools.blas);
     host_run_ops(d, h->plan, slots, run_loop);
+    blas_end(&own(d)->tools.blas);
     return host_end(d, h, e);
 }
 
