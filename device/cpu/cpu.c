@@ -16,6 +16,7 @@ typedef struct cpu {
     cpu_tools tools;
     pool *pool;
     bptt_buf *packed; // room for the packed weights of any prepared plan's loop; NULL: none needed
+    bool running;     // a plan: its ops do not tell the BLAS again
     char words[160];  // returned by describe
 } cpu;
 
@@ -88,7 +89,8 @@ static void run_tile(void *work, size_t i)
 {
     const job *j = work;
     bptt_op part[BPTT_BODY];
-    for (size_t k = 0; k < j->n; k++) part[k] = tile_of(&j->op[k], j->tiling, i);
+    const bool whole = j->tiling.rows * j->tiling.cols == 1;
+    for (size_t k = 0; k < j->n; k++) part[k] = whole ? j->op[k] : tile_of(&j->op[k], j->tiling, i);
     for (size_t t = 0; t < j->T; t++)
         for (size_t k = 0; k < j->n; k++) {
             cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->packed[k], j->slots);
@@ -100,9 +102,16 @@ static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tili
 
 static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    blas_begin(&own(d)->tools.blas);
-    run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = tiling_of(s), .slots = slots});
-    blas_end(&own(d)->tools.blas);
+    const blas *b = &own(d)->tools.blas;
+    const tiling t = tiling_of(s);
+    if (!own(d)->running) blas_begin(b);
+    if (t.rows * t.cols == 1) { // on this thread, as pool_run would
+        const unsigned before = flush_on();
+        cpu_run_op(&own(d)->tools, d, s, NULL, slots);
+        flush_restore(before);
+    } else
+        run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = t, .slots = slots});
+    if (!own(d)->running) blas_end(b);
 }
 
 static void run_loop(void *with, const bptt_op *loop, size_t u)
@@ -140,7 +149,9 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
     blas_begin(&own(d)->tools.blas);
+    own(d)->running = true;
     host_run_ops(d, h->plan, slots, run_loop);
+    own(d)->running = false;
     blas_end(&own(d)->tools.blas);
     return host_end(d, h, e);
 }

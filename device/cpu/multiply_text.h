@@ -16,25 +16,25 @@ enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long fo
     { \
         VEC sum[R][V]; \
         _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = \
+            _Pragma("GCC unroll 8") for (size_t v = 0; v < (V); v++) sum[r][v] = \
                 !beta                       ? VEC_ZERO \
                 : v + 1 < (V) || n == WIDTH ? VEC_LOAD(c + r * ldc + v * WIDTH) \
                                             : VEC_LOAD_N(c + r * ldc + v * WIDTH, n); \
         for (size_t k = 0; k < K; k++) { \
             VEC bk[V]; \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) \
+            _Pragma("GCC unroll 8") for (size_t v = 0; v < (V); v++) \
                 __builtin_prefetch(b + (k + AHEAD) * ldb + v * WIDTH); \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) bk[v] = \
+            _Pragma("GCC unroll 8") for (size_t v = 0; v < (V); v++) bk[v] = \
                 v + 1 < (V) || n == WIDTH ? VEC_LOAD(b + k * ldb + v * WIDTH) \
                                           : VEC_LOAD_N(b + k * ldb + v * WIDTH, n); \
             _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
             { \
                 const VEC ar = VEC_SPLAT(AT(r, k)); \
-                _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]); \
+                _Pragma("GCC unroll 8") for (size_t v = 0; v < (V); v++) sum[r][v] = VEC_FMA(ar, bk[v], sum[r][v]); \
             } \
         } \
         _Pragma("GCC unroll 16") for (size_t r = 0; r < (R); r++) \
-            _Pragma("GCC unroll 2") for (size_t v = 0; v < (V); v++) if (v + 1 < (V) || n == WIDTH) \
+            _Pragma("GCC unroll 8") for (size_t v = 0; v < (V); v++) if (v + 1 < (V) || n == WIDTH) \
                 VEC_STORE(c + r * ldc + v * WIDTH, sum[r][v]); \
         else VEC_STORE_N(c + r * ldc + v * WIDTH, sum[r][v], n); \
     }
@@ -58,6 +58,27 @@ enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long fo
 TILES(PLAIN_STRIP)
 TILES(FLIPPED_STRIP)
 
+// One row alone takes up to ABREAST vectors of columns: with two, each fma would wait for the one before.
+enum { ABREAST = 8 };
+TILE(plain, PLAIN_AT, 1, 3)
+TILE(plain, PLAIN_AT, 1, 4)
+TILE(plain, PLAIN_AT, 1, 5)
+TILE(plain, PLAIN_AT, 1, 6)
+TILE(plain, PLAIN_AT, 1, 7)
+TILE(plain, PLAIN_AT, 1, 8)
+
+static void multiply_row(size_t M, size_t K, const float *a, const float *b, size_t ldb, int beta, float *c)
+{
+    typedef void tile(size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta, float *c, size_t ldc,
+                      size_t n);
+    static tile *const of_width[ABREAST] = {plain_1_1, plain_1_2, plain_1_3, plain_1_4,
+                                            plain_1_5, plain_1_6, plain_1_7, plain_1_8};
+    for (size_t j = 0; j < M; j += ABREAST * WIDTH) {
+        const size_t columns = M - j < ABREAST * WIDTH ? M - j : ABREAST * WIDTH, before = (columns - 1) / WIDTH;
+        of_width[before](K, a, K, b + j, ldb, beta, c + j, M, columns - before * WIDTH);
+    }
+}
+
 typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
                             float *c, size_t ldc);
 #define PLAIN_NAME(R) plain_strip_##R,
@@ -80,6 +101,10 @@ static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t
                             int beta, float *c, size_t ldc)
 {
     const size_t tiles = (N + ROWS - 1) / ROWS;
+    if (N == 1 && ldb) {
+        multiply_row(M, K, a, b, ldb, beta, c);
+        return;
+    }
     for (size_t j = 0; j < M; j += 2 * WIDTH) {
         const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
         for (size_t i = 0; i < tiles; i++) {
