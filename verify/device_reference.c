@@ -223,7 +223,8 @@ static void decode_position(whole_net *n, whole_window *w, size_t i, terms *loss
 // cell is not linear in a gradient, so its unit is 1.
 static int64_t set_units(whole_net *n, whole_window *w)
 {
-    const double M = n->s.M ? (double)n->s.M : 1, squared = n->s.loss == BPTT_SQUARED;
+    const double M = n->s.M ? (double)n->s.M : 1;
+    const bool squared = n->s.loss == BPTT_SQUARED;
     w->decoder = (squared ? 2 : 1) / (M * (double)w->weights);
     w->apart = (squared ? 1 : WHOLE_APART) / M;
     w->layers = (double)n->unit * w->decoder;
