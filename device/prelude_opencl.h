@@ -15,7 +15,7 @@ typedef uint count;
 #define GLOBAL __global
 #ifdef GATES_CELL
 #define KERNEL(name) INLINE void bptt_##name
-#define LOCAL // only kernels may have local arrays
+#define LOCAL // functions cannot declare local arrays
 #define LOCAL_POINTER
 #else
 #define KERNEL(name) __kernel void bptt_##name

@@ -1,5 +1,5 @@
 // A sequence of rows of floats for training: inputs and targets, training and validation part, B contiguous streams,
-// windows. The definitions are in the trainer section of bptt.h.
+// windows. The definitions are in bptt_trainer.h.
 #ifndef SEQUENCE_H
 #define SEQUENCE_H
 

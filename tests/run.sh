@@ -69,9 +69,9 @@ if [ -z "$ci" ]; then
     run_tests release -LE 'oclgrind|cuda_archs'
     echo "Oclgrind, CUDA kernels for each GPU, mutants: not run (sh tests/run.sh --ci)"
 else
-    # Every package is there, so a device of OpenCL must be found.
-    BPTT_NEED_OPENCL=1
-    export BPTT_NEED_OPENCL
+    # Every package is there, so a device of OpenCL and OpenBLAS must be found.
+    BPTT_NEED_OPENCL=1 BPTT_NEED_OPENBLAS=1
+    export BPTT_NEED_OPENCL BPTT_NEED_OPENBLAS
     if [ -z "$quick" ]; then # mostly waits for packages
         sh tests/bare.sh build/bare prepare >build/bare.log 2>&1 &
         prepares=$!

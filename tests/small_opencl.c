@@ -57,7 +57,7 @@ static cl_int CL_API_CALL noting_range(cl_command_queue q, cl_kernel k, cl_uint 
                                        const size_t *global, const size_t *local, cl_uint events, const cl_event *wait,
                                        cl_event *event)
 {
-    for (size_t i = 0; i < here.n; i++) here.made[i].queued |= here.made[i].kernel == k;
+    for (size_t i = 0; i < here.n; i++) here.made[i].queued |= here.made[i].kernel && here.made[i].kernel == k;
     return here.real.EnqueueNDRangeKernel(q, k, n, offset, global, local, events, wait, event);
 }
 
@@ -128,6 +128,7 @@ static bptt_status open_here(const bptt_backend *b, const bptt_compute *c, bptt_
 {
     bptt_compute as = *c;
     as.device = getenv("BPTT_DEVICE");
+    for (size_t i = 0; i < here.n; i++) here.made[i].kernel = NULL; // those of a closed device
     return cl_open_with(&here.setup, b, &as, d, e);
 }
 

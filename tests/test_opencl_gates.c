@@ -31,7 +31,8 @@ START_TEST(a_cells_program_is_made_once)
 }
 END_TEST
 
-START_TEST(a_cells_program_that_fails_anywhere_leaves_nothing)
+// The cell's loops run op by op then; another cell's program is as good as before.
+START_TEST(a_cells_program_that_fails_anywhere_leaves_kernels_without_work_items)
 {
     static const char *const call[] = {"CreateProgramWithSource", "BuildProgram", "CreateKernel",
                                        "GetKernelWorkGroupInfo"};
@@ -41,16 +42,50 @@ START_TEST(a_cells_program_that_fails_anywhere_leaves_nothing)
     s.text = text;
     bptt_device *d = open_device(&s, &(bptt_compute){0});
     const long before = fake_now.alive;
+    int cell = 2;
     for (size_t i = 0; i < sizeof call / sizeof call[0]; i++)
         for (int after = 0; after < (i < 2 ? 1 : CL_KERNELS - CL_COMMON); after++) {
             fake_now.call = call[i], fake_now.after = after, fake_now.code = CL_OUT_OF_HOST_MEMORY;
-            CK_FAILS(cl_build_gates(cl_of(d), BPTT_GRU, error), BPTT_DEVICE, "CL_OUT_OF_HOST_MEMORY");
+            CK_DONE(cl_build_gates(cl_of(d), cell, error));
             CK_TRUE(fake_now.alive == before, "%s after %d: %ld objects more", call[i], after, fake_now.alive - before);
+            fake_now.call = NULL;
+            CK_DONE(cl_build_gates(cl_of(d), cell, error)); // not tried again
+            for (unsigned k = CL_COMMON; k < CL_KERNELS; k++) {
+                size_t most = 1;
+                const launch l = {.kernel = k, .constants.layer.cell = cell};
+                CK_TRUE(!cl_kernel_of(cl_of(d), &l, &most) && most == 0, "%s after %d", call[i], after);
+            }
+            cell++;
         }
-    fake_now.call = NULL;
-    CK_DONE(cl_build_gates(cl_of(d), BPTT_GRU, error)); // the device is as good as before
+    CK_DONE(cl_build_gates(cl_of(d), cell, error));
+    CK_TRUE(fake_now.alive > before, "no program was made");
     close_device(d);
     CK_TRUE(fake_now.alive == 0, "%ld objects are left", fake_now.alive);
+    free(text);
+}
+END_TEST
+
+START_TEST(a_cells_program_is_kept_in_a_file_of_its_own)
+{
+    char folder[] = "/tmp/bptt-gates-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    const cl_api api = fake_api();
+    cl_setup s = {.api = &api, .cache = folder};
+    char *text = small_text(&s.text_size);
+    s.text = text;
+    for (int i = 0; i < 2; i++) {
+        fake_now.compiled = 0;
+        bptt_device *d = open_device(&s, &(bptt_compute){0});
+        CK_DONE(cl_build_gates(cl_of(d), BPTT_GRU, error));
+        CK_TRUE(fake_now.compiled == (i ? 0 : 2), "time %d: %d programs were compiled", i, fake_now.compiled);
+        const launch l = {.kernel = TUNED_GATES_BACKWARD, .constants.layer.cell = BPTT_GRU};
+        size_t most = 0;
+        CK_TRUE(cl_kernel_of(cl_of(d), &l, &most) && most > 0, "time %d: no kernel", i);
+        close_device(d);
+    }
+    char command[100];
+    snprintf(command, sizeof command, "test $(ls %s | wc -l) = 2 && rm -r %s", folder, folder);
+    CK_TRUE(system(command) == 0, "%s does not hold two files", folder);
     free(text);
 }
 END_TEST
@@ -105,7 +140,8 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, a_cells_program_is_made_once);
-    tcase_add_test(c, a_cells_program_that_fails_anywhere_leaves_nothing);
+    tcase_add_test(c, a_cells_program_that_fails_anywhere_leaves_kernels_without_work_items);
+    tcase_add_test(c, a_cells_program_is_kept_in_a_file_of_its_own);
     tcase_add_test(c, a_cells_kernel_that_may_have_fewer_work_items_is_not_used);
 }
 

@@ -207,6 +207,6 @@ bptt_status whole_make(whole_net *n, const whole_shape *s, uint64_t seed, bptt_e
     }
     return bptt_fail(
         e, BPTT_BAD_CONFIG,
-        "no net of %s V %zu I %zu H %zu L %zu B %zu T %zu in whole numbers: sums to %lld, operands to %lld",
-        n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T, (long long)n->sum, (long long)n->operand);
+        "no net of %s V %zu I %zu H %zu L %zu B %zu T %zu M %zu in whole numbers: sums to %lld, operands to %lld",
+        n->cell->word, s->V, s->I, s->H, s->L, s->B, s->T, s->M, (long long)n->sum, (long long)n->operand);
 }

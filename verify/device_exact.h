@@ -3,11 +3,11 @@
 //
 // Cells are those of BPTT_WHOLE (backend.h): states are -2..2, and so is dz of gated cells. Recurrent weights are
 // signed permutations with a few entries more, or, in short windows, full, so gradients grow slowly. Logits are
-// multiples of 1024 no two of which are equal, so a softmax is exactly 0 or 1; those of BINARY are none of them 0, so
-// a sigmoid is. Targets of SQUARED and ABSOLUTE are chosen near the outputs, which the reference knows. So the
-// gradient of a logit or output is -1, 0 or 1 times a weight, in units of `decoder`, and so are gradients of the
-// decoder; one of the layers is a whole number of `unit` times `decoder`, or, with a gated cell, just a whole number,
-// as that then is. These units are powers of two.
+// distinct multiples of 1024, so a softmax is exactly 0 or 1. Outputs of BINARY are never 0, so a sigmoid is exactly
+// 0 or 1. Targets of SQUARED and ABSOLUTE are computed from the outputs of the reference, so a slope is -1, 0 or 1
+// times a constant. The gradient of an output is a whole number of `decoder`, and so is a gradient of the decoder. A
+// gradient of the layers is a whole number of `unit` times `decoder`; with a gated cell it is a whole number. These
+// units are powers of two.
 #ifndef DEVICE_EXACT_H
 #define DEVICE_EXACT_H
 

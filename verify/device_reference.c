@@ -185,10 +185,10 @@ static void softmax(whole_net *n, whole_window *w, size_t i, terms *loss)
     n->dlogit[i * n->O + target] -= weight(w, i);
 }
 
-// Of outputs x: targets are x less `off` (SQUARED), x less WHOLE_APART `off`, or `off` itself (BINARY).
+// Outputs x. The targets: x - `off` (SQUARED), x - WHOLE_APART `off` (ABSOLUTE), `off` (BINARY).
 static void dense_loss(whole_net *n, whole_window *w, size_t i, terms *loss)
 {
-    enum { MOST = 1 << 13 }; // times WHOLE_APART: a float that 1 can be added to
+    enum { MOST = 1 << 13 }; // in units of WHOLE_APART: up to it, x * WHOLE_APART + 1 is exact in float
     for (size_t v = 0; v < n->O; v++) {
         const int64_t x = n->logit[v], off = w->off[i * n->O + v];
         int64_t *const y = &w->y[i * n->O + v], d = off, l = llabs(off);

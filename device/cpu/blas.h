@@ -19,7 +19,8 @@ void blas_open(blas *b, const char *core);
 void blas_close(blas *b);
 
 // sgemm is called between these two, on the threads of the pool: sums split over threads of the BLAS would depend on
-// their number. From the first begin of the process to the last end the BLAS has one thread, then its number before.
+// their number. From the first blas_begin of the process to the last blas_end the BLAS has one thread; then it has the
+// previous number again.
 void blas_begin(const blas *b);
 void blas_end(const blas *b);
 

@@ -54,6 +54,8 @@ static void describe(blas *b, const char *file, const char *core)
     }
     if (core && is_fallback(&o) && !getenv("OPENBLAS_CORETYPE") &&
         (!load_with_core(b, file, core) || !find_openblas(b, &o))) {
+        library_close(&b->library);
+        b->sgemm = NULL;
         (void)snprintf(b->name, sizeof b->name, "no BLAS: %s could not be loaded twice", file);
         return;
     }

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-// The number of threads is the process's, like this.
+// A global, against the rule: the number of threads of a BLAS is one for the whole process.
 static struct {
     pthread_mutex_t lock;
     size_t users;
@@ -14,10 +14,7 @@ void blas_begin(const blas *b)
 {
     if (!b->set_threads) return;
     (void)pthread_mutex_lock(&running.lock);
-    if (running.users++ == 0) {
-        running.before = b->threads();
-        b->set_threads(1);
-    }
+    if (running.users++ == 0 && (running.before = b->threads()) != 1) b->set_threads(1);
     (void)pthread_mutex_unlock(&running.lock);
 }
 
@@ -25,6 +22,6 @@ void blas_end(const blas *b)
 {
     if (!b->set_threads) return;
     (void)pthread_mutex_lock(&running.lock);
-    if (--running.users == 0) b->set_threads(running.before);
+    if (--running.users == 0 && running.before != 1) b->set_threads(running.before);
     (void)pthread_mutex_unlock(&running.lock);
 }

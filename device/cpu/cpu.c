@@ -16,7 +16,7 @@ typedef struct cpu {
     cpu_tools tools;
     pool *pool;
     bptt_buf *packed; // room for the packed weights of any prepared plan's loop; NULL: none needed
-    bool running;     // a plan: its ops do not tell the BLAS again
+    bool running;     // inside cpu_run, which has called blas_begin: cpu_op does not
     char words[160];  // returned by describe
 } cpu;
 

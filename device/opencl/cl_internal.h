@@ -113,10 +113,11 @@ bptt_status cl_choose(const cl_api *api, const char *device, bptt_device_info *i
 
 // Fills tiles and common.
 bptt_status cl_build(cl_state *c, const cl_setup *s, bptt_error *e);
-// Builds the program of a gated cell unless it is there. Errors: DEVICE, NO_MEMORY.
+// Builds the program of a gated cell, unless that was tried before. If the compiler refuses it, its kernels may have 0
+// work-items: the cell's loops run op by op. Errors: NO_MEMORY.
 bptt_status cl_build_gates(cl_state *c, int cell, bptt_error *e);
 void cl_drop_programs(cl_state *c);
-// The kernel of a launch, with the most work-items of its group.
+// The kernel of a launch, whose program was built; largest_group, if not NULL: the work-items that its group may have.
 cl_kernel cl_kernel_of(const cl_state *c, const launch *l, size_t *largest_group);
 
 // ---- memory (cl_memory.c) -------------------------------------------------------------------------------------------

