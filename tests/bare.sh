@@ -122,7 +122,7 @@ for name in "$@"; do
     quickstart-root) try "$name" base root "sh samples/quickstart.sh" && writes "$name" ;;
     tests-root) try "$name" base root "sh tests/run.sh" && skips "$name" CUDA ;;
     quickstart-user) try "$name" compiler stranger "sh samples/quickstart.sh" && writes "$name" ;;
-    tests-user) try "$name" compiler stranger "sh tests/run.sh" && skips "$name" CUDA OpenCL Python Consumer ;;
+    tests-user) try "$name" compiler stranger "sh tests/run.sh" && skips "$name" CUDA OpenCL OpenBLAS Python Consumer ;;
     prepare) ;;
     *) echo "bare.sh: there is no run $name" >&2; exit 64 ;;
     esac
