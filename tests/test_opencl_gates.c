@@ -65,31 +65,6 @@ START_TEST(a_cells_program_that_fails_anywhere_leaves_kernels_without_work_items
 }
 END_TEST
 
-START_TEST(a_cells_program_is_kept_in_a_file_of_its_own)
-{
-    char folder[] = "/tmp/bptt-gates-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    const cl_api api = fake_api();
-    cl_setup s = {.api = &api, .cache = folder};
-    char *text = small_text(&s.text_size);
-    s.text = text;
-    for (int i = 0; i < 2; i++) {
-        fake_now.compiled = 0;
-        bptt_device *d = open_device(&s, &(bptt_compute){0});
-        CK_DONE(cl_build_gates(cl_of(d), BPTT_GRU, error));
-        CK_TRUE(fake_now.compiled == (i ? 0 : 2), "time %d: %d programs were compiled", i, fake_now.compiled);
-        const launch l = {.kernel = TUNED_GATES_BACKWARD, .constants.layer.cell = BPTT_GRU};
-        size_t most = 0;
-        CK_TRUE(cl_kernel_of(cl_of(d), &l, &most) && most > 0, "time %d: no kernel", i);
-        close_device(d);
-    }
-    char command[100];
-    snprintf(command, sizeof command, "test $(ls %s | wc -l) = 2 && rm -r %s", folder, folder);
-    CK_TRUE(system(command) == 0, "%s does not hold two files", folder);
-    free(text);
-}
-END_TEST
-
 // open takes no user pointer. group: the work-items that kernels may have which are made after it; 0: enough
 static struct {
     cl_setup setup;
@@ -141,7 +116,6 @@ static void add(TCase *c)
 {
     tcase_add_test(c, a_cells_program_is_made_once);
     tcase_add_test(c, a_cells_program_that_fails_anywhere_leaves_kernels_without_work_items);
-    tcase_add_test(c, a_cells_program_is_kept_in_a_file_of_its_own);
     tcase_add_test(c, a_cells_kernel_that_may_have_fewer_work_items_is_not_used);
 }
 

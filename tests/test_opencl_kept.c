@@ -23,8 +23,8 @@ static bool compiled(kept *k)
     return fake_now.compiled > 0;
 }
 
-// The only file of the folder; "" if there is none.
-static void find_file(kept *k)
+// The number of files in the folder; k->file is one of them, or "".
+static size_t count_files(kept *k)
 {
     size_t n = 0;
     DIR *d = opendir(k->folder);
@@ -33,6 +33,12 @@ static void find_file(kept *k)
     for (struct dirent *e = readdir(d); e; e = readdir(d))
         if (e->d_name[0] != '.') snprintf(k->file, sizeof k->file, "%s/%.255s", k->folder, e->d_name), n++;
     closedir(d);
+    return n;
+}
+
+static void find_file(kept *k)
+{
+    const size_t n = count_files(k);
     CK_TRUE(n <= 1, "%zu files, the last is %s", n, k->file);
 }
 
@@ -46,8 +52,7 @@ static void kept_open(kept *k)
 
 static void kept_close(kept *k)
 {
-    find_file(k);
-    if (k->file[0]) remove(k->file);
+    while (count_files(k) > 0) ck_assert_int_eq(remove(k->file), 0);
     ck_assert_int_eq(remove(k->folder), 0);
     free(k->text);
 }
@@ -137,6 +142,25 @@ START_TEST(a_file_of_another_program_is_not_taken)
 }
 END_TEST
 
+START_TEST(the_program_of_a_gated_cell_has_a_file_of_its_own)
+{
+    kept k;
+    kept_open(&k);
+    for (int i = 0; i < 2; i++) {
+        fake_now.compiled = 0;
+        bptt_device *d = open_device(&k.setup, &(bptt_compute){0});
+        CK_DONE(cl_build_gates(cl_of(d), BPTT_GRU, error));
+        CK_TRUE(fake_now.compiled == (i ? 0 : 2), "time %d: %d programs were compiled", i, fake_now.compiled);
+        const launch l = {.kernel = TUNED_GATES_BACKWARD, .constants.layer.cell = BPTT_GRU};
+        size_t most = 0;
+        CK_TRUE(cl_kernel_of(cl_of(d), &l, &most) && most > 0, "time %d: no kernel", i);
+        close_device(d);
+    }
+    ck_assert_uint_eq(count_files(&k), 2);
+    kept_close(&k);
+}
+END_TEST
+
 START_TEST(only_a_file_that_nobody_else_may_write_is_taken)
 {
     kept k;
@@ -216,6 +240,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_program_is_compiled_once_and_then_read_from_its_file);
     tcase_add_test(c, a_damaged_file_is_compiled_again_and_replaced);
     tcase_add_test(c, a_file_of_another_program_is_not_taken);
+    tcase_add_test(c, the_program_of_a_gated_cell_has_a_file_of_its_own);
     tcase_add_test(c, only_a_file_that_nobody_else_may_write_is_taken);
     tcase_add_test(c, a_binary_that_the_driver_refuses_is_compiled_again);
     tcase_add_test(c, without_a_folder_that_can_be_written_nothing_is_kept);

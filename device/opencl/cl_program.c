@@ -100,8 +100,9 @@ static void keep_binary(const cl_state *c, const cl_cache *cache, cl_program pro
     free(binary);
 }
 
-// Where programs are kept; NULL: the default. PoCL keeps kernels by itself as it compiles them. Asked for the binary,
-// it compiles all kernels, which takes longer than those that a training run needs (16 of 29 s to the first update).
+// The folder of kept programs; NULL: the default. PoCL keeps kernels by itself as it compiles them. Asked for the
+// binary, it compiles all kernels, which takes longer than those that a training run needs (16 of 29 s to the first
+// update).
 static const char *folder_for(const cl_state *c, const char *platform)
 {
     return !c->cache && strcmp(platform, "Portable Computing Language") == 0 ? "" : c->cache;
