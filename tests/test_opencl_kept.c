@@ -142,7 +142,7 @@ START_TEST(a_file_of_another_program_is_not_taken)
 }
 END_TEST
 
-START_TEST(the_program_of_a_gated_cell_has_a_file_of_its_own)
+START_TEST(the_program_of_each_gated_cell_has_a_file_of_its_own)
 {
     kept k;
     kept_open(&k);
@@ -150,13 +150,14 @@ START_TEST(the_program_of_a_gated_cell_has_a_file_of_its_own)
         fake_now.compiled = 0;
         bptt_device *d = open_device(&k.setup, &(bptt_compute){0});
         CK_DONE(cl_build_gates(cl_of(d), BPTT_GRU, error));
-        CK_TRUE(fake_now.compiled == (i ? 0 : 2), "time %d: %d programs were compiled", i, fake_now.compiled);
+        CK_DONE(cl_build_gates(cl_of(d), BPTT_LSTM, error));
+        CK_TRUE(fake_now.compiled == (i ? 0 : 3), "time %d: %d programs were compiled", i, fake_now.compiled);
         const launch l = {.kernel = TUNED_GATES_BACKWARD, .constants.layer.cell = BPTT_GRU};
         size_t most = 0;
         CK_TRUE(cl_kernel_of(cl_of(d), &l, &most) && most > 0, "time %d: no kernel", i);
         close_device(d);
     }
-    ck_assert_uint_eq(count_files(&k), 2);
+    ck_assert_uint_eq(count_files(&k), 3);
     kept_close(&k);
 }
 END_TEST
@@ -240,7 +241,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_program_is_compiled_once_and_then_read_from_its_file);
     tcase_add_test(c, a_damaged_file_is_compiled_again_and_replaced);
     tcase_add_test(c, a_file_of_another_program_is_not_taken);
-    tcase_add_test(c, the_program_of_a_gated_cell_has_a_file_of_its_own);
+    tcase_add_test(c, the_program_of_each_gated_cell_has_a_file_of_its_own);
     tcase_add_test(c, only_a_file_that_nobody_else_may_write_is_taken);
     tcase_add_test(c, a_binary_that_the_driver_refuses_is_compiled_again);
     tcase_add_test(c, without_a_folder_that_can_be_written_nothing_is_kept);
