@@ -35,22 +35,6 @@ archive() {
     echo "$file"
 }
 
-# OpenBLAS is loaded by name at run time. The pack contains it and its dependencies, but not the C and compiler
-# runtimes: lib/ comes first in LD_LIBRARY_PATH of every program on the GPU machine.
-pack_blas() {
-    mkdir "$build/lib"
-    blas=$(cc -print-file-name=libopenblas.so.0)
-    [ -f "$blas" ] || blas=$(find /usr/lib -name libopenblas.so.0 2>/dev/null | head -n 1)
-    if [ -z "$blas" ]; then
-        echo "gpu.sh: no OpenBLAS here: bptt's cpu backend will be slow there (Debian: libopenblas0-pthread)" >&2
-        return
-    fi
-    cp -L "$blas" "$build/lib/libopenblas.so.0"
-    ldd "$blas" | awk '$2 == "=>" && $3 ~ /lib(gfortran|quadmath)/ { print $3 }' | while read -r needed; do
-        cp -L "$needed" "$build/lib"
-    done
-}
-
 # Removes files that running does not need: objects, makefiles, tests without the label cuda, and the stand-ins for
 # CUDA's libraries (so that no test can pass on them there).
 pack_less() {
@@ -64,13 +48,12 @@ pack_less() {
         case $used in *"/${program##*/}\""*) ;; *) rm -f "$program" ;; esac
     done
     find "$build" -type f \( -perm -100 -o -name '*.so*' \) -exec strip --strip-unneeded {} + 2>/dev/null || true
-    find "$build/lib" -type f -exec gzip -9n {} + # settle undoes it
 }
 
 pack() {
     set -e
     case $build in "$root"/?*) ;; *) die 1 "$build is not within $root, and tests find their data from there" ;; esac
-    for tool in cmake ctest pkg-config strip ldd realpath gzip; do
+    for tool in cmake ctest pkg-config strip ldd realpath; do
         command -v "$tool" >/dev/null || die 1 "$tool is not installed"
     done
     [ ! -e "$build" ] || [ -e "$build/pack.log" ] || die 1 "$build exists and is not of gpu.sh pack: remove it"
@@ -89,7 +72,6 @@ pack() {
         { tail -n 20 "$build/pack.log" >&2; die 1 "cmake failed"; }
     cmake --build "$build" -j "${JOBS:-2}" >>"$build/pack.log" 2>&1 ||
         { tail -n 40 "$build/pack.log" >&2; die 1 "the build failed"; }
-    pack_blas
     pack_less
     commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
     printf '%s\n%s\n' "$root" "$build" >"$build/carried"
@@ -186,7 +168,6 @@ finish() {
 # A build that was made elsewhere names its tests by the folders there.
 settle() {
     [ -f "$build/carried" ] || return 0
-    find "$build/lib" -name '*.gz' -exec gzip -df {} +
     { read -r old_root && read -r old_build; } <"$build/carried"
     find "$build" -name CTestTestfile.cmake | while read -r file; do
         sed -e "s|$old_build|@BUILD@|g" -e "s|$old_root|$root|g" -e "s|@BUILD@|$build|g" "$file" >"$work/ctest" &&
@@ -201,7 +182,7 @@ find_libraries() {
     plain_libraries=${LD_LIBRARY_PATH:-}
     folders=$(timeout 20 "$python" -c 'import glob, sys
 print(":".join(d for p in sys.path for d in sorted(glob.glob(p + "/nvidia/*/lib"))))' 2>>"$log")
-    LD_LIBRARY_PATH=$build/lib${plain_libraries:+:$plain_libraries}:${CUDA_PATH:-/usr/local/cuda}/lib64
+    LD_LIBRARY_PATH=${plain_libraries:+$plain_libraries:}${CUDA_PATH:-/usr/local/cuda}/lib64
     LD_LIBRARY_PATH=$LD_LIBRARY_PATH${folders:+:$folders}
     export LD_LIBRARY_PATH
     PATH=$PATH:${CUDA_PATH:-/usr/local/cuda}/bin

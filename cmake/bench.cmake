@@ -8,6 +8,8 @@ add_executable(bptt_layers bench/layers.c ${layers_sources})
 target_include_directories(bptt_layers PRIVATE bench bench/peers)
 target_compile_options(bptt_layers PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O3>)
 target_link_libraries(bptt_layers PRIVATE bptt_flags bptt_objects Threads::Threads m ${CMAKE_DL_LIBS})
+add_executable(bptt_products bench/products.c)
+target_link_libraries(bptt_products PRIVATE bptt_flags bptt_objects Threads::Threads m ${CMAKE_DL_LIBS})
 if(BPTT_CUDA_HEADERS AND BPTT_CUDNN_HEADERS)      # what we say of cuDNN's functions is what NVIDIA says
   target_sources(bptt_layers PRIVATE bench/peers/cudnn_headers.c)
   set_source_files_properties(bench/peers/cudnn_headers.c PROPERTIES COMPILE_OPTIONS

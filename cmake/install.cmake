@@ -8,7 +8,7 @@ file(RELATIVE_PATH BPTT_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FU
 foreach(path PREFIX LIBDIR INCLUDEDIR)
   string(REGEX REPLACE "/$" "" BPTT_PC_${path} "${BPTT_PC_${path}}")
 endforeach()
-set(pc_links ${bptt_blas_links} -lm -lpthread -ldl)
+set(pc_links -lm -lpthread -ldl)
 list(JOIN pc_links " " BPTT_PC_PRIVATE)
 set(BPTT_PC_STATIC "")
 if(NOT BUILD_SHARED_LIBS)

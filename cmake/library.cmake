@@ -77,7 +77,7 @@ else()
   add_library(bptt ${library_objects})
 endif()
 add_library(bptt::bptt ALIAS bptt)
-target_link_libraries(bptt PRIVATE ${bptt_blas_links} Threads::Threads m ${CMAKE_DL_LIBS})
+target_link_libraries(bptt PRIVATE Threads::Threads m ${CMAKE_DL_LIBS})
 target_include_directories(bptt PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/host/include>
                                        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(bptt PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C)

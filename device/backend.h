@@ -317,7 +317,7 @@ struct bptt_device {
 
 bptt_backend bptt_ref_f32(void); // plain loops over float: the reference
 bptt_backend bptt_ref_f64(void); // the same text over double
-bptt_backend bptt_cpu(void);     // float, OpenBLAS, SIMD, threads; starts as bptt_ref_f32()
+bptt_backend bptt_cpu(void);     // float, SIMD, threads; starts as bptt_ref_f32()
 
 // A module is a shared library with one backend, loaded at run time. It exports one function of type
 // bptt_module_function, named BPTT_MODULE_SYMBOL, which fills *table, or returns NO_BACKEND to a host built from

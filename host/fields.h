@@ -116,6 +116,10 @@ extern const char loss_words[]; // "softmax|squared|..."
              "device of the backend: number, or part of its name (see bptt devices)")) \
     F(THREADS, threads, COUNT, FROM(0, 1024), "0", WITH(BACKEND, "cpu", NULL), LOGGED, \
       OPTION("threads", PLACED, true, "(as many as the machine has cores)", "CPU threads; do not change the results")) \
+    F(ISA, isa, WORD, WORDS("auto|plain|avx2|avx512"), "auto", WITH(BACKEND, "cpu", NULL), ZERO_IS_OFF, \
+      OPTION("isa", PLACED, true, NULL, \
+             "instructions of backend cpu: the widest that the processor has, or these; all but plain have the same " \
+             "results")) \
     F(LOWERING, lowering, WORD, WORDS("auto|never|always"), "auto", WITH(BACKEND, "opencl|cuda", NULL), ZERO_IS_OFF, \
       OPTION( \
           "lowering", PLACED, true, NULL, \

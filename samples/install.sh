@@ -4,7 +4,6 @@
 #   $optional   packages used if they are installed
 # Without root and sudo: exits with code 69 if a required package is missing; prints a line for missing optional
 # packages and continues. Without dpkg, installs nothing and prints all package names.
-# Sets $absent: the optional packages that are not installed (empty where there is no dpkg).
 
 # is_missing PACKAGE...: prints the packages that are not installed.
 is_missing() {

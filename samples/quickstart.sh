@@ -5,8 +5,6 @@ set -eu
 cd "$(dirname "$0")/.."
 text=${1:-}
 set -- gcc libc6-dev cmake make
-# shellcheck disable=SC2034  # install.sh reads it
-optional='libopenblas0-pthread'
 # shellcheck source=samples/install.sh
 . samples/install.sh
 
@@ -23,9 +21,7 @@ if [ -n "$text" ]; then
 else
     # Fewer parameters and more epochs than the defaults for this text: about a minute on two cores.
     set -- --prime "static bptt_status "
-    epochs=15
-    [ -z "$absent" ] || { epochs=4 && echo "without OpenBLAS training is slow: 4 passes over the text instead of 15"; }
-    $bptt train --hidden 128 --layers 2 --epochs $epochs -o $model </dev/null # a pipe would be read as the text
+    $bptt train --hidden 128 --layers 2 --epochs 15 -o $model </dev/null # a pipe would be read as the text
 fi
 echo "== what it writes =="
 $bptt sample $model "$@" --length 500 --temperature 0.8 --seed 1

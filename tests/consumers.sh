@@ -216,24 +216,8 @@ libraries="-lbptt $system"
 # shellcheck disable=SC2086
 if "$cc" -static -o "$work/app-static" "$work/app.c" $flags $libraries >"$work/log" 2>&1; then
     row -static static C11 "$work/app-static" "$(said "$work/app-static")"
-    said "$work/app-static" | grep -q 'OpenBLAS\|no BLAS: the program is linked statically' ||
-        fail "it does not say why there is no BLAS"
 else
     skip -static static C11 "no static C library"
-fi
-blas=$("$cc" -print-file-name=libopenblas.a)
-if [ -f "$blas" ] && quietly "$cmake" -S "$source" -B "$work/build-blas" -G "Unix Makefiles" -DCMAKE_C_COMPILER="$cc" \
-    -DBPTT_NVCC= -DBUILD_TESTING=OFF -DBPTT_PROGRAM=OFF -DBPTT_SAMPLES=OFF -DBPTT_BENCH=OFF -DBPTT_BLAS=link \
-    "-DBLAS_LIBRARIES=$blas" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0; then
-    quietly "$cmake" --build "$work/build-blas" -j 2 --target bptt
-    # shellcheck disable=SC2086
-    quietly "$cc" -static -o "$work/app-blas" "$work/app.c" $flags "$work/build-blas/libbptt.a" "$blas" $system
-    row -static static C11 "$work/app-blas" "$(said "$work/app-blas")"
-    said "$work/app-blas" | grep -q 'OpenBLAS' || fail "the linked BLAS is not used"
-    grep -q '^Libs: .*-lbptt -l:libopenblas.a ' "$work/build-blas/bptt.pc" ||
-        fail "bptt.pc does not name the linked BLAS"
-else
-    skip -static static C11 "no libopenblas.a (Debian: libopenblas-pthread-dev)"
 fi
 
 if command -v musl-gcc >/dev/null; then

@@ -1,12 +1,10 @@
 #!/bin/sh
 # Behaviour without a device: unused libraries are not loaded. If the OpenCL driver or bptt's module is missing, the
 # program names it, falls back if the backend is auto, and else exits with code 69.
-# usage: sh tests/no_device.sh BPTT INSTALLED [BLAS]; INSTALLED: where this build installs modules, which it must not
-# use; BLAS: the folder of fake_openblas.c, none where bptt is linked with a BLAS
+# usage: sh tests/no_device.sh BPTT INSTALLED; INSTALLED: where this build installs modules, which it must not use
 set -eu
 bptt=$1
 installed=$2
-blas=${3:-}
 # shellcheck source=tests/expect.sh
 . "$(dirname "$0")/expect.sh"
 
@@ -92,25 +90,6 @@ says err 'backend cuda is not installed: there is no bptt-cuda.so in'
 code 0 "$work/alone/bptt" train "$work/text" $small -o "$work/n"
 says err 'no GPU was found: cuda is not installed; opencl is not installed'
 cmp -s "$work/m" "$work/n" || fail "the fallback gave other bytes without the module"
-
-# An OpenBLAS that does not know the processor, and takes kernels of 2004, is told which to use.
-if [ -z "$blas" ]; then
-    echo "not tested: the kernels of an OpenBLAS that does not know the processor: bptt is linked with a BLAS"
-elif ! grep -qw avx2 /proc/cpuinfo; then
-    echo "not tested: the kernels of an OpenBLAS that does not know the processor: this one has no AVX2"
-else
-    LD_LIBRARY_PATH=$blas
-    export LD_LIBRARY_PATH
-    code 0 "$bptt" devices
-    says out '^cpu .*OpenBLAS 9\.9\.9-\(SkylakeX\|Haswell\)$'
-    OPENBLAS_CORETYPE=Prescott code 0 "$bptt" devices
-    says out '^cpu .*OpenBLAS 9\.9\.9-Prescott, slow: takes this for a Prescott$'
-    OPENBLAS_CORETYPE=Nehalem code 0 "$bptt" devices
-    says out '^cpu .*OpenBLAS 9\.9\.9-Nehalem$'
-    FAKE_STUBBORN=1 code 0 "$bptt" devices
-    says out '^cpu .*OpenBLAS 9\.9\.9-Prescott, slow: takes this for a Prescott$'
-    unset LD_LIBRARY_PATH
-fi
 
 # A backend that there is not: every command names those that there are.
 code 69 "$bptt" verify device --backend abacus

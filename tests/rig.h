@@ -28,17 +28,15 @@ typedef struct rig_row {
     bool apart;                                      // but for products
     bptt_backend (*backend)(void);                   // these are for open
     unsigned threads;
-    const loops *(*loops)(void); // NULL: the best of this processor
+    bptt_isa isa; // plain C if the processor lacks it
 } rig_row;
 
 static inline void rig_open_host(rig *r, const rig_row *row)
 {
     r->b = row->backend();
     bptt_error e = {0};
-    const bptt_compute c = {.threads = row->threads};
+    const bptt_compute c = {.threads = row->threads, .isa = loops_of(row->isa) ? row->isa : BPTT_ISA_PLAIN};
     CK_TRUE(r->b.open(&r->b, &c, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
-    cpu_tools *tools = row->loops ? r->d->own : NULL; // the first member of the cpu backend's own struct
-    if (tools) tools->loops = row->loops();
 }
 
 static inline void rig_open_device(rig *r, const rig_row *row)
@@ -55,32 +53,23 @@ static inline void rig_open_device(rig *r, const rig_row *row)
     CK_TRUE(r->b.open(&r->b, &as, &r->d, &e) == BPTT_OK, "%s: %s", row->name, e.words);
 }
 
-#if defined(__x86_64__)
-static inline const loops *rig_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? loops_avx2() : loops_plain();
-}
-#else
-static inline const loops *rig_avx2(void) { return loops_plain(); }
-#endif
-
 // ref is the reference of the others. cpu runs with 1, 2 and 3 threads, and with the loops of older processors (plain C
-// leaves all GEMMs to BLAS). The host build of the kernels, with one work-item and with many, has the bits of all
-// devices.
+// rounds a product before it adds it). The host build of the kernels, with one work-item and with many, has the bits of
+// all devices.
 static const rig_row RIG[] = {
-    {"ref f32", rig_open_host, "host", NULL, false, bptt_ref_f32, 1, NULL},
-    {"ref f64", rig_open_host, "host", NULL, false, bptt_ref_f64, 1, NULL},
-    {"cpu", rig_open_host, "host", "cpu", false, bptt_cpu, 1, loops_best},
-    {"cpu, 2 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 2, loops_best},
-    {"cpu, 3 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 3, loops_best},
-    {"cpu, AVX2", rig_open_host, "host", "cpu", false, bptt_cpu, 1, rig_avx2},
-    {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, loops_plain},
-    {"host kernels", rig_open_host, "host opencl cuda", "device", false, bptt_host_kernels, 1, NULL},
-    {"host kernels, many items", rig_open_host, "host", "device", false, bptt_host_kernels, 3, NULL},
-    {"opencl", rig_open_device, "opencl", "device", false, NULL, 1, NULL},
-    {"cuda", rig_open_device, "cuda", "device", true, NULL, 1, NULL}, // products are cuBLAS's
-    {"toy", rig_open_host, "host", NULL, false, bptt_toy, 1, NULL},
-    {"toy, sums in float", rig_open_host, "host", NULL, false, bptt_toy_narrow, 1, NULL},
+    {"ref f32", rig_open_host, "host", NULL, false, bptt_ref_f32, 1, BPTT_ISA_AUTO},
+    {"ref f64", rig_open_host, "host", NULL, false, bptt_ref_f64, 1, BPTT_ISA_AUTO},
+    {"cpu", rig_open_host, "host", "cpu", false, bptt_cpu, 1, BPTT_ISA_AUTO},
+    {"cpu, 2 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 2, BPTT_ISA_AUTO},
+    {"cpu, 3 threads", rig_open_host, "host", "cpu", false, bptt_cpu, 3, BPTT_ISA_AUTO},
+    {"cpu, AVX2", rig_open_host, "host", "cpu", false, bptt_cpu, 1, BPTT_ISA_AVX2},
+    {"cpu, plain C", rig_open_host, "host", "cpu", true, bptt_cpu, 1, BPTT_ISA_PLAIN},
+    {"host kernels", rig_open_host, "host opencl cuda", "device", false, bptt_host_kernels, 1, BPTT_ISA_AUTO},
+    {"host kernels, many items", rig_open_host, "host", "device", false, bptt_host_kernels, 3, BPTT_ISA_AUTO},
+    {"opencl", rig_open_device, "opencl", "device", false, NULL, 1, BPTT_ISA_AUTO},
+    {"cuda", rig_open_device, "cuda", "device", true, NULL, 1, BPTT_ISA_AUTO}, // products are cuBLAS's
+    {"toy", rig_open_host, "host", NULL, false, bptt_toy, 1, BPTT_ISA_AUTO},
+    {"toy, sums in float", rig_open_host, "host", NULL, false, bptt_toy_narrow, 1, BPTT_ISA_AUTO},
 };
 enum { RIGS = sizeof RIG / sizeof RIG[0] };
 

@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 needed='gcc libc6-dev cmake make check'
-optional='g++ pkg-config libopenblas0-pthread python3 opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd libsndfile1-dev'
+optional='g++ pkg-config python3 opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd libsndfile1-dev'
 interop=''
 ci=''
 quick=''
@@ -69,9 +69,9 @@ if [ -z "$ci" ]; then
     run_tests release -LE 'oclgrind|cuda_archs'
     echo "Oclgrind, CUDA kernels for each GPU, mutants: not run (sh tests/run.sh --ci)"
 else
-    # Every package is there, so a device of OpenCL and OpenBLAS must be found.
-    BPTT_NEED_OPENCL=1 BPTT_NEED_OPENBLAS=1
-    export BPTT_NEED_OPENCL BPTT_NEED_OPENBLAS
+    # Every package is there, so a device of OpenCL must be found.
+    BPTT_NEED_OPENCL=1
+    export BPTT_NEED_OPENCL
     if [ -z "$quick" ]; then # mostly waits for packages
         sh tests/bare.sh build/bare prepare >build/bare.log 2>&1 &
         prepares=$!

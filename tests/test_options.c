@@ -280,6 +280,7 @@ START_TEST(an_option_without_effect_is_refused)
     at_odds(CMD_TRAIN, "--lowering always --backend cpu",
             "--lowering always has no effect with --backend cpu: it is for");
     at_odds(CMD_SAMPLE, "m --lowering never --backend ref", "--lowering never has no effect with --backend ref: ");
+    at_odds(CMD_TRAIN, "--isa avx2 --backend opencl", "--isa avx2 has no effect with --backend opencl: it is for cpu");
     at_odds(CMD_BENCH, "--product library --backend cuda", "--product library has no effect with --backend cuda: ");
     at_odds(CMD_BENCH, "--product library --backend cpu", "leave it out or choose --backend opencl");
     at_odds(CMD_VERIFY, "--device 1", "--device 1 has no effect with --backend auto: ");
@@ -298,7 +299,7 @@ START_TEST(an_option_that_has_one_is_taken)
     agrees(CMD_TRAIN, "--momentum 0.9 --optimizer sgd --clip-mode value --valid-every 5");
     agrees(CMD_TRAIN, "--clip 1 --clip-mode norm --valid 0 --trace d --trace-at 4");
     agrees(CMD_TRAIN, "--valid 0 --valid-every 0 --momentum 0 --optimizer adam"); // these ask for nothing
-    agrees(CMD_BENCH, "--backend cpu --device 0 --threads 2 --lowering auto --product own");
+    agrees(CMD_BENCH, "--backend cpu --device 0 --threads 2 --lowering auto --product own --isa plain");
     agrees(CMD_BENCH, "--backend opencl --lowering never --product library");
     agrees(CMD_SCORE, "m t --threads 2 --lowering always --product library"); // auto: there may be a device
     agrees(CMD_SAMPLE, "m --seed 3 --temperature 0.1");
@@ -413,10 +414,10 @@ END_TEST
 START_TEST(only_what_a_state_does_not_hold_may_be_given_with_resume)
 {
     // the last is in the state too, and may be changed
-    static const char *const may[] = {"iterations", "epochs",    "backend",  "threads",      "log",
-                                      "output",     "device",    "lowering", "sample-every", "save-every",
-                                      "quiet",      "resume",    "help",     "product",      "trace",
-                                      "trace-at",   "precision", "data",     "wav"};
+    static const char *const may[] = {"iterations", "epochs",   "backend",   "threads",      "log",
+                                      "output",     "device",   "lowering",  "sample-every", "save-every",
+                                      "quiet",      "resume",   "help",      "product",      "trace",
+                                      "isa",        "trace-at", "precision", "data",         "wav"};
     for (size_t i = 0; i < OPTIONS; i++) {
         bool expected = false;
         for (size_t k = 0; k < sizeof may / sizeof *may; k++) expected |= strcmp(option_table[i].name, may[k]) == 0;

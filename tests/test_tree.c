@@ -214,7 +214,7 @@ static bool may_include(const char *who, const char *what)
     if (starts(who, "device/")) return header || starts(what, "device/");
     if (starts(who, "verify/"))
         return header || seam || starts(what, "verify/") || starts(what, "device/ref/") ||
-               strcmp(what, "device/cells.h") == 0 || strcmp(what, "device/cpu/widths.h") == 0 ||
+               strcmp(what, "device/cells.h") == 0 || strcmp(what, "device/cpu/isa.h") == 0 ||
                (starts(what, "host/") && !strchr(what + strlen("host/"), '/'));
     if (!starts(who, "host/")) return true;
     if (header || strcmp(what, "device/error.h") == 0 || starts(what, "host/file/")) return true;

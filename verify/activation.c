@@ -4,7 +4,7 @@
 #include "reference.h"
 #include "sweep.h"
 #include "verify.h"
-#include "widths.h"
+#include "isa.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,12 +38,12 @@ static void seat_close(seat *s)
     free(s);
 }
 
-static bptt_status seat_open(const bptt_backend *b, void **out, bptt_error *e)
+static bptt_status seat_open(const bptt_backend *b, bptt_isa isa, void **out, bptt_error *e)
 {
     seat *s = calloc(1, sizeof *s);
     if (!s) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for a device");
     *out = s;
-    bptt_status st = b->open(b, &(bptt_compute){.threads = 1}, &s->d, e);
+    bptt_status st = b->open(b, &(bptt_compute){.threads = 1, .isa = isa}, &s->d, e);
     if (!st) st = s->d->backend.alloc(s->d, 3 * SWEEP_CHUNK * sizeof(float), &s->buf, e);
     if (st) return st;
     s->x = (bptt_mat){.buf = s->buf, .rows = 1, .cols = SWEEP_CHUNK, .ld = SWEEP_CHUNK, .type = BPTT_F32};
@@ -82,13 +82,14 @@ static bptt_status cell_slopes(void *own, size_t n, const float *y, float *slope
 
 // ---- the ways ------------------------------------------------------------------------------------------------------
 
-static bptt_status way_open(sweep_way *w, const char *name, const bptt_backend *b, unsigned threads, bptt_error *e)
+static bptt_status way_open(sweep_way *w, const char *name, const bptt_backend *b, bptt_isa isa, unsigned threads,
+                            bptt_error *e)
 {
     *w = (sweep_way){.name = name, .values = cell_values, .slopes = cell_slopes};
     w->own = calloc(threads, sizeof *w->own);
     if (!w->own) return bptt_fail(e, BPTT_NO_MEMORY, "no memory for %u threads", threads);
     bptt_status s = BPTT_OK;
-    for (unsigned i = 0; !s && i < threads; i++) s = seat_open(b, &w->own[i], e);
+    for (unsigned i = 0; !s && i < threads; i++) s = seat_open(b, isa, &w->own[i], e);
     return s;
 }
 
@@ -104,29 +105,23 @@ static void ways_close(sweep_way *w, size_t ways, unsigned threads)
 // too. `ref` repeats the plain width with the C library's fma for each operation, so it is used only in a sample.
 static bptt_status tanh_ways(sweep_way *w, size_t *ways, bool sampled, unsigned threads, bptt_error *e)
 {
-    bptt_backend b;
-    const char *name;
-    size_t widths = 0;
+    const bptt_backend cpu = bptt_cpu(), ref = bptt_ref_f32();
     bptt_status s = BPTT_OK;
-    while (bptt_cpu_of_width(widths, &b, &name)) widths++;
-    for (size_t i = widths; !s && i-- > 0;) {
-        (void)bptt_cpu_of_width(i, &b, &name);
-        s = way_open(&w[(*ways)++], name, &b, threads, e);
-    }
-    b = bptt_ref_f32();
-    return s || !sampled ? s : way_open(&w[(*ways)++], "ref", &b, threads, e);
+    for (bptt_isa isa = BPTT_ISA_AVX512; !s && isa >= BPTT_ISA_PLAIN; isa--)
+        if (bptt_cpu_loops(isa)) s = way_open(&w[(*ways)++], bptt_cpu_loops(isa), &cpu, isa, threads, e);
+    return s || !sampled ? s : way_open(&w[(*ways)++], "ref", &ref, BPTT_ISA_AUTO, threads, e);
 }
 
-#define SIGMOID_OF(width) \
-    static bptt_status sigmoid_##width(void *own, size_t n, const float *x, float *y, bptt_error *e) \
+#define SIGMOID_OF(isa) \
+    static bptt_status sigmoid_##isa(void *own, size_t n, const float *x, float *y, bptt_error *e) \
     { \
         (void)own, (void)e; \
-        bptt_cpu_sigmoid(width, n, x, y); \
+        bptt_cpu_sigmoid(BPTT_ISA_##isa, n, x, y); \
         return BPTT_OK; \
     }
-SIGMOID_OF(0)
-SIGMOID_OF(1)
-SIGMOID_OF(2)
+SIGMOID_OF(PLAIN)
+SIGMOID_OF(AVX2)
+SIGMOID_OF(AVX512)
 #undef SIGMOID_OF
 
 // The derivative of sigmoid from its value.
@@ -139,15 +134,11 @@ static bptt_status sigmoid_slopes(void *own, size_t n, const float *y, float *sl
 
 static void sigmoid_ways(sweep_way *w, size_t *ways)
 {
-    bptt_status (*const at[])(void *, size_t, const float *, float *, bptt_error *) = {sigmoid_0, sigmoid_1, sigmoid_2};
-    bptt_backend b;
-    const char *name;
-    size_t widths = 0;
-    while (bptt_cpu_of_width(widths, &b, &name)) widths++;
-    for (size_t i = widths; i-- > 0;) {
-        (void)bptt_cpu_of_width(i, &b, &name);
-        w[(*ways)++] = (sweep_way){.name = name, .values = at[i], .slopes = sigmoid_slopes};
-    }
+    bptt_status (*const at[])(void *, size_t, const float *, float *, bptt_error *) = {
+        [BPTT_ISA_PLAIN] = sigmoid_PLAIN, [BPTT_ISA_AVX2] = sigmoid_AVX2, [BPTT_ISA_AVX512] = sigmoid_AVX512};
+    for (bptt_isa isa = BPTT_ISA_AVX512; isa >= BPTT_ISA_PLAIN; isa--)
+        if (bptt_cpu_loops(isa))
+            w[(*ways)++] = (sweep_way){.name = bptt_cpu_loops(isa), .values = at[isa], .slopes = sigmoid_slopes};
 }
 
 // ---- the lines -----------------------------------------------------------------------------------------------------

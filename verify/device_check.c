@@ -3,7 +3,7 @@
 #include "backends.h"
 #include "device_exact.h"
 #include "report.h"
-#include "widths.h"
+#include "isa.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -107,7 +107,6 @@ typedef struct places {
     size_t count;
     whole_place at[PLACES];
     char name[PLACES][NAME];
-    bptt_backend width[3]; // of the cpu
 } places;
 
 static whole_place *add_place(places *p, const char *backend, const char *device, const char *name)
@@ -127,18 +126,17 @@ static void ref_places(places *p, const char *device)
 // The widest loops with several numbers of threads, the others with two.
 static void cpu_places(places *p, const char *device)
 {
-    const char *name;
-    size_t widths = 0;
-    while (widths < 3 && bptt_cpu_of_width(widths, &p->width[widths], &name)) widths++;
+    const char *const widest = bptt_cpu_loops(BPTT_ISA_AUTO);
     for (unsigned threads = 1; threads <= 3; threads++) {
         char says[NAME];
         (void)snprintf(says, sizeof says, "%u thread%s", threads, threads > 1 ? "s" : "");
         add_place(p, "cpu", device, says)->threads = threads;
     }
-    for (size_t i = 0; i + 1 < widths; i++) {
-        (void)bptt_cpu_of_width(i, &p->width[i], &name);
+    for (bptt_isa isa = BPTT_ISA_PLAIN; isa <= BPTT_ISA_AVX512; isa++) {
+        const char *const name = bptt_cpu_loops(isa);
+        if (!name || strcmp(name, widest) == 0) continue;
         whole_place *const at = add_place(p, "cpu", NULL, name);
-        at->table = &p->width[i], at->threads = 2;
+        at->isa = isa, at->threads = 2;
     }
 }
 

@@ -97,6 +97,7 @@ typedef struct whole_place {
     bptt_lowering lowering;
     bptt_product product;
     bptt_precision precision;
+    bptt_isa isa;
     unsigned threads;
 } whole_place;
 

@@ -23,6 +23,7 @@ bptt_status whole_open(const whole_place *p, bptt_model_config *c, bptt_model **
     c->optimizer = BPTT_SGD, c->type = p->type;
     c->compute.backend = p->backend, c->compute.device = p->device, c->compute.threads = p->threads;
     c->compute.lowering = p->lowering, c->compute.product = p->product, c->compute.precision = p->precision;
+    c->compute.isa = p->isa;
     const bptt_status s = p->table ? bptt_model_open_on(p->table, c, m, e) : bptt_model_open(c, m, e);
     const bool gated = bptt_cell_is_gated(c->cell);
     if (!s)

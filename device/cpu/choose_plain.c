@@ -1,5 +1,4 @@
-// Selects the inner loops on processors other than x86.
+// Selects the inner loops of a processor that has none of its own.
 #include "loops.h"
 
-const loops *loops_best(void) { return loops_plain(); }
-const loops *loops_of(size_t width) { return width == 0 ? loops_plain() : NULL; }
+const loops *loops_of(bptt_isa isa) { return isa == BPTT_ISA_AUTO || isa == BPTT_ISA_PLAIN ? loops_plain() : NULL; }

@@ -1,21 +1,21 @@
 // Selects the inner loops by the instruction sets of an x86 processor.
 #include "loops.h"
 
-const loops *loops_best(void)
+static bool has_avx2(void)
 {
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        return loops_avx512();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return loops_avx2();
-    return loops_plain();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
-// Processors with AVX-512 also have AVX2 and FMA.
-const loops *loops_of(size_t width)
+static bool has_avx512(void)
 {
-    const loops *const all[] = {loops_plain(), loops_avx2(), loops_avx512()};
-    size_t best = 0;
-    while (all[best] != loops_best()) best++;
-    return width <= best ? all[width] : NULL;
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
+
+const loops *loops_of(bptt_isa isa)
+{
+    if (has_avx512() && (isa == BPTT_ISA_AUTO || isa == BPTT_ISA_AVX512)) return loops_avx512();
+    if (has_avx2() && (isa == BPTT_ISA_AUTO || isa == BPTT_ISA_AVX2)) return loops_avx2();
+    return isa == BPTT_ISA_AUTO || isa == BPTT_ISA_PLAIN ? loops_plain() : NULL;
 }

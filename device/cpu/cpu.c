@@ -6,18 +6,15 @@
 #include "panels.h"
 #include "pool.h"
 #include "tiles.h"
-#include "widths.h"
+#include "isa.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct cpu {
     cpu_tools tools;
     pool *pool;
     bptt_buf *packed; // room for the packed weights of any prepared plan's loop; NULL: none needed
-    bool running;     // inside cpu_run, which has called blas_begin: cpu_op does not
-    char words[160];  // returned by describe
 } cpu;
 
 static cpu *own(const bptt_device *d) { return d->own; }
@@ -28,43 +25,40 @@ static void cpu_close(bptt_device *d)
     if (d->own) {
         pool_close(own(d)->pool);
         host_free(d, own(d)->packed);
-        blas_close(&own(d)->tools.blas);
+        free(own(d)->tools.room);
     }
     free(d->own);
     host_close(d);
 }
 
-static bptt_status open_with(const loops *l, const bptt_backend *b, const bptt_compute *c, bptt_device **d,
-                             bptt_error *e)
+static bptt_status cpu_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
 {
-    enum { MOST_THREADS = 1024 };
+    const loops *const l = loops_of(c->isa);
+    enum { MOST_THREADS = 1024, ALIGN = 64 };
     if (c->threads > MOST_THREADS)
         return bptt_fail(e, BPTT_BAD_CONFIG, "`threads` is %u, but can be at most %d", c->threads, MOST_THREADS);
+    if (!l) return bptt_fail(e, BPTT_NO_BACKEND, "this processor lacks the instructions of `isa`; leave it out");
     bptt_device *made = NULL;
     const bptt_status s = host_open(b, c, &made, e);
     if (s) return s;
     cpu *mine = made->own = calloc(1, sizeof *mine);
     made->threads = c->threads ? c->threads : pool_cores();
-    if (mine) mine->pool = pool_open(made->threads);
-    if (!mine || !mine->pool) {
+    if (mine) {
+        mine->tools.loops = l;
+        mine->tools.room = aligned_alloc(ALIGN, made->threads * l->room * sizeof(float) + ALIGN);
+        mine->pool = pool_open(made->threads);
+    }
+    if (!mine || !mine->pool || !mine->tools.room) {
         const unsigned threads = made->threads;
         cpu_close(made);
         return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower `threads`", threads);
     }
-    mine->tools.loops = l;
     mine->tools.ref = bptt_ref_f32();
-    blas_open(&mine->tools.blas, loops_best()->openblas_core);
-    (void)snprintf(mine->words, sizeof mine->words, "%s, %s", mine->tools.loops->name, mine->tools.blas.name);
     *d = made;
     return BPTT_OK;
 }
 
-static bptt_status cpu_open(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e)
-{
-    return open_with(loops_best(), b, c, d, e);
-}
-
-static const char *cpu_describe(const bptt_device *d) { return own(d)->words; }
+static const char *cpu_describe(const bptt_device *d) { return own(d)->tools.loops->name; }
 
 static size_t cpu_pad(size_t cols)
 {
@@ -85,7 +79,7 @@ typedef struct job {
     const bptt_slots *slots;
 } job;
 
-static void run_tile(void *work, size_t i)
+static void run_tile(void *work, size_t i, unsigned thread)
 {
     const job *j = work;
     bptt_op part[BPTT_BODY];
@@ -93,7 +87,7 @@ static void run_tile(void *work, size_t i)
     for (size_t k = 0; k < j->n; k++) part[k] = whole ? j->op[k] : tile_of(&j->op[k], j->tiling, i);
     for (size_t t = 0; t < j->T; t++)
         for (size_t k = 0; k < j->n; k++) {
-            cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->packed[k], j->slots);
+            cpu_run_op(&own(j->d)->tools, j->d, &part[k], j->packed[k], j->slots, thread);
             next_step(&part[k]);
         }
 }
@@ -102,16 +96,13 @@ static void run_job(job *j) { pool_run(own(j->d)->pool, j->tiling.rows * j->tili
 
 static void cpu_op(bptt_device *d, const bptt_op *s, const bptt_slots *slots)
 {
-    const blas *b = &own(d)->tools.blas;
-    const tiling t = tiling_of(s);
-    if (!own(d)->running) blas_begin(b);
+    const tiling t = tiling_of(s, d->threads);
     if (t.rows * t.cols == 1) { // on this thread, as pool_run would
         const unsigned before = flush_on();
-        cpu_run_op(&own(d)->tools, d, s, NULL, slots);
+        cpu_run_op(&own(d)->tools, d, s, NULL, slots, 0);
         flush_restore(before);
     } else
         run_job(&(job){.d = d, .op = {*s}, .n = 1, .T = 1, .tiling = t, .slots = slots});
-    if (!own(d)->running) blas_end(b);
 }
 
 static void run_loop(void *with, const bptt_op *loop, size_t u)
@@ -121,9 +112,7 @@ static void run_loop(void *with, const bptt_op *loop, size_t u)
     const double start = w->d->profile ? bptt_seconds() : 0;
     job j = {.d = w->d, .n = loop->loop.body, .T = loop->loop.T, .slots = w->slots};
     for (size_t k = 0; k < j.n; k++) j.op[k] = bptt_op_at(&loop[1 + k], 0, u);
-    // A row of our own GEMM has the same bits in any tile; a row of BLAS's may not.
-    const size_t wanted = own(w->d)->tools.loops->multiply ? w->d->threads : SIZE_MAX;
-    j.tiling = (tiling){loop_tiles(j.op, j.n, wanted), 1};
+    j.tiling = (tiling){loop_tiles(j.op, j.n, w->d->threads), 1};
     if (own(w->d)->packed)
         panels_pack(own(w->d)->tools.loops, own(w->d)->pool, j.op, j.n, j.T, own(w->d)->packed->data, j.packed);
     run_job(&j);
@@ -148,11 +137,7 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     host_plan *h = handle;
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
-    blas_begin(&own(d)->tools.blas);
-    own(d)->running = true;
     host_run_ops(d, h->plan, slots, run_loop);
-    own(d)->running = false;
-    blas_end(&own(d)->tools.blas);
     return host_end(d, h, e);
 }
 
@@ -171,32 +156,13 @@ bptt_backend bptt_cpu(void)
     return b;
 }
 
-// ---- backends with a given width of the inner loops, for tests ------------------------------------------------------
+// ---- for verify/ ----------------------------------------------------------------------------------------------------
 
-#define OPEN_WIDTH(width) \
-    static bptt_status cpu_open_##width(const bptt_backend *b, const bptt_compute *c, bptt_device **d, bptt_error *e) \
-    { \
-        return open_with(loops_of(width), b, c, d, e); \
-    }
-OPEN_WIDTH(0)
-OPEN_WIDTH(1)
-OPEN_WIDTH(2)
-#undef OPEN_WIDTH
+const char *bptt_cpu_loops(bptt_isa isa) { return loops_of(isa) ? loops_of(isa)->name : NULL; }
 
-bool bptt_cpu_of_width(size_t width, bptt_backend *b, const char **name)
-{
-    bptt_status (*const open[])(const bptt_backend *, const bptt_compute *, bptt_device **,
-                                bptt_error *) = {cpu_open_0, cpu_open_1, cpu_open_2};
-    if (width >= sizeof open / sizeof open[0] || !loops_of(width)) return false;
-    *b = bptt_cpu();
-    b->open = open[width];
-    *name = loops_of(width)->name;
-    return true;
-}
-
-void bptt_cpu_sigmoid(size_t width, size_t n, const float *x, float *y)
+void bptt_cpu_sigmoid(bptt_isa isa, size_t n, const float *x, float *y)
 {
     const unsigned before = flush_on();
-    loops_of(width)->sigmoid(n, x, y);
+    loops_of(isa)->sigmoid(n, x, y);
     flush_restore(before);
 }

@@ -7,8 +7,7 @@
 #include "backend.h"
 
 typedef struct loops {
-    const char *name;          // "AVX-512", ...
-    const char *openblas_core; // core type of OpenBLAS for such processors; NULL: its own choice
+    const char *name; // "AVX-512", ...
     // h[j] = f(z[j] + b[j] + b2[j]), j < n; b, b2 may be NULL; h may be z
     void (*cell_forward)(bptt_cell cell, size_t n, const float *z, const float *b, const float *b2, float *h);
     void (*cell_backward)(bptt_cell cell, size_t n, const float *y, const float *dy, float *dz);
@@ -27,22 +26,21 @@ typedef struct loops {
     void (*sigmoid)(size_t n, const float *x, float *y); // f32_sigmoid, for `bptt verify activation`
     void (*update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,
                    float limit, float rate, float root);
-    // GEMM for few rows and a b that fits in cache: c [N][M] = a [N][K] b [K][M] + beta c, leading dimensions lda, ldb,
-    // ldc. Each element is one sequence of fused multiply-adds in ascending k, for any N and M. NULL: use BLAS.
-    // ldb 0: b is packed, panel by panel: the first `panel` columns of all rows, then the next.
-    void (*multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb, int beta,
-                     float *c, size_t ldc);
-    size_t panel;                                                              // columns of a panel
-    void (*pack)(size_t K, size_t n, const float *from, size_t ld, float *to); // one panel: n columns of K rows
-    // The same with a' for a, stored as a [K][N], packed: the gradient of weights, with a K that is large.
-    void (*multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
-                             int beta, float *c, size_t ldc);
+    // GEMM: c [N][M] = a [N][K] b [K][M] + beta c, leading dimensions lda, ldb, ldc; flipped: a', with a stored as
+    // [K][N]. Each element is one sequence of fused multiply-adds in ascending k, for any N and M. ldb 0: b is packed.
+    // room: that many floats.
+    void (*product)(bool flipped, size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
+                    int beta, float *c, size_t ldc, float *room);
+    size_t room;
+    // Packing of b [K][M]: floats it takes; its number of blocks; packs block i.
+    size_t (*packed_floats)(size_t K, size_t M);
+    size_t (*packed_blocks)(size_t K, size_t M);
+    void (*pack)(size_t K, size_t M, const float *b, size_t ldb, size_t i, float *packed);
 } loops;
 
 const loops *loops_plain(void);
 const loops *loops_avx2(void);
 const loops *loops_avx512(void);
-const loops *loops_best(void);       // the widest that this processor supports
-const loops *loops_of(size_t width); // 0: plain C, then ascending to the widest supported; NULL past it
+const loops *loops_of(bptt_isa isa); // NULL: this processor lacks it
 
 #endif

@@ -1,11 +1,6 @@
 // Inner loops for x86 processors with AVX2 and FMA.
 #define LOOPS(name) avx2_##name
 #define LOOPS_NAME "AVX2"
-#define LOOPS_CORE "Haswell"
-#define LOOPS_MULTIPLY avx2_multiply
-#define LOOPS_PANEL (2 * WIDTH)
-#define LOOPS_PACK avx2_pack
-#define LOOPS_MULTIPLY_FLIPPED avx2_multiply_flipped
 
 #include "loops_text.h"
 
@@ -14,7 +9,7 @@
 #include <immintrin.h>
 
 // A mask of the first n of 8 lanes.
-static inline __m256i first(size_t n)
+static inline __m256i mask_of(size_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -27,8 +22,8 @@ enum { WIDTH = 8, ROWS = 6 };
 #define VEC_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define VEC_LOAD(p) _mm256_loadu_ps(p)
 #define VEC_STORE(p, x) _mm256_storeu_ps(p, x)
-#define VEC_LOAD_N(p, n) _mm256_maskload_ps(p, first(n))
-#define VEC_STORE_N(p, x, n) _mm256_maskstore_ps(p, first(n), x)
+#define VEC_LOAD_N(p, n) _mm256_maskload_ps(p, mask_of(n))
+#define VEC_STORE_N(p, x, n) _mm256_maskstore_ps(p, mask_of(n), x)
 
 #include "multiply_text.h"
 

@@ -1,11 +1,6 @@
 // Inner loops for x86 processors with AVX-512 (F, DQ, VL, BW).
 #define LOOPS(name) avx512_##name
 #define LOOPS_NAME "AVX-512"
-#define LOOPS_CORE "SkylakeX"
-#define LOOPS_MULTIPLY avx512_multiply
-#define LOOPS_PANEL (2 * WIDTH)
-#define LOOPS_PACK avx512_pack
-#define LOOPS_MULTIPLY_FLIPPED avx512_multiply_flipped
 
 #include "loops_text.h"
 

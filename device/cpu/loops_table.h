@@ -1,8 +1,7 @@
 // The table of one instruction set, after loops_text.h, gates_text.h and multiply_text.h. The including file defines
-// LOOPS_NAME, LOOPS_CORE, LOOPS_MULTIPLY, LOOPS_PANEL, LOOPS_PACK and LOOPS_MULTIPLY_FLIPPED.
+// LOOPS_NAME.
 static const loops LOOPS(table) = {
     .name = LOOPS_NAME,
-    .openblas_core = LOOPS_CORE,
     .cell_forward = LOOPS(cell_forward),
     .cell_backward = LOOPS(cell_backward),
     .gates_forward = LOOPS(gates_forward),
@@ -14,8 +13,9 @@ static const loops LOOPS(table) = {
     .sumsq = LOOPS(sumsq),
     .sigmoid = LOOPS(sigmoid),
     .update = LOOPS(update),
-    .multiply = LOOPS_MULTIPLY,
-    .panel = LOOPS_PANEL,
-    .pack = LOOPS_PACK,
-    .multiply_flipped = LOOPS_MULTIPLY_FLIPPED,
+    .product = LOOPS(product),
+    .room = LEFT + RIGHT,
+    .packed_floats = LOOPS(packed_floats),
+    .packed_blocks = LOOPS(packed_blocks),
+    .pack = LOOPS(pack),
 };

@@ -1,11 +1,14 @@
-// GEMM for few rows, c = a b + beta c, with a read in place and b too unless it is packed, and for a large K,
-// c = a' b + beta c, with a and b packed; accumulators are in registers. The including file defines LOOPS(name), VEC,
-// its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first
-// n < WIDTH lanes (others are loaded as zero and not stored), ROWS: most rows of a register tile, and TILES(X):
-// X(1) .. X(ROWS).
+// GEMM, c = a b + beta c or a' b + beta c, with accumulators in registers. What is read often is packed; b may be
+// packed beforehand. The including file defines LOOPS(name), VEC, its WIDTH in floats, VEC_ZERO VEC_SPLAT VEC_FMA
+// VEC_LOAD VEC_STORE, VEC_LOAD_N and VEC_STORE_N for the first n < WIDTH lanes (others are loaded as zero and not
+// stored), ROWS: most rows of a register tile, at most WIDTH, and TILES(X): X(1) .. X(ROWS).
+//
+// A store of some lanes costs dozens of cycles on some processors: packing stores whole vectors, of which the next
+// store overwrites the rest.
 #include <stddef.h>
 
-enum { AHEAD = 8 }; // prefetch distance in rows of b: the stride is too long for the hardware prefetcher
+enum { LINE = 16 };  // floats in a line of the cache
+enum { AHEAD = 32 }; // rows of b that are fetched before they are used: it may be in the third cache
 
 // R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all). AT(r, k): element of a, or of a'.
 #define PLAIN_AT(r, k) a[(r)*lda + (k)]
@@ -86,71 +89,146 @@ typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda
 static strip_function *const plain_strip[] = {NULL, TILES(PLAIN_NAME)};
 static strip_function *const flipped_strip[] = {NULL, TILES(FLIPPED_NAME)};
 
-// n columns of K rows.
-static void LOOPS(pack)(size_t K, size_t n, const float *from, size_t ld, float *to)
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+// Blocks of HIGH x BROAD of c are summed over DEEP of K at a time: of b, DEEP x BROAD are packed, in panels of two
+// vectors, which stay in the second cache, and of a' HIGH x DEEP, in tiles. A tile of a stays in the first cache while
+// it meets all panels. Only what is read more than a few times is packed: b for more than PLACE rows of c, a' for more
+// than PLACE columns. Packing goes GROUP rows at a time, so that it reads long pieces of memory.
+enum { DEEP = 256, BROAD = 512, HIGH = 192, PLACE = 128, GROUP = 8 };
+enum { LEFT = HIGH * DEEP + (HIGH / ROWS + 2) * WIDTH, RIGHT = BROAD * DEEP }; // floats
+enum { SMALL = RIGHT / 2 }; // most floats of a b that is read in place once for each tile of rows
+
+// n <= 2 WIDTH columns of K rows, the last vector filled up with zeros.
+static void pack_panel(size_t K, size_t n, const float *from, size_t ld, float *to)
 {
-    size_t j = 0;
-    for (; j + WIDTH <= n; j += WIDTH)
-        for (size_t k = 0; k < K; k++) VEC_STORE(to + k * n + j, VEC_LOAD(from + k * ld + j));
-    if (j < n)
-        for (size_t k = 0; k < K; k++) VEC_STORE_N(to + k * n + j, VEC_LOAD_N(from + k * ld + j, n - j), n - j);
+    if (n == 2 * WIDTH)
+        for (size_t k = 0; k < K; k++, from += ld, to += 2 * WIDTH) {
+            VEC_STORE(to, VEC_LOAD(from));
+            VEC_STORE(to + WIDTH, VEC_LOAD(from + WIDTH));
+        }
+    else if (n > WIDTH)
+        for (size_t k = 0; k < K; k++, from += ld, to += 2 * WIDTH) {
+            VEC_STORE(to, VEC_LOAD(from));
+            VEC_STORE(to + WIDTH, VEC_LOAD_N(from + WIDTH, n - WIDTH));
+        }
+    else
+        for (size_t k = 0; k < K; k++, from += ld, to += WIDTH) VEC_STORE(to, VEC_LOAD_N(from, n));
 }
 
-// Rows are split into tiles of nearly equal height.
-static void LOOPS(multiply)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
-                            int beta, float *c, size_t ldc)
+// Leading dimension of a packed panel of some columns.
+static inline size_t packed_ld(size_t columns) { return columns > WIDTH ? 2 * WIDTH : WIDTH; }
+
+static inline size_t whole_vectors(size_t columns) { return (columns + WIDTH - 1) / WIDTH * WIDTH; }
+
+// One block of b.
+static void pack_right(size_t K, size_t M, const float *b, size_t ldb, float *to)
+{
+    for (size_t k = 0; k < K; k += GROUP)
+        for (size_t j = 0; j < M; j += 2 * WIDTH) {
+            const size_t columns = least(M - j, 2 * WIDTH);
+            pack_panel(least(K - k, GROUP), columns, b + k * ldb + j, ldb, to + j * K + k * packed_ld(columns));
+        }
+}
+
+// Where the block of b that begins at row k and column j lies among the packed blocks of the whole of b.
+static inline size_t packed_at(size_t K, size_t M, size_t k, size_t j)
+{
+    return j * K + k * whole_vectors(least(M - j, BROAD));
+}
+
+static size_t LOOPS(packed_floats)(size_t K, size_t M) { return K * whole_vectors(M); }
+
+static size_t LOOPS(packed_blocks)(size_t K, size_t M) { return (K + DEEP - 1) / DEEP * ((M + BROAD - 1) / BROAD); }
+
+static void LOOPS(pack)(size_t K, size_t M, const float *b, size_t ldb, size_t i, float *packed)
+{
+    const size_t deep = (K + DEEP - 1) / DEEP, k = i % deep * DEEP, j = i / deep * BROAD;
+    pack_right(least(K - k, DEEP), least(M - j, BROAD), b + k * ldb + j, ldb, packed + packed_at(K, M, k, j));
+}
+
+// Where tile i of packed rows begins, the first of whose rows is `first`: a vector of room lies between tiles.
+static inline size_t left_at(size_t K, size_t first, size_t i) { return first * K + i * WIDTH; }
+
+// One block of a'.
+static void pack_left(size_t K, size_t N, const float *a, size_t lda, float *to)
 {
     const size_t tiles = (N + ROWS - 1) / ROWS;
-    if (N == 1 && ldb) {
+    for (size_t k0 = 0; k0 < K; k0 += GROUP)
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
+            float *const tile = to + left_at(K, first, i);
+            for (size_t k = k0; k < K && k < k0 + GROUP; k++)
+                VEC_STORE(tile + k * rows, VEC_LOAD_N(a + k * lda + first, rows));
+        }
+}
+
+// A block of an operand; ld: its leading dimension, 0: packed.
+typedef struct side {
+    const float *at;
+    size_t ld;
+} side;
+
+// A register tile of a block of N x M: rows `first` to `first + rows`, columns `j` to `j + columns`, the i-th of its rows
+// of tiles. Rows are split into tiles of nearly equal height.
+typedef struct tile {
+    size_t i, first, rows, j, columns;
+} tile;
+
+static inline tile tile_at(size_t N, size_t M, bool by_rows, size_t x)
+{
+    const size_t tiles = (N + ROWS - 1) / ROWS, panels = (M + 2 * WIDTH - 1) / (2 * WIDTH);
+    const size_t i = by_rows ? x / panels : x % tiles, j = (by_rows ? x % panels : x / tiles) * 2 * WIDTH;
+    return (tile){i, N * i / tiles, N * (i + 1) / tiles - N * i / tiles, j, least(M - j, 2 * WIDTH)};
+}
+
+// A tile of c is fetched while the tile before it is computed: its rows are far apart.
+static inline void fetch(tile t, const float *c, size_t ldc)
+{
+    for (size_t r = 0; r < t.rows; r++)
+        for (size_t v = 0; v < t.columns; v += LINE) __builtin_prefetch(c + (t.first + r) * ldc + t.j + v, 1);
+}
+
+static void product_block(bool flipped, size_t N, size_t M, size_t K, side a, side b, int beta, float *c, size_t ldc)
+{
+    const size_t tiles = (N + ROWS - 1) / ROWS * ((M + 2 * WIDTH - 1) / (2 * WIDTH));
+    const bool by_rows = !b.ld || K * M <= SMALL;
+    for (size_t x = 0; x < tiles; x++) {
+        const tile t = tile_at(N, M, by_rows, x);
+        const float *const left = a.at + (!a.ld ? left_at(K, t.first, t.i) : flipped ? t.first : t.first * a.ld);
+        const float *const right = b.at + (b.ld ? t.j : t.j * K);
+        if (x + 1 < tiles) fetch(tile_at(N, M, by_rows, x + 1), c, ldc);
+        (flipped ? flipped_strip : plain_strip)[t.rows](t.columns, K, left, a.ld ? a.ld : t.rows, right,
+                                                        b.ld ? b.ld : packed_ld(t.columns), beta,
+                                                        c + t.first * ldc + t.j, ldc);
+    }
+}
+
+static void LOOPS(product)(bool flipped, size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b,
+                           size_t ldb, int beta, float *c, size_t ldc, float *room)
+{
+    float *const left = room, *const right = room + LEFT;
+    const bool pack_a = flipped && M > PLACE, pack_b = ldb && N > PLACE;
+    const size_t blocks = (N + HIGH - 1) / HIGH;
+    if (N == 1 && !flipped && ldb) {
         multiply_row(M, K, a, b, ldb, beta, c);
         return;
     }
-    for (size_t j = 0; j < M; j += 2 * WIDTH) {
-        const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
-        for (size_t i = 0; i < tiles; i++) {
-            const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-            plain_strip[rows](columns, K, a + first * lda, lda, ldb ? b + j : b + j * K, ldb ? ldb : columns, beta,
-                              c + first * ldc + j, ldc);
-        }
+    for (size_t j = 0; j < M; j += BROAD) {
+        const size_t columns = least(M - j, BROAD);
+        size_t k = 0;
+        do {
+            const size_t depth = least(K - k, DEEP);
+            const side bk = pack_b ? (side){right, 0} : (side){b + (ldb ? k * ldb + j : packed_at(K, M, k, j)), ldb};
+            if (pack_b) pack_right(depth, columns, b + k * ldb + j, ldb, right);
+            for (size_t i = 0; i < blocks; i++) {
+                const size_t first = N * i / blocks, rows = N * (i + 1) / blocks - first;
+                const float *const ak = flipped ? a + k * lda + first : a + first * lda + k;
+                if (pack_a) pack_left(depth, rows, ak, lda, left);
+                product_block(flipped, rows, columns, depth, pack_a ? (side){left, 0} : (side){ak, lda}, bk,
+                              beta || k > 0, c + first * ldc + j, ldc);
+            }
+            k += depth;
+        } while (k < K);
     }
-}
-
-// Panels of a and of b are copied so that their rows follow each other: read in place, DEEP rows lie on as many pages
-// and on a few sets of the cache. A panel of a serves all columns of c, a panel of b HIGH rows.
-enum { DEEP = 128, HIGH = 8 * ROWS }; // 73 KiB of stack with AVX-512
-
-// c = a' b + beta c for at most HIGH rows of c and a K of at most DEEP.
-static void flipped_block(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b, size_t ldb,
-                          int beta, float *c, size_t ldc)
-{
-    float left[HIGH * DEEP], right[2 * WIDTH * DEEP];
-    const size_t tiles = (N + ROWS - 1) / ROWS;
-    for (size_t i = 0; i < tiles; i++) {
-        const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-        LOOPS(pack)(K, rows, a + first, lda, left + first * K);
-    }
-    for (size_t j = 0; j < M; j += 2 * WIDTH) {
-        const size_t columns = M - j < 2 * WIDTH ? M - j : 2 * WIDTH;
-        LOOPS(pack)(K, columns, b + j, ldb, right);
-        for (size_t i = 0; i < tiles; i++) {
-            const size_t first = N * i / tiles, rows = N * (i + 1) / tiles - first;
-            flipped_strip[rows](columns, K, left + first * K, rows, right, columns, beta, c + first * ldc + j, ldc);
-        }
-    }
-}
-
-static void LOOPS(multiply_flipped)(size_t N, size_t M, size_t K, const float *a, size_t lda, const float *b,
-                                    size_t ldb, int beta, float *c, size_t ldc)
-{
-    const size_t blocks = (N + HIGH - 1) / HIGH;
-    size_t k = 0;
-    do {
-        const size_t depth = K - k < DEEP ? K - k : DEEP;
-        for (size_t i = 0; i < blocks; i++) {
-            const size_t first = N * i / blocks, rows = N * (i + 1) / blocks - first;
-            flipped_block(rows, M, depth, a + k * lda + first, lda, b + k * ldb, ldb, beta || k > 0, c + first * ldc,
-                          ldc);
-        }
-        k += depth;
-    } while (k < K);
 }

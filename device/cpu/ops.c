@@ -2,7 +2,6 @@
 #include "ops.h"
 #include "host_memory.h"
 
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -32,40 +31,11 @@ static void copy(const bptt_op *s)
         for (size_t i = 0; i < y.rows; i++) memmove(at(y, i), at(x, i), y.cols * sizeof(float));
 }
 
-// GEMM by multiply_text.h if b fits in cache or there are few rows; else by BLAS.
-enum { CACHED = 1 << 20, FEW = 64 };
-
-// CBLAS takes sizes as int.
-static bool fits_blas(bptt_mat a, bptt_mat b, bptt_mat y)
-{
-    const size_t size[] = {y.rows, y.cols, a.cols, a.ld, b.ld, y.ld};
-    for (size_t i = 0; i < sizeof size / sizeof size[0]; i++)
-        if (size[i] > INT_MAX) return false;
-    return true;
-}
-
-static bool gemm(const cpu_tools *c, const bptt_op *s, const float *packed)
+static void gemm(const cpu_tools *c, const bptt_op *s, const float *packed, unsigned thread)
 {
     const bptt_mat a = s->arg[0], b = s->arg[1], y = s->arg[2];
-    if (packed) {
-        c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, packed, 0, s->beta, at(y, 0), y.ld);
-        return true;
-    }
-    const bool small = a.rows <= FEW || b.rows * b.cols <= CACHED;
-    if (c->loops->multiply && !a.t && !b.t && !y.t && s->alpha == 1 && small) {
-        c->loops->multiply(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
-        return true;
-    }
-    if (c->loops->multiply_flipped && a.t && !b.t && !y.t && s->alpha == 1) {
-        c->loops->multiply_flipped(y.rows, y.cols, a.cols, at(a, 0), a.ld, at(b, 0), b.ld, s->beta, at(y, 0), y.ld);
-        return true;
-    }
-    if (!c->blas.sgemm || y.t || !fits_blas(a, b, y)) return false;
-    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; // values of CBLAS's enumerations
-    c->blas.sgemm(ROW_MAJOR, a.t ? TRANSPOSED : PLAIN, b.t ? TRANSPOSED : PLAIN, (int)y.rows, (int)y.cols, (int)a.cols,
-                  (float)s->alpha, (const float *)a.buf->data + a.at, (int)a.ld, (const float *)b.buf->data + b.at,
-                  (int)b.ld, (float)s->beta, at(y, 0), (int)y.ld);
-    return true;
+    c->loops->product(a.t, y.rows, y.cols, a.cols, at(a, 0), a.ld, packed ? packed : at(b, 0), packed ? 0 : b.ld,
+                      s->beta, at(y, 0), y.ld, c->room + thread * c->loops->room);
 }
 
 static void gather(const cpu_tools *c, const bptt_op *s)
@@ -86,7 +56,7 @@ static void scatter(const cpu_tools *c, const bptt_op *s)
 }
 
 // Sums chunks of CHUNK rows, then the sums: each element passes through at most N / CHUNK + CHUNK additions, not N.
-enum { CHUNK = 64, WIDTH = 64 };
+enum { CHUNK = 64, WIDTH = 512 };
 
 static void colsum(const cpu_tools *c, const bptt_op *s)
 {
@@ -181,10 +151,14 @@ static bool transposed(const bptt_op *s)
     return false;
 }
 
-void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const float *packed, const bptt_slots *slots)
+void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const float *packed, const bptt_slots *slots,
+                unsigned thread)
 {
     const bool plain = !transposed(s);
-    if (s->opcode == BPTT_GEMM && gemm(c, s, packed)) return;
+    if (s->opcode == BPTT_GEMM && !s->arg[1].t && !s->arg[2].t && s->alpha == 1) {
+        gemm(c, s, packed, thread);
+        return;
+    }
     if (s->opcode == BPTT_COPY && s->arg[1].type == BPTT_F32 && !s->arg[1].t) {
         copy(s);
         return;

@@ -1,16 +1,16 @@
-// Weights of the GEMMs of a loop over time, packed once for all its steps.
 #include "panels.h"
 #include "host_memory.h"
 
-enum { STEPS = 4 }; // least steps of a loop whose weights are packed
+enum { USES = 64 }; // least rows, over all steps, that weights are packed for
 
-static bool packable(const loops *l, const bptt_op *s, size_t T)
+static bool packable(const bptt_op *s, size_t T)
 {
     const bptt_mat a = s->arg[0], b = s->arg[1], y = s->arg[2];
-    return l->pack && s->opcode == BPTT_GEMM && T >= STEPS && b.move[0] == 0 && !a.t && !b.t && !y.t && s->alpha == 1;
+    return s->opcode == BPTT_GEMM && y.rows > 1 && T * y.rows >= USES && b.move[0] == 0 && !a.t && !b.t && !y.t &&
+           s->alpha == 1;
 }
 
-static size_t floats_of(const bptt_op *s) { return s->arg[1].rows * s->arg[1].cols; }
+static size_t floats_of(const loops *l, const bptt_op *s) { return l->packed_floats(s->arg[1].rows, s->arg[1].cols); }
 
 size_t panels_room(const loops *l, const bptt_plan *p)
 {
@@ -19,7 +19,7 @@ size_t panels_room(const loops *l, const bptt_plan *p)
         size_t sum = 0;
         if (p->op[i].opcode != BPTT_LOOP) continue;
         for (size_t k = 1; k <= p->op[i].loop.body && i + k < p->ops; k++)
-            if (packable(l, &p->op[i + k], p->op[i].loop.T)) sum += floats_of(&p->op[i + k]);
+            if (packable(&p->op[i + k], p->op[i].loop.T)) sum += floats_of(l, &p->op[i + k]);
         if (sum > most) most = sum;
     }
     return most;
@@ -31,22 +31,22 @@ typedef struct packing {
     float *to;
 } packing;
 
-static void pack_one(void *work, size_t i)
+static void pack_one(void *work, size_t i, unsigned thread)
 {
+    (void)thread;
     const packing *p = work;
-    const size_t first = i * p->l->panel, left = p->from.cols - first;
-    const float *from = (const float *)p->from.buf->data + p->from.at + first;
-    p->l->pack(p->from.rows, left < p->l->panel ? left : p->l->panel, from, p->from.ld, p->to + first * p->from.rows);
+    const float *from = (const float *)p->from.buf->data + p->from.at;
+    p->l->pack(p->from.rows, p->from.cols, from, p->from.ld, i, p->to);
 }
 
 void panels_pack(const loops *l, pool *p, const bptt_op *body, size_t n, size_t T, float *memory, const float **at)
 {
     for (size_t k = 0; k < n; k++) {
         at[k] = NULL;
-        if (!packable(l, &body[k], T)) continue;
+        if (!packable(&body[k], T)) continue;
         const bptt_mat b = body[k].arg[1];
-        pool_run(p, (b.cols + l->panel - 1) / l->panel, pack_one, &(packing){l, b, memory});
+        pool_run(p, l->packed_blocks(b.rows, b.cols), pack_one, &(packing){l, b, memory});
         at[k] = memory;
-        memory += floats_of(&body[k]);
+        memory += floats_of(l, &body[k]);
     }
 }

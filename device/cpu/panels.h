@@ -1,4 +1,4 @@
-// Weights of the GEMMs of a loop over time, packed once for all its steps: read in place, the rows of a strip of
+// Weights of the GEMMs of a loop, packed once for all its steps and tiles: read in place, the rows of a panel of
 // columns lie on as many pages. The results have the same bits.
 #ifndef PANELS_H
 #define PANELS_H

@@ -14,8 +14,9 @@
 enum { SPINS = 4000 }; // polls of the job number before sleeping: about ten microseconds
 
 struct pool {
-    unsigned started;  // worker threads: one less than threads
-    pthread_t *thread; // [threads - 1]
+    unsigned started;   // worker threads: one less than threads
+    atomic_uint joined; // of which have taken their number
+    pthread_t *thread;  // [threads - 1]
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
     atomic_uint job;    // grows by one with each job
@@ -27,9 +28,10 @@ struct pool {
     bool leave;
 };
 
-static void deal(pool *p)
+static void deal(pool *p, unsigned thread)
 {
-    for (size_t i; (i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < p->tasks;) p->task(p->work, i);
+    for (size_t i; (i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < p->tasks;)
+        p->task(p->work, i, thread);
 }
 
 // Waits for a job other than `seen`: spinning first, then asleep.
@@ -47,11 +49,12 @@ static unsigned next_job(pool *p, unsigned seen)
 static void *worker(void *arg)
 {
     pool *p = arg;
+    const unsigned thread = 1 + atomic_fetch_add(&p->joined, 1);
     (void)flush_on();
     for (unsigned seen = 0;;) {
         seen = next_job(p, seen);
         if (p->leave) return NULL;
-        deal(p);
+        deal(p, thread);
         if (atomic_fetch_sub_explicit(&p->busy, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&p->lock);
             pthread_cond_signal(&p->done);
@@ -74,11 +77,11 @@ void pool_run(pool *p, size_t n, pool_task *task, void *work)
 {
     const unsigned before = flush_on();
     if (p->started == 0 || n < 2)
-        for (size_t i = 0; i < n; i++) task(work, i);
+        for (size_t i = 0; i < n; i++) task(work, i, 0);
     else {
         p->tasks = n, p->task = task, p->work = work;
         start_job(p);
-        deal(p);
+        deal(p, 0);
         for (int i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++) {
         }
         pthread_mutex_lock(&p->lock);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 typedef struct pool pool;
-typedef void pool_task(void *work, size_t i);
+typedef void pool_task(void *work, size_t i, unsigned thread); // thread: 0 .. threads - 1, the one it runs on
 
 pool *pool_open(unsigned threads); // threads >= 1, with the calling thread; NULL: no memory or no threads
 void pool_close(pool *p);          // NULL is fine

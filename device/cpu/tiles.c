@@ -7,12 +7,13 @@ enum {
     ELEMENTS = 1 << 14,     // least elements of an elementwise tile: some microseconds
     MOST = 64,              // most tiles of an op
     PRODUCT_WORK = 4 << 20, // least multiply-adds of a tile of a GEMM
-    PRODUCT_MOST = 16,
-    PRODUCT_SIDE = 64,   // least width of a tile of a GEMM: BLAS is slow on narrower ones
+    PRODUCT_SIDE = 64,      // least side of a tile of a GEMM, whose operands each tile packs
+    SHARES = 4,             // tiles for each thread, so that one that is interrupted holds up no other for long
+    SCATTER_SIDE = 32,
     LOOP_ROWS = 8,       // least rows of a tile of a loop: the GEMM for few rows is slow below,
     LOOP_ROWS_WIDE = 16, // and already here if its matrix
     WIDE = 1 << 19,      // has more elements than a core's cache
-    LOOP_ROWS_MOST = 64  // most rows of a tile of a loop, if it can be split: a GEMM of more may be BLAS's
+    LOOP_ROWS_MOST = 64  // most rows of a tile of a loop, if it can be split
 };
 
 // The operand whose shape is split: the last one written.
@@ -35,11 +36,11 @@ void cut(size_t n, size_t tiles, size_t i, size_t *first, size_t *count)
 static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 static size_t at_least_one(size_t a) { return a > 0 ? a : 1; }
 
-static tiling product(const bptt_op *s)
+static tiling product(const bptt_op *s, size_t most)
 {
     const size_t N = s->arg[2].rows, M = s->arg[2].cols, K = at_least_one(s->arg[0].cols);
     tiling t = {1, 1};
-    while (t.rows * t.cols < PRODUCT_MOST && N / t.rows * (M / t.cols) * K > 2 * (size_t)PRODUCT_WORK) {
+    while (t.rows * t.cols < most && N / t.rows * (M / t.cols) * K > 2 * (size_t)PRODUCT_WORK) {
         const bool down = N / t.rows >= M / t.cols;
         if ((down ? N / t.rows : M / t.cols) < 2 * PRODUCT_SIDE) break;
         *(down ? &t.rows : &t.cols) *= 2;
@@ -47,16 +48,16 @@ static tiling product(const bptt_op *s)
     return t;
 }
 
-tiling tiling_of(const bptt_op *s)
+tiling tiling_of(const bptt_op *s, size_t threads)
 {
+    const size_t shares = threads > 1 ? SHARES * threads : 1;
     switch (s->opcode) {
-    case BPTT_GEMM: return product(s);
+    case BPTT_GEMM: return product(s, shares);
     case BPTT_SUM:
     case BPTT_SUMSQ: return (tiling){1, 1};
     case BPTT_UPDATE: return (tiling){1, at_least_one(at_most(s->arg[0].cols / ELEMENTS, MOST))};
     case BPTT_SCATTER:
-    case BPTT_COLSUM:
-        return (tiling){1, at_least_one(at_most(s->arg[strlen(bptt_opcode_roles[s->opcode]) - 1].cols / 32, 16))};
+    case BPTT_COLSUM: return (tiling){1, at_least_one(at_most(output(s)->cols / SCATTER_SIDE, shares))};
     default: {
         if (strchr(bptt_opcode_roles[s->opcode], 'O')) return (tiling){1, 1}; // the output has rows of its own
         const bptt_mat *y = output(s);

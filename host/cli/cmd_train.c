@@ -180,8 +180,7 @@ static size_t process_memory(const char *format)
 }
 
 // Estimate of the peak memory of the process. At open all memory of model, runs and text was touched, for a moment with
-// a second copy of the text. Files need one more tensor at a time; the first update needs buffers of the BLAS and pages
-// of code.
+// a second copy of the text. Files need one more tensor at a time; the first update needs pages of code.
 static size_t forecast_bytes(const train *w)
 {
     enum { FIRST_USE = 4 << 20, OPENED = 1 << 20 };

@@ -15,9 +15,7 @@
 // Loss is in nats per position (of dense targets: bptt_loss). Counts count elements, never bytes.
 // Pointers given to a call belong to the caller and are not kept after it returns, unless its comment says so.
 // Every function that can fail returns bptt_status, writes its results only on success, and describes the failure in
-// its bptt_error if that is not NULL. The library never prints or exits. While a call computes on backend cpu,
-// OpenBLAS has one thread in the whole process, then the number it had before (an OpenBLAS of OpenMP also tells
-// OpenMP, and must not compute in another thread meanwhile). There is no other global state. Backend modules stay
+// its bptt_error if that is not NULL. The library never prints or exits. There is no global state. Backend modules stay
 // loaded after first use.
 // One object serves one thread at a time; a model and its runs count as one object. Different models share nothing.
 // fork() does not copy threads: a model opened with threads > 1 before a fork hangs in the child. Open it after fork().
@@ -134,6 +132,7 @@ typedef enum bptt_documents {
 // reserved members must be 0.
 typedef enum bptt_lowering { BPTT_LOWER_AUTO = 0, BPTT_LOWER_NEVER = 1, BPTT_LOWER_ALWAYS = 2 } bptt_lowering;
 typedef enum bptt_product { BPTT_PRODUCT_OWN = 0, BPTT_PRODUCT_LIBRARY = 1 } bptt_product;
+typedef enum bptt_isa { BPTT_ISA_AUTO = 0, BPTT_ISA_PLAIN = 1, BPTT_ISA_AVX2 = 2, BPTT_ISA_AVX512 = 3 } bptt_isa;
 typedef enum bptt_precision {
     BPTT_PRECISION_FP32 = 0, // float operands
     BPTT_PRECISION_TF32 = 1, // 11 significant bits, float's range (tensor cores)
@@ -157,8 +156,11 @@ typedef struct bptt_compute {
     // Number format of GEMM operands; everything else is float. Changes the results. All except FP32 need backend cuda;
     // other backends return NO_BACKEND
     bptt_precision precision;
-    int profile;          // 1: measure the time of each kind of op (bptt_model_profile); slows training
-    unsigned reserved[3]; // 0
+    int profile; // 1: measure the time of each kind of op (bptt_model_profile); slows training
+    // Instructions of the cpu backend: the widest that the processor has, or those named (NO_BACKEND if it lacks them).
+    // AVX2 and AVX512 give the same results, PLAIN others within rounding
+    bptt_isa isa;
+    unsigned reserved[2]; // 0
 } bptt_compute;
 
 // Members: default; range; meaning.
