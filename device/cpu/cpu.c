@@ -3,6 +3,7 @@
 #include "flush.h"
 #include "host_memory.h"
 #include "ops.h"
+#include "pace.h"
 #include "panels.h"
 #include "pool.h"
 #include "tiles.h"
@@ -14,7 +15,9 @@
 typedef struct cpu {
     cpu_tools tools;
     pool *pool;
-    bptt_buf *packed; // room for the packed weights of any prepared plan's loop; NULL: none needed
+    pace pace;
+    const void *paced; // the plan that pace is about
+    bptt_buf *packed;  // room for the packed weights of any prepared plan's loop; NULL: none needed
 } cpu;
 
 static cpu *own(const bptt_device *d) { return d->own; }
@@ -137,7 +140,12 @@ static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots
     host_plan *h = handle;
     const bptt_status s = host_begin(d, h->plan, slots, e);
     if (s) return s;
+    if (own(d)->paced != handle) pace_begin(&own(d)->pace);
+    own(d)->paced = handle;
+    pool_alone(own(d)->pool, pace_alone(&own(d)->pace));
+    const double start = bptt_seconds();
     host_run_ops(d, h->plan, slots, run_loop);
+    pace_took(&own(d)->pace, bptt_seconds() - start, pool_waited(own(d)->pool));
     return host_end(d, h, e);
 }
 

@@ -169,8 +169,8 @@ typedef struct side {
     size_t ld;
 } side;
 
-// A register tile of a block of N x M: rows `first` to `first + rows`, columns `j` to `j + columns`, the i-th of its rows
-// of tiles. Rows are split into tiles of nearly equal height.
+// A register tile of a block of N x M: rows `first` to `first + rows`, columns `j` to `j + columns`, the i-th of its
+// rows of tiles. Rows are split into tiles of nearly equal height.
 typedef struct tile {
     size_t i, first, rows, j, columns;
 } tile;

@@ -1,6 +1,7 @@
 // A thread pool: threads take tasks from one atomic counter.
 #define _GNU_SOURCE // sched_getaffinity: the cores this process may use, not those the machine has
 #include "pool.h"
+#include "error.h"
 #include "flush.h"
 
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SPINS = 4000 }; // polls of the job number before sleeping: about ten microseconds
+enum { SPINS = 40000 }; // polls of the job number before sleeping: some dozens of microseconds, longer than most gaps
 
 struct pool {
     unsigned started;   // worker threads: one less than threads
@@ -25,7 +26,8 @@ struct pool {
     size_t tasks;
     pool_task *task;
     void *work;
-    bool leave;
+    bool leave, alone;
+    double waited; // see pool_waited
 };
 
 static void deal(pool *p, unsigned thread)
@@ -73,22 +75,38 @@ static void start_job(pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+static void wait_for_others(pool *p)
+{
+    for (int i = 0; i < SPINS; i++)
+        if (!atomic_load_explicit(&p->busy, memory_order_acquire)) return;
+    pthread_mutex_lock(&p->lock);
+    while (atomic_load_explicit(&p->busy, memory_order_acquire)) pthread_cond_wait(&p->done, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void pool_run(pool *p, size_t n, pool_task *task, void *work)
 {
     const unsigned before = flush_on();
-    if (p->started == 0 || n < 2)
+    if (p->started == 0 || n < 2 || p->alone)
         for (size_t i = 0; i < n; i++) task(work, i, 0);
     else {
         p->tasks = n, p->task = task, p->work = work;
         start_job(p);
         deal(p, 0);
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++) {
-        }
-        pthread_mutex_lock(&p->lock);
-        while (atomic_load_explicit(&p->busy, memory_order_acquire)) pthread_cond_wait(&p->done, &p->lock);
-        pthread_mutex_unlock(&p->lock);
+        const double start = bptt_seconds();
+        wait_for_others(p);
+        p->waited += bptt_seconds() - start;
     }
     flush_restore(before);
+}
+
+void pool_alone(pool *p, bool alone) { p->alone = alone; }
+
+double pool_waited(pool *p)
+{
+    const double waited = p->waited;
+    p->waited = 0;
+    return waited;
 }
 
 pool *pool_open(unsigned threads)

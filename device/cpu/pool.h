@@ -2,6 +2,7 @@
 #ifndef POOL_H
 #define POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct pool pool;
@@ -12,6 +13,8 @@ void pool_close(pool *p);          // NULL is fine
 // Calls task(work, 0) .. task(work, n - 1), in any order on any thread; returns when all are done. The calling thread
 // takes tasks too; its floating-point state is restored.
 void pool_run(pool *p, size_t n, pool_task *task, void *work);
-unsigned pool_cores(void); // number of cores that this process may use
+void pool_alone(pool *p, bool alone); // from now on tasks run on the calling thread only, or on all
+double pool_waited(pool *p);          // seconds that the calling thread has waited for others since the last call
+unsigned pool_cores(void);            // number of cores that this process may use
 
 #endif
