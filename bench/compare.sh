@@ -8,6 +8,8 @@
 # ONEDNN   the program of bench/peers/onednn_rnn.cpp, which says how to build it; "" (default): without oneDNN
 # CELLS    words of tanh, gru, lstm, and without oneDNN relu ("tanh gru lstm")    THREADS  numbers of threads ("1 2")
 # SHAPES   H,L,B,T ("128,2,50,50 512,1,64,64")
+# ISA      instructions of bptt (auto); of the peers: ONEDNN_MAX_CPU_ISA=AVX2, MKL_ENABLE_INSTRUCTIONS=AVX2 and
+#          ATEN_CPU_CAPABILITY=avx2 in the environment
 # ROUNDS   how often each is run (5)      SECONDS_EACH   for the timed steps of one run (3)
 # The median is that of the rounds' medians, in wall-clock ms per step; the spread is their smallest and largest. Ratios
 # (peer / bptt) are printed of medians and of smallest. They disagree when something else wanted the cores: two threads
@@ -64,7 +66,7 @@ summary() {
 run() {
     # shellcheck disable=SC2086  # the options are words
     case $1 in
-    bptt) "$bptt" bench $sizes --backend cpu ;;
+    bptt) "$bptt" bench $sizes --backend cpu --isa "${ISA:-auto}" ;;
     torch) OMP_NUM_THREADS=$threads "$python" "$peer" $sizes ;;
     onednn) OMP_NUM_THREADS=$threads "$onednn" $sizes ;;
     esac

@@ -133,7 +133,9 @@ int main(int argc, char **argv)
     }
     printf("| product | N x M x K | bptt, %s |", l->name);
     for (size_t i = 1; i < n; i++) printf(" %s |", t[i].name);
-    puts("\n|---|---|---|");
+    printf("\n|---|---|---|");
+    for (size_t i = 1; i < n; i++) printf("---|");
+    puts("");
     for (size_t k = 0; k < PRODUCTS; k++)
         if (!race(t, n, l, &EACH[k], seconds)) return 71;
     return 0;
