@@ -3,6 +3,8 @@
 #include "nets.h"
 #include "suite.h"
 
+#include "prng.h"
+
 #include <pthread.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -477,8 +479,38 @@ START_TEST(a_saved_model_comes_back_bit_for_bit)
 }
 END_TEST
 
+// A draw u picks the first token at which the sum of exp(logp / temperature) passes u times the whole sum. Draws so near
+// a boundary that rounding decides are left out.
+START_TEST(picks_invert_the_distribution_of_exp)
+{
+    enum { MOST = 600 };
+    static float logp[MOST];
+    uint64_t random = 3;
+    size_t judged = 0;
+    for (int i = 0; i < 20000; i++) {
+        const size_t V = i % 50 ? 2 + (size_t)i % 7 : MOST; // 600: more than are weighed at once
+        const double temperature = 0.3 + (double)(i % 5) * 0.4;
+        for (size_t v = 0; v < V; v++)
+            logp[v] = (float)(-20 * splitmix_uniform53(&random) * splitmix_uniform53(&random));
+        double sum = 0, part = 0;
+        for (size_t v = 0; v < V; v++) sum += exp((double)logp[v] / temperature);
+        uint64_t copy = random;
+        const double at = splitmix_uniform53(&copy) * sum;
+        const size_t got = (size_t)bptt_pick(logp, V, temperature, &random);
+        ck_assert(random == copy && got < V);
+        for (size_t v = 0; v < got; v++) part += exp((double)logp[v] / temperature);
+        const double end = part + exp((double)logp[got] / temperature), near = 1e-12 * sum;
+        ck_assert_msg(part < at + near && at < end + near, "token %zu of %zu spans %g to %g, but %g was drawn", got, V,
+                      part, end, at);
+        judged += part + near < at && at + near < end;
+    }
+    ck_assert_uint_gt(judged, 19990);
+}
+END_TEST
+
 static void add(TCase *c)
 {
+    tcase_add_test(c, picks_invert_the_distribution_of_exp);
     tcase_add_test(c, a_rerun_gives_the_same_bytes);
     tcase_add_test(c, any_number_of_threads_gives_the_same_bytes);
     tcase_add_test(c, models_in_different_threads_share_nothing);

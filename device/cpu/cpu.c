@@ -54,7 +54,8 @@ static bptt_status cpu_open(const bptt_backend *b, const bptt_compute *c, bptt_d
     if (!mine || !mine->pool || !mine->tools.room) {
         const unsigned threads = made->threads;
         cpu_close(made);
-        return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads; lower `threads`", threads);
+        return bptt_fail(e, BPTT_NO_MEMORY, "could not start %u threads, or no memory for them; lower `threads`",
+                         threads);
     }
     mine->tools.ref = bptt_ref_f32();
     *d = made;

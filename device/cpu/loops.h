@@ -22,6 +22,7 @@ typedef struct loops {
     void (*add)(size_t n, const float *x, float *y); // y += x
     // -k log softmax(x)[target]; with gradient x becomes scale (softmax(x) - onehot(target))
     double (*xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale);
+    void (*log_softmax)(size_t n, float *x);
     double (*sumsq)(size_t n, const float *x);
     void (*sigmoid)(size_t n, const float *x, float *y); // f32_sigmoid, for `bptt verify activation`
     void (*update)(const struct bptt_rule *o, size_t n, float *w, const float *g, float *m, float *v, float scale,

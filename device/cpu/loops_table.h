@@ -10,6 +10,7 @@ static const loops LOOPS(table) = {
     .mix_backward = LOOPS(mix_backward),
     .add = LOOPS(add),
     .xent = LOOPS(xent),
+    .log_softmax = LOOPS(log_softmax),
     .sumsq = LOOPS(sumsq),
     .sigmoid = LOOPS(sigmoid),
     .update = LOOPS(update),

@@ -131,30 +131,43 @@ static inline void exp_piece(const float *x, float top, float *e, float sum[LANE
     for (size_t l = 0; l < LANES; l++) sum[l] += e[l];
 }
 
-static double LOOPS(xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale)
+// The sum of exp(x[j] - top); with `keep` these replace x.
+static inline double partition(size_t n, float *x, float top, bool keep)
 {
-    const float top = largest(n, x), wanted = x[target];
     float e[LANES], sum[LANES] = {0};
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) {
         exp_piece(x + j, top, e, sum);
-        if (gradient)
+        if (keep)
             for (size_t l = 0; l < LANES; l++) x[j + l] = e[l];
     }
     if (j < n) {
         TAIL(t, x + j, n - j, -INFINITY);
         exp_piece(t, top, e, sum);
-        if (gradient) memcpy(x + j, e, (n - j) * sizeof *x);
+        if (keep) memcpy(x + j, e, (n - j) * sizeof *x);
     }
     double lanes[LANES];
     for (size_t l = 0; l < LANES; l++) lanes[l] = (double)sum[l];
-    const double all = total(lanes);
+    return total(lanes);
+}
+
+static double LOOPS(xent)(size_t n, float *x, size_t target, double k, bool gradient, float scale)
+{
+    const float top = largest(n, x), wanted = x[target];
+    const double all = partition(n, x, top, gradient);
     if (gradient) {
         const float each = (float)((double)scale / all);
-        for (j = 0; j < n; j++) x[j] *= each;
+        for (size_t j = 0; j < n; j++) x[j] *= each;
         x[target] -= scale;
     }
     return k * (log(all) + (double)top - (double)wanted);
+}
+
+static void LOOPS(log_softmax)(size_t n, float *x)
+{
+    const float top = largest(n, x);
+    const double log_sum = log(partition(n, x, top, false));
+    for (size_t j = 0; j < n; j++) x[j] = (float)((double)x[j] - (double)top - log_sum);
 }
 
 static double LOOPS(sumsq)(size_t n, const float *x)

@@ -96,7 +96,7 @@ static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 // it meets all panels. Only what is read more than a few times is packed: b for more than PLACE rows of c, a' for more
 // than PLACE columns. Packing goes GROUP rows at a time, so that it reads long pieces of memory.
 enum { DEEP = 256, BROAD = 512, HIGH = 192, PLACE = 128, GROUP = 8 };
-enum { LEFT = HIGH * DEEP + (HIGH / ROWS + 2) * WIDTH, RIGHT = BROAD * DEEP }; // floats
+enum { LEFT = HIGH * DEEP + ((HIGH / ROWS + 2) * WIDTH + LINE) / LINE * LINE, RIGHT = BROAD * DEEP }; // floats
 enum { SMALL = RIGHT / 2 }; // most floats of a b that is read in place once for each tile of rows
 
 // n <= 2 WIDTH columns of K rows, the last vector filled up with zeros.

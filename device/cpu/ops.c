@@ -179,6 +179,9 @@ void cpu_run_op(const cpu_tools *c, bptt_device *d, const bptt_op *s, const floa
                 c->loops->add(s->arg[1].cols, at(s->arg[0], 0), at(s->arg[1], i));
             return;
         case BPTT_SOFTMAX_XENT: softmax_xent(c, s, slots); return;
+        case BPTT_LOG_SOFTMAX:
+            for (size_t i = 0; i < s->arg[0].rows; i++) c->loops->log_softmax(s->arg[0].cols, at(s->arg[0], i));
+            return;
         case BPTT_SUMSQ: sumsq(c, s); return;
         case BPTT_UPDATE: update(c, s, slots); return;
         default: break;

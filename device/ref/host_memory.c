@@ -63,10 +63,11 @@ bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type 
 {
     if (!convertible(dst.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
     const size_t each = bptt_type_size(as);
-    if (dst.type == as && !dst.t && dst.ld == dst.cols)
-        memcpy((char *)dst.buf->data + dst.at * each, src, dst.rows * dst.cols * each);
-    else
-        for (size_t i = 0; i < dst.rows; i++)
+    for (size_t i = 0; i < dst.rows; i++)
+        if (dst.type == as && !dst.t)
+            memcpy((char *)dst.buf->data + place(dst, i, 0) * each, (const char *)src + i * dst.cols * each,
+                   dst.cols * each);
+        else
             for (size_t j = 0; j < dst.cols; j++)
                 bptt_convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
     return BPTT_OK;
@@ -75,9 +76,13 @@ bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type 
 bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e)
 {
     if (!convertible(src.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
+    const size_t each = bptt_type_size(as);
     for (size_t i = 0; i < src.rows; i++)
-        for (size_t j = 0; j < src.cols; j++)
-            bptt_convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
+        if (src.type == as && !src.t)
+            memcpy((char *)dst + i * src.cols * each, (char *)src.buf->data + place(src, i, 0) * each, src.cols * each);
+        else
+            for (size_t j = 0; j < src.cols; j++)
+                bptt_convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
     return BPTT_OK;
 }
 
