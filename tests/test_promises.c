@@ -3,8 +3,6 @@
 #include "nets.h"
 #include "suite.h"
 
-#include "prng.h"
-
 #include <pthread.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -218,37 +216,6 @@ START_TEST(sampling_and_scoring_see_the_same_probabilities)
         CK_NEAR(near_scaled(&mass, &one, 1, 100 * U32), "probabilities add up to one");
         net_close(&n);
     }
-}
-END_TEST
-
-START_TEST(a_drawn_token_is_in_range_and_of_the_right_frequency)
-{
-    const float logp[5] = {logf(0.5f), -INFINITY, logf(0.125f), logf(0.375f), -INFINITY};
-    const double p[5] = {0.5, 0, 0.125, 0.375, 0};
-    uint64_t random = 1;
-    ck_assert_int_eq(bptt_pick(logp, 5, 0, &random), 0);
-    ck_assert_uint_eq(random, 1); // no draw at temperature 0
-    uint64_t reference = 1;
-    int count[5] = {0};
-    enum { DRAWS = 20000 };
-    for (int i = 0; i < DRAWS; i++) {
-        const int32_t k = bptt_pick(logp, 5, 1, &random);
-        ck_assert(k >= 0 && k < 5);
-        count[k]++;
-        (void)random_word(&reference);
-        ck_assert_uint_eq(random, reference); // one draw each
-    }
-    for (int k = 0; k < 5; k++) {
-        const double got = (double)count[k] / DRAWS, bound = 5 * sqrt(p[k] * (1 - p[k]) / DRAWS); // 5 sigma
-        CK_NEAR(near_all(&got, p + k, &bound, 1), "frequency");
-    }
-    for (int i = 0; i < 200; i++) { // cold: the largest; hot: any that is possible
-        ck_assert_int_eq(bptt_pick(logp, 5, 1e-9, &random), 0);
-        const int32_t k = bptt_pick(logp, 5, 1e9, &random);
-        ck_assert(k == 0 || k == 2 || k == 3);
-    }
-    const float nan[2] = {(float)NAN, (float)NAN};
-    for (int i = 0; i < 50; i++) ck_assert_int_lt(bptt_pick(nan, 2, 1, &random), 2);
 }
 END_TEST
 
@@ -479,38 +446,8 @@ START_TEST(a_saved_model_comes_back_bit_for_bit)
 }
 END_TEST
 
-// A draw u picks the first token at which the sum of exp(logp / temperature) passes u times the whole sum. Draws so near
-// a boundary that rounding decides are left out.
-START_TEST(picks_invert_the_distribution_of_exp)
-{
-    enum { MOST = 600 };
-    static float logp[MOST];
-    uint64_t random = 3;
-    size_t judged = 0;
-    for (int i = 0; i < 20000; i++) {
-        const size_t V = i % 50 ? 2 + (size_t)i % 7 : MOST; // 600: more than are weighed at once
-        const double temperature = 0.3 + (double)(i % 5) * 0.4;
-        for (size_t v = 0; v < V; v++)
-            logp[v] = (float)(-20 * splitmix_uniform53(&random) * splitmix_uniform53(&random));
-        double sum = 0, part = 0;
-        for (size_t v = 0; v < V; v++) sum += exp((double)logp[v] / temperature);
-        uint64_t copy = random;
-        const double at = splitmix_uniform53(&copy) * sum;
-        const size_t got = (size_t)bptt_pick(logp, V, temperature, &random);
-        ck_assert(random == copy && got < V);
-        for (size_t v = 0; v < got; v++) part += exp((double)logp[v] / temperature);
-        const double end = part + exp((double)logp[got] / temperature), near = 1e-12 * sum;
-        ck_assert_msg(part < at + near && at < end + near, "token %zu of %zu spans %g to %g, but %g was drawn", got, V,
-                      part, end, at);
-        judged += part + near < at && at + near < end;
-    }
-    ck_assert_uint_gt(judged, 19990);
-}
-END_TEST
-
 static void add(TCase *c)
 {
-    tcase_add_test(c, picks_invert_the_distribution_of_exp);
     tcase_add_test(c, a_rerun_gives_the_same_bytes);
     tcase_add_test(c, any_number_of_threads_gives_the_same_bytes);
     tcase_add_test(c, models_in_different_threads_share_nothing);
@@ -518,7 +455,6 @@ static void add(TCase *c)
     tcase_add_test(c, evaluation_and_sampling_touch_neither_model_nor_other_runs);
     tcase_add_test(c, a_forward_only_run_finds_the_loss_that_a_gradient_run_finds);
     tcase_add_test(c, sampling_and_scoring_see_the_same_probabilities);
-    tcase_add_test(c, a_drawn_token_is_in_range_and_of_the_right_frequency);
     tcase_add_test(c, a_loss_that_is_not_finite_leaves_weights_and_moments_alone);
     tcase_add_test(c, a_gradient_that_is_not_finite_leaves_weights_and_moments_alone);
     tcase_add_test(c, bad_windows_are_refused_with_nothing_changed);
