@@ -118,7 +118,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
             seconds = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
-            i++;
+            i++, l = NULL;
             for (int k = 0; k < 4; k++)
                 if (strcmp(argv[i], word[k]) == 0) l = loops_of((bptt_isa)k);
         } else if (n == MOST || !load(&t[n++], argv[i])) {
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
         }
     }
     if (!l || !(seconds > 0)) {
-        fputs("bptt_products: this processor lacks the instructions of --isa, or --seconds is no time\n", stderr);
+        fputs("bptt_products: --isa is unknown or this processor lacks it, or --seconds is no time\n", stderr);
         return 64;
     }
     printf("| product | N x M x K | bptt, %s |", l->name);

@@ -2,15 +2,22 @@
 #include "suite.h"
 
 #include "pace.h"
+#include "pool.h"
+
+#include <string.h>
 
 // Times of a window, in any unit: on all threads, of which the caller waits so long; on one.
 typedef struct machine {
     double all, waits, one;
 } machine;
 
-static const machine QUIET = {5, 0.3, 9.5}, BUSY = {11, 5, 9.5}, HELPED = {7, 3, 9.5};
+// clang-format off
+#define QUIET {5, 0.3, 9.5}
+#define BUSY {11, 5, 9.5}
+#define HELPED {7, 3, 9.5}
+// clang-format on
 
-// How many of n windows run on one thread.
+// The number of n windows that run on one thread.
 static size_t alone_of(pace *p, const machine *m, size_t n)
 {
     size_t alone = 0;
@@ -22,48 +29,64 @@ static size_t alone_of(pace *p, const machine *m, size_t n)
     return alone;
 }
 
-START_TEST(quiet_cores_are_always_used)
-{
-    pace p;
-    pace_begin(&p);
-    ck_assert_uint_eq(alone_of(&p, &QUIET, 5000), 0);
-}
-END_TEST
+static const struct {
+    machine m;
+    size_t least[2], most[2]; // windows on one thread, of the first 100 and of 5000 more
+} EACH[] = {{QUIET, {0, 0}, {0, 0}}, {BUSY, {80, 4900}, {100, 5000}}, {HELPED, {0, 0}, {12, 100}}};
 
-START_TEST(a_busy_core_is_left_alone)
+START_TEST(the_faster_way_is_used)
 {
     pace p;
     pace_begin(&p);
-    ck_assert_uint_ge(alone_of(&p, &BUSY, 100), 80);
-    ck_assert_uint_ge(alone_of(&p, &BUSY, 5000), 4900);
-}
-END_TEST
-
-START_TEST(half_a_core_is_used_where_it_helps)
-{
-    pace p;
-    pace_begin(&p);
-    ck_assert_uint_le(alone_of(&p, &HELPED, 100), 12);
-    ck_assert_uint_le(alone_of(&p, &HELPED, 5000), 100);
+    const size_t windows[2] = {100, 5000};
+    for (size_t k = 0; k < 2; k++) {
+        const size_t alone = alone_of(&p, &EACH[_i].m, windows[k]);
+        ck_assert_uint_ge(alone, EACH[_i].least[k]);
+        ck_assert_uint_le(alone, EACH[_i].most[k]);
+    }
 }
 END_TEST
 
 START_TEST(a_core_that_is_free_again_is_used_again)
 {
+    static const machine busy = BUSY, quiet = QUIET;
     pace p;
     pace_begin(&p);
-    (void)alone_of(&p, &BUSY, 5000);
-    ck_assert_uint_le(alone_of(&p, &QUIET, 5000), 600);
+    (void)alone_of(&p, &busy, 5000);
+    ck_assert_uint_le(alone_of(&p, &quiet, 5000), 600);
     ck_assert(!pace_alone(&p));
+}
+END_TEST
+
+static void run_thread(void *work, size_t i, unsigned thread)
+{
+    unsigned *const by = work;
+    for (volatile int k = 0; k < 20000; k++) { // so that others come in time
+    }
+    by[i] = thread;
+}
+
+START_TEST(a_pool_that_is_to_work_alone_does)
+{
+    enum { TASKS = 500 };
+    unsigned by[TASKS];
+    pool *const p = pool_open(3);
+    ck_assert_ptr_nonnull(p);
+    for (int alone = 0; alone < 2; alone++) {
+        memset(by, 0xff, sizeof by);
+        pool_alone(p, alone);
+        pool_run(p, TASKS, run_thread, by);
+        for (size_t i = 0; i < TASKS; i++) ck_assert_uint_lt(by[i], alone ? 1 : 3);
+    }
+    pool_close(p);
 }
 END_TEST
 
 static void add(TCase *c)
 {
-    tcase_add_test(c, quiet_cores_are_always_used);
-    tcase_add_test(c, a_busy_core_is_left_alone);
-    tcase_add_test(c, half_a_core_is_used_where_it_helps);
+    tcase_add_loop_test(c, the_faster_way_is_used, 0, sizeof EACH / sizeof EACH[0]);
     tcase_add_test(c, a_core_that_is_free_again_is_used_again);
+    tcase_add_test(c, a_pool_that_is_to_work_alone_does);
 }
 
 int main(void) { return run_suite("pace", add, 30); }

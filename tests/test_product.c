@@ -124,9 +124,33 @@ START_TEST(bits_do_not_depend_on_packing_rows_and_vectors)
 }
 END_TEST
 
+START_TEST(a_device_has_the_instructions_that_are_asked_for)
+{
+    const bptt_backend cpu = bptt_cpu();
+    for (int isa = 0; isa <= ISAS; isa++) { // the last is none
+        bptt_device *d = NULL;
+        bptt_error e = {0};
+        const bptt_status s = cpu.open(&cpu, &(bptt_compute){.threads = 1, .isa = (bptt_isa)isa}, &d, &e);
+        if (!loops_at(isa)) {
+            ck_assert_int_eq(s, BPTT_NO_BACKEND);
+            ck_assert_ptr_nonnull(strstr(e.words, "`isa`"));
+            continue;
+        }
+        ck_assert_int_eq(s, BPTT_OK);
+        ck_assert_str_eq(cpu.describe(d), loops_at(isa)->name);
+        ck_assert_str_eq(loops_at(isa)->name, isa == BPTT_ISA_PLAIN    ? "plain C"
+                                              : isa == BPTT_ISA_AVX2   ? "AVX2"
+                                              : isa == BPTT_ISA_AVX512 ? "AVX-512"
+                                                                       : loops_of(BPTT_ISA_AUTO)->name);
+        cpu.close(d);
+    }
+}
+END_TEST
+
 static void add(TCase *c)
 {
     tcase_add_loop_test(c, whole_numbers_are_exact, 0, ISAS);
+    tcase_add_test(c, a_device_has_the_instructions_that_are_asked_for);
     tcase_add_test(c, bits_do_not_depend_on_packing_rows_and_vectors);
 }
 

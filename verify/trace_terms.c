@@ -9,7 +9,7 @@
 // A finding holds if correct rounded arithmetic can have such an error. The worst-case bound, gamma at the run's own
 // roundoff U, would accept an error of 1e-3 in a state of 512 units. The limit is therefore SAFE sqrt(k) U times the
 // sum of |terms| (Higham & Mary 2019 show such a law for roundings that are independent with mean zero; products of
-// OpenBLAS stay below 1.2 sqrt(k) U), plus twice the roundoff of the operands where a product rounds those.
+// OpenBLAS stayed below 1.2 sqrt(k) U), plus twice the roundoff of the operands where a product rounds those.
 #include "reference.h"
 #include "trace_sums.h"
 

@@ -143,9 +143,11 @@ static void run_paced(bptt_device *d, const host_plan *h, const bptt_slots *slot
     if (mine->paced != h) pace_begin(&mine->pace);
     mine->paced = h;
     pool_alone(mine->pool, pace_alone(&mine->pace));
+    (void)pool_waited(mine->pool); // what was before
     const double start = bptt_seconds();
     host_run_ops(d, h->plan, slots, run_loop);
     pace_took(&mine->pace, bptt_seconds() - start, pool_waited(mine->pool));
+    pool_alone(mine->pool, false);
 }
 
 static bptt_status cpu_run(bptt_device *d, void *handle, const bptt_slots *slots, bptt_error *e)

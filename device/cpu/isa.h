@@ -1,4 +1,4 @@
-// What verify/ asks the cpu backend about one instruction set. To run it: bptt_compute.isa.
+// Questions of verify/ to the cpu backend about one instruction set. To run it: bptt_compute.isa.
 #ifndef ISA_H
 #define ISA_H
 

@@ -10,6 +10,8 @@
 enum { LINE = 16 };  // floats in a line of the cache
 enum { AHEAD = 32 }; // rows of b that are fetched before they are used: it may be in the third cache
 
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 // R rows by V vectors of c, the last vector n lanes wide (n = WIDTH: all). AT(r, k): element of a, or of a'.
 #define PLAIN_AT(r, k) a[(r)*lda + (k)]
 #define FLIPPED_AT(r, k) a[(k)*lda + (r)]
@@ -77,7 +79,7 @@ static void multiply_row(size_t M, size_t K, const float *a, const float *b, siz
     static tile *const of_width[ABREAST] = {plain_1_1, plain_1_2, plain_1_3, plain_1_4,
                                             plain_1_5, plain_1_6, plain_1_7, plain_1_8};
     for (size_t j = 0; j < M; j += ABREAST * WIDTH) {
-        const size_t columns = M - j < ABREAST * WIDTH ? M - j : ABREAST * WIDTH, before = (columns - 1) / WIDTH;
+        const size_t columns = least(M - j, ABREAST * WIDTH), before = (columns - 1) / WIDTH;
         of_width[before](K, a, K, b + j, ldb, beta, c + j, M, columns - before * WIDTH);
     }
 }
@@ -88,8 +90,6 @@ typedef void strip_function(size_t columns, size_t K, const float *a, size_t lda
 #define FLIPPED_NAME(R) flipped_strip_##R,
 static strip_function *const plain_strip[] = {NULL, TILES(PLAIN_NAME)};
 static strip_function *const flipped_strip[] = {NULL, TILES(FLIPPED_NAME)};
-
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 // Blocks of HIGH x BROAD of c are summed over DEEP of K at a time: of b, DEEP x BROAD are packed, in panels of two
 // vectors, which stay in the second cache, and of a' HIGH x DEEP, in tiles. A tile of a stays in the first cache while
@@ -131,7 +131,7 @@ static void pack_right(size_t K, size_t M, const float *b, size_t ldb, float *to
         }
 }
 
-// Where the block of b that begins at row k and column j lies among the packed blocks of the whole of b.
+// Position, among the packed blocks of the whole of b, of the one that begins at row k and column j.
 static inline size_t packed_at(size_t K, size_t M, size_t k, size_t j)
 {
     return j * K + k * whole_vectors(least(M - j, BROAD));
@@ -147,7 +147,7 @@ static void LOOPS(pack)(size_t K, size_t M, const float *b, size_t ldb, size_t i
     pack_right(least(K - k, DEEP), least(M - j, BROAD), b + k * ldb + j, ldb, packed + packed_at(K, M, k, j));
 }
 
-// Where tile i of packed rows begins, the first of whose rows is `first`: a vector of room lies between tiles.
+// Position of tile i of packed rows, the first of whose rows is `first`: a vector of room lies between tiles.
 static inline size_t left_at(size_t K, size_t first, size_t i) { return first * K + i * WIDTH; }
 
 // One block of a'.

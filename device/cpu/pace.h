@@ -1,4 +1,4 @@
-// Whether a window runs on all threads or on the caller's alone. Where another program keeps a core busy, the caller
+// Choice between all threads and the caller's alone, for each window. If another program keeps a core busy, the caller
 // waits at the end of each op for a thread that has lost its core, and one thread can be faster. Both are timed in turn
 // then, the slower one ever more rarely. Results do not depend on it.
 #ifndef PACE_H

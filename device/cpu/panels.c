@@ -1,12 +1,12 @@
 #include "panels.h"
 #include "host_memory.h"
 
-enum { USES = 64 }; // least rows, over all steps, that weights are packed for
+enum { STEPS = 4 }; // least steps of a loop whose weights are packed
 
 static bool packable(const bptt_op *s, size_t T)
 {
     const bptt_mat a = s->arg[0], b = s->arg[1], y = s->arg[2];
-    return s->opcode == BPTT_GEMM && y.rows > 1 && T * y.rows >= USES && b.move[0] == 0 && !a.t && !b.t && !y.t &&
+    return s->opcode == BPTT_GEMM && y.rows > 1 && T >= STEPS && b.move[0] == 0 && !a.t && !b.t && !y.t &&
            s->alpha == 1;
 }
 

@@ -59,30 +59,39 @@ static bool convertible(bptt_type a, bptt_type b)
 
 static size_t place(bptt_mat m, size_t i, size_t j) { return m.at + (m.t ? j * m.ld + i : i * m.ld + j); }
 
+// Numbers of the type of m, packed, to m or from it; a packed m at once.
+static bool copy_packed(bptt_mat m, void *packed, bptt_type as, bool read)
+{
+    if (m.type != as || m.t) return false;
+    const size_t each = bptt_type_size(as), rows = m.ld == m.cols ? 1 : m.rows,
+                 cols = m.rows * m.cols / (rows ? rows : 1);
+    for (size_t i = 0; i < rows; i++) {
+        char *const at = (char *)m.buf->data + place(m, i, 0) * each, *const there = (char *)packed + i * cols * each;
+        if (read)
+            memcpy(there, at, cols * each);
+        else
+            memcpy(at, there, cols * each);
+    }
+    return true;
+}
+
 bptt_status host_write(bptt_device *d, bptt_mat dst, const void *src, bptt_type as, bptt_error *e)
 {
     if (!convertible(dst.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
-    const size_t each = bptt_type_size(as);
+    if (copy_packed(dst, (void *)(uintptr_t)src, as, false)) return BPTT_OK;
     for (size_t i = 0; i < dst.rows; i++)
-        if (dst.type == as && !dst.t)
-            memcpy((char *)dst.buf->data + place(dst, i, 0) * each, (const char *)src + i * dst.cols * each,
-                   dst.cols * each);
-        else
-            for (size_t j = 0; j < dst.cols; j++)
-                bptt_convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
+        for (size_t j = 0; j < dst.cols; j++)
+            bptt_convert(dst.buf->data, dst.type, place(dst, i, j), src, as, i * dst.cols + j);
     return BPTT_OK;
 }
 
 bptt_status host_read(bptt_device *d, void *dst, bptt_type as, bptt_mat src, bptt_error *e)
 {
     if (!convertible(src.type, as)) return bptt_fail(e, BPTT_BAD_INPUT, "%s: no such conversion", d->backend.name);
-    const size_t each = bptt_type_size(as);
+    if (copy_packed(src, dst, as, true)) return BPTT_OK;
     for (size_t i = 0; i < src.rows; i++)
-        if (src.type == as && !src.t)
-            memcpy((char *)dst + i * src.cols * each, (char *)src.buf->data + place(src, i, 0) * each, src.cols * each);
-        else
-            for (size_t j = 0; j < src.cols; j++)
-                bptt_convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
+        for (size_t j = 0; j < src.cols; j++)
+            bptt_convert(dst, as, i * src.cols + j, src.buf->data, src.type, place(src, i, j));
     return BPTT_OK;
 }
 
